@@ -1,0 +1,82 @@
+"""Look at everything a user writes before anything runs: parameters, templates, sources, models, Ray.
+
+`orca2 check` reports all that is wrong at once; `make repro` runs it first. Each stage also checks what it reads.
+"""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from orca2 import config
+from orca2.cluster import check_address
+from orca2.erasure import EraseConfig
+from orca2.errors import Orca2Error, raise_all
+from orca2.evaluation import EvaluateConfig
+from orca2.filtering import GradeConfig
+from orca2.generation import GenerationConfig
+from orca2.grading import check_grader
+from orca2.models import ModelsConfig, check_reference
+from orca2.packing import PackConfig
+from orca2.prompts import Templates
+from orca2.requests import GenerateConfig
+from orca2.strategies import ProbeConfig
+from orca2.tasks import TasksConfig
+from orca2.training import TrainClusterConfig, TrainConfig
+
+SECTIONS: dict[str, Any] = {
+    "seed": int,
+    "models": ModelsConfig,
+    "tasks": TasksConfig,
+    "probe": ProbeConfig,
+    "generate": GenerateConfig,
+    "grade": GradeConfig,
+    "erase": EraseConfig,
+    "pack": PackConfig,
+    "train": TrainConfig,
+    "evaluate": EvaluateConfig,
+    "cluster": {"generation": GenerationConfig, "training": TrainClusterConfig},
+}
+"""Every section of params.yaml and the dataclass that owns it."""
+
+
+def check(params_file: Path = config.PARAMS_FILE, templates_root: Path = Path("templates")) -> None:
+    """Check all that can be judged without loading a model or a dataset.
+
+    Raises:
+        InputErrors: everything that is wrong.
+    """
+    errors = list(config.unknown_sections(set(SECTIONS), params_file))
+    params = _attempt(errors, lambda: config.load(params_file, **SECTIONS))
+    templates = _attempt(errors, lambda: Templates(templates_root))
+    _attempt(errors, lambda: check_address(os.environ.get("RAY_ADDRESS", "")))
+    if params:
+        _check_params(errors, params, params_file)
+    if params and templates:
+        _check_names(errors, params, templates, params_file)
+    raise_all(errors)
+
+
+def _check_params(errors: list[Orca2Error], params: SimpleNamespace, file: Path) -> None:
+    for reference in sorted({params.models.teacher, params.models.student}):
+        _attempt(errors, lambda reference=reference: check_reference(reference))
+    for task, source in params.tasks.sources.items():
+        _attempt(errors, lambda t=task, s=source: check_grader(s.grader, f"{file}: tasks.sources.{t}.grader"))
+        if source.kind == "datasets" and source.is_file and not Path(source.name).is_file():
+            errors.append(Orca2Error("no such file", source.name, f"mend {file}: tasks.sources.{task}.name"))
+
+
+def _check_names(errors: list[Orca2Error], params: SimpleNamespace, templates: Templates, file: Path) -> None:
+    _attempt(errors, lambda: templates.check_strategies(params.probe.strategies, f"{file}: probe.strategies"))
+    student = params.erase.student_template
+    _attempt(errors, lambda: templates.check_student(student, f"{file}: erase.student_template"))
+
+
+def _attempt(errors: list[Orca2Error], action: Callable[[], Any]) -> Any:
+    """The action's result, or None with its error collected."""
+    try:
+        return action()
+    except Orca2Error as error:
+        errors.append(error)
+        return None

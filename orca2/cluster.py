@@ -1,0 +1,63 @@
+"""The Ray that work runs on: the cluster at `RAY_ADDRESS`, else one on this machine.
+
+Everything here is speed only. Nothing of it enters an artifact or a key.
+"""
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from orca2.errors import Orca2Error
+
+QUIET = {
+    "DO_NOT_TRACK": "1",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_BACKEND_LOG_LEVEL": "fatal",
+    "RAY_DEDUP_LOGS": "1",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "TOKENIZERS_PARALLELISM": "false",
+    "VLLM_LOGGING_LEVEL": "ERROR",
+    "VLLM_NO_USAGE_STATS": "1",
+}
+"""Environment of every process that is started: no usage statistics, no noise."""
+
+
+@contextmanager
+def ray_session() -> Iterator[Any]:
+    """A connected `ray` module; a Ray that was started here is stopped at the end.
+
+    Raises:
+        Orca2Error: `RAY_ADDRESS` is malformed or nothing answers there.
+    """
+    address = os.environ.get("RAY_ADDRESS", "")
+    check_address(address)
+    os.environ.update({name: os.environ.get(name, value) for name, value in QUIET.items()})
+    import ray
+
+    if ray.is_initialized():
+        yield ray
+        return
+    environment = {"env_vars": {name: os.environ[name] for name in QUIET}}
+    local = {} if address else {"include_dashboard": False}
+    ray.init(address=address or "local", log_to_driver=False, logging_level="ERROR", runtime_env=environment, **local)
+    try:
+        yield ray
+    finally:
+        ray.shutdown()
+
+
+def check_address(address: str) -> None:
+    """Fail at once when `RAY_ADDRESS` names a place that answers nothing; Ray itself would wait for minutes."""
+    if address in ("", "auto", "local"):
+        return
+    where = f"RAY_ADDRESS={address}"
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdigit():
+        raise Orca2Error("is not HOST:PORT", where, "name the address that `ray start --head` printed, or unset it")
+    try:
+        socket.create_connection((host, int(port)), timeout=5).close()
+    except OSError as error:
+        hint = "start the head with `ray start --head`, or unset RAY_ADDRESS to run on this machine"
+        raise Orca2Error(f"nothing answers there: {error}", where, hint) from error

@@ -1,0 +1,97 @@
+"""Base, student and teacher on the same held-out questions, by the same engine and graders (Orca 2, section 5).
+
+Base and student are asked zero-shot under the generic instruction, greedily; the teacher under its chosen strategy.
+Intervals are 95 %: Wilson's for a task; for the macro average the MOVER combination of those (Zou and Donner, 2008),
+which stays honest where a task scores 0 or 1.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from orca2.prompts import Templates
+from orca2.requests import build_request
+from orca2.rows import Example, Graded, Request, Sampling
+from orca2.strategies import wilson
+
+ROLES = ("base", "student", "teacher")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluateConfig:
+    """How the models are examined."""
+
+    sampling: Sampling
+
+
+def student_requests(
+    examples: Iterable[Example], templates: Templates, template: str, role: str, model: str, config: EvaluateConfig
+) -> list[Request]:
+    """One request a question under the student's generic instruction; `role` stands in place of the strategy."""
+    conversations = ((example, templates.student(example, template)) for example in examples)
+    return [_request(e, role, c.template, c.messages, model, config) for e, c in conversations]
+
+
+def teacher_requests(
+    examples: Iterable[Example], templates: Templates, chosen: dict[str, str], model: str, config: EvaluateConfig
+) -> list[Request]:
+    """One request a question under the strategy chosen for its task."""
+    conversations = ((example, templates.teacher(example, chosen[example.task])) for example in examples)
+    return [_request(e, "teacher", c.template, c.messages, model, config) for e, c in conversations]
+
+
+def summarise(graded: Sequence[Graded]) -> dict[str, Any]:
+    """One model's result: per task and macro average, by strict and by lenient extraction, with intervals."""
+    by_task: dict[str, list[Graded]] = {}
+    for row in graded:
+        by_task.setdefault(row.task, []).append(row)
+    tasks = {task: _task_summary(by_task[task]) for task in sorted(by_task)}
+    macro = {name: macro_average([t[name] for t in tasks.values()]) for name in ("strict", "lenient")}
+    means = {name: _mean([t[name] for t in tasks.values()]) for name in ("format_ok", "answer_tokens")}
+    return {"macro": macro | means, "tasks": tasks}
+
+
+def macro_average(tasks: Sequence[dict[str, float]]) -> dict[str, float]:
+    """Unweighted mean of task accuracies with its MOVER interval."""
+    mean = _mean([t["accuracy"] for t in tasks])
+    below = math.sqrt(sum((t["accuracy"] - t["low"]) ** 2 for t in tasks)) / len(tasks)
+    above = math.sqrt(sum((t["high"] - t["accuracy"]) ** 2 for t in tasks)) / len(tasks)
+    return _rounded(accuracy=mean, low=mean - below, high=mean + above)
+
+
+def _request(example: Example, role: str, template: str, messages: Any, model: str, config: EvaluateConfig) -> Request:
+    return build_request(
+        row_id=example.row_id,
+        sample_index=0,
+        task=example.task,
+        strategy=role,
+        template=template,
+        model=model,
+        messages=messages,
+        sampling=config.sampling,
+        seed=0,
+    )
+
+
+def _task_summary(rows: list[Graded]) -> dict[str, Any]:
+    return {
+        "questions": len(rows),
+        "strict": _proportion(sum(row.strict_correct for row in rows), len(rows)),
+        "lenient": _proportion(sum(row.lenient_correct for row in rows), len(rows)),
+        "format_ok": round(sum(row.strict_answer is not None for row in rows) / len(rows), 4),
+        "answer_tokens": round(sum(row.completion_tokens for row in rows) / len(rows), 2),
+    }
+
+
+def _proportion(correct: int, total: int) -> dict[str, float]:
+    low, high = wilson(correct, total)
+    return _rounded(accuracy=correct / total, low=low, high=high)
+
+
+def _rounded(**values: float) -> dict[str, float]:
+    return {name: round(value, 4) for name, value in values.items()}
+
+
+def _mean(values: Sequence[float]) -> float:
+    return round(sum(values) / len(values), 4)

@@ -1,0 +1,219 @@
+"""Answer a list of requests: look them up, send only the missing to Ray, stream the answers into the store.
+
+Ray Data feeds small batches to a pool of actors, each holding one engine; every actor works on several batches at once,
+so its continuous batch never drains between them. The driver alone writes to the store, as answers arrive, so a killed
+run loses only what was in flight, and nodes need not share a disk with it.
+"""
+
+import logging
+import os
+import subprocess
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import as_completed
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from orca2.chat import encode_prompt, load_tokenizer
+from orca2.cluster import ray_session
+from orca2.engine import EngineConfig, Prompt, VllmEngine, check_memory
+from orca2.errors import Orca2Error, raise_all
+from orca2.rows import Answer, Generation, Request, Sampling
+from orca2.store import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GenerationConfig:
+    """Where and how fast requests are answered; no answer depends on it (`cluster.generation` of params.yaml)."""
+
+    engines: int = 1
+    """Actors, each with a model of its own."""
+    cpus_per_engine: float = 2
+    """Cores an engine computes on."""
+    gpus_per_engine: float = 0
+    batch_size: int = 16
+    """Requests that travel to an actor together; several batches are in flight at once."""
+    engine: EngineConfig = field(default_factory=EngineConfig)
+
+    def __post_init__(self) -> None:
+        if self.engines < 1 or self.batch_size < 1 or self.cpus_per_engine <= 0:
+            raise ValueError("engines, batch_size and cpus_per_engine must be above 0")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """What became of the requests."""
+
+    generations: list[Generation]
+    """In the order of the requests."""
+    num_cached: int
+    """Distinct requests that the store answered."""
+    num_generated: int
+    """Distinct requests that an engine answered."""
+    generated_tokens: int
+    start_s: float
+    """Seconds until the first engine was ready."""
+    generate_s: float
+    """Seconds from there to the last answer."""
+
+
+def answer(requests: Sequence[Request], model: Path, store: Store, config: GenerationConfig) -> Run:
+    """Every request with its answer, from the store or from engines of the model in folder `model`.
+
+    Raises:
+        InputErrors: a request is longer than the context; all of them are named, before an engine starts.
+        Orca2Error: there is no memory for the engines, no Ray, or no room for the answers.
+    """
+    found = store.find(requests)
+    missing = list({_place(r): r for r in requests if r.key not in found}.values())
+    begin, ready, tokens = time.time(), 0.0, 0
+    for since, fresh in _generate(missing, model, store, config):
+        ready = min(ready or since, since)
+        tokens += sum(a.completion_tokens for a in fresh)
+        found |= {a.key: a for a in fresh}
+    return Run(
+        generations=[_generation(request, found[request.key]) for request in requests],
+        num_cached=len({r.key for r in requests}) - len(missing),
+        num_generated=len(missing),
+        generated_tokens=tokens,
+        start_s=ready - begin if missing else 0.0,
+        generate_s=time.time() - ready if missing else 0.0,
+    )
+
+
+def _generate(
+    missing: list[Request], model: Path, store: Store, config: GenerationConfig
+) -> Iterator[tuple[float, list[Answer]]]:
+    """Batches of fresh answers, each stored before it is passed on, with the time its engine was ready."""
+    if not missing:
+        return
+    prompts = _tokenise(missing, model, config.engine.max_model_len)
+    if not os.environ.get("RAY_ADDRESS") and not config.gpus_per_engine:
+        check_memory(model, config.engine, config.engines)
+    with ray_session() as ray:
+        batches = _answered_batches(ray, prompts, model, config)
+        first = next(batches)
+        with store.writer(_with_commit(first[0]["provenance"])) as writer:
+            for batch in _chain(first, batches):
+                answers = [_answer(record) for record in batch]
+                writer.add(answers)
+                yield batch[0]["ready"], answers
+
+
+def _answered_batches(ray: Any, prompts: list[Prompt], model: Path, config: GenerationConfig) -> Iterator[Any]:
+    """Lists of answered records, as the actors finish them."""
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    engine_concurrency = 2 + config.engine.max_num_seqs // config.batch_size
+    size = min(config.engines, -(-len(prompts) // config.batch_size))
+    pool = ray.data.ActorPoolStrategy(
+        size=size,
+        max_concurrent_calls_per_actor=engine_concurrency,
+        max_tasks_in_flight_per_actor=engine_concurrency + 1,
+        enable_true_multi_threading=True,
+    )
+    records = [_record(prompt) for prompt in prompts]
+    blocks = -(-len(records) // config.batch_size)
+    answered = ray.data.from_items(records, override_num_blocks=blocks).map_batches(
+        EngineActor,
+        fn_constructor_kwargs={"folder": str(model.resolve()), "config": config.engine},
+        batch_size=None,
+        compute=pool,
+        num_cpus=config.cpus_per_engine,
+        num_gpus=config.gpus_per_engine or None,
+        runtime_env={"env_vars": {"OMP_NUM_THREADS": str(max(1, int(config.cpus_per_engine)))}},
+    )
+    for batch in answered.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+        yield batch.to_pylist()
+
+
+class EngineActor:
+    """The Ray actor: one engine, many batches at once."""
+
+    def __init__(self, folder: str, config: EngineConfig) -> None:
+        self._engine = VllmEngine(Path(folder), config)
+        self._ready = time.time()
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
+        prompts = [_prompt({name: column[i] for name, column in batch.items()}) for i in range(len(batch["key"]))]
+        answers = [future.result() for future in as_completed(self._engine.submit(prompts))]
+        columns = {name: [getattr(a, name) for a in answers] for name in Answer.__dataclass_fields__}
+        of_engine = {"provenance": self._engine.provenance, "ready": self._ready}
+        return columns | {name: [value] * len(answers) for name, value in of_engine.items()}
+
+
+def _tokenise(missing: list[Request], model: Path, max_model_len: int) -> list[Prompt]:
+    """Prompts in an order that lets an engine reuse shared prefixes; too long ones are errors."""
+    tokenizer = load_tokenizer(model)
+    ordered = sorted(missing, key=lambda r: ([m.content for m in r.messages[:-1]], r.row_id, r.sample_index))
+    prompts = [
+        Prompt(key=r.key, token_ids=encode_prompt(tokenizer, r.messages), sampling=r.sampling, seed=r.seed)
+        for r in ordered
+    ]
+    raise_all(
+        Orca2Error(
+            f"question needs {len(p.token_ids)} + {p.sampling.max_tokens} tokens, the context holds {max_model_len}",
+            f"task {r.task}, row {r.row_id[:12]}, template {r.template}",
+            "raise cluster.generation.engine.max_model_len if the model allows it, or drop the question",
+        )
+        for r, p in zip(ordered, prompts, strict=True)
+        if len(p.token_ids) + p.sampling.max_tokens > max_model_len
+    )
+    return prompts
+
+
+def _record(prompt: Prompt) -> dict[str, Any]:
+    s = prompt.sampling
+    return {
+        "key": prompt.key, "token_ids": prompt.token_ids, "seed": prompt.seed, "temperature": s.temperature,
+        "top_p": s.top_p, "top_k": s.top_k, "max_tokens": s.max_tokens, "stop": "\0".join(s.stop),
+    }  # fmt: skip
+
+
+def _prompt(record: dict[str, Any]) -> Prompt:
+    return Prompt(
+        key=str(record["key"]),
+        token_ids=[int(token) for token in record["token_ids"]],
+        seed=int(record["seed"]),
+        sampling=Sampling(
+            temperature=float(record["temperature"]),
+            top_p=float(record["top_p"]),
+            top_k=int(record["top_k"]),
+            max_tokens=int(record["max_tokens"]),
+            stop=tuple(part for part in str(record["stop"]).split("\0") if part),
+        ),
+    )
+
+
+def _answer(record: dict[str, Any]) -> Answer:
+    return Answer(**{name: record[name] for name in Answer.__dataclass_fields__})
+
+
+def _generation(request: Request, answered: Answer) -> Generation:
+    return Generation(
+        row_id=request.row_id,
+        sample_index=request.sample_index,
+        task=request.task,
+        strategy=request.strategy,
+        key=request.key,
+        text=answered.text,
+        finish_reason=answered.finish_reason,
+        prompt_tokens=answered.prompt_tokens,
+        completion_tokens=answered.completion_tokens,
+    )
+
+
+def _place(request: Request) -> tuple[str, int]:
+    return request.key, request.sampling.max_tokens
+
+
+def _with_commit(provenance: str) -> str:
+    command = ["git", "rev-parse", "HEAD"]
+    commit = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    return f'{provenance[:-1]}, "commit": "{commit}"}}'
+
+
+def _chain(first: Any, rest: Iterable[Any]) -> Iterator[Any]:
+    yield first
+    yield from rest

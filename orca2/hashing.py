@@ -1,0 +1,68 @@
+"""Identity: canonical, tagged, versioned digests (DESIGN section 6).
+
+A digest is the SHA-256, in hex, of a canonical JSON preimage `[scheme, tag, value]`. The tag keeps records of
+different kinds apart; the scheme number makes a later change of rules visible. Only plain data can be hashed: any other
+type raises, because a silent fallback would give two different values one name.
+"""
+
+import hashlib
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+SCHEME = 1
+_CHUNK_BYTES = 1 << 20
+
+
+def canonical(value: Any) -> str:
+    """The one JSON spelling of plain data: sorted keys, no spaces, no NaN; `1`, `1.0`, `"1"` and `true` all differ.
+
+    Raises:
+        TypeError: for anything but dict with str keys, list, tuple, str, int, finite float, bool and None.
+    """
+    _require_plain(value, "value")
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def digest(tag: str, value: Any) -> str:
+    """64 hex digits naming `value` as a record of kind `tag`."""
+    preimage = canonical([SCHEME, tag, value])
+    return hashlib.sha256(preimage.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hex."""
+    state = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            state.update(chunk)
+    return state.hexdigest()
+
+
+def derive_seed(seed: int, purpose: str, row_id: str, sample_index: int = 0) -> int:
+    """A 63-bit seed for one purpose, row and sample; by hashing, so that neighbouring seeds share nothing."""
+    return int(digest("seed", [seed, purpose, row_id, sample_index])[:16], 16) >> 1
+
+
+def unit_interval(seed: int, purpose: str, row_id: str) -> float:
+    """A number in [0, 1) that depends on these three alone: for splits that do not move when rows are added."""
+    return derive_seed(seed, purpose, row_id) / 2**63
+
+
+def _require_plain(value: Any, where: str) -> None:
+    if value is None or isinstance(value, str | bool | int):
+        return
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise TypeError(f"{where}: {value} cannot be hashed")
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            _require_plain(item, f"{where}[{index}]")
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise TypeError(f"{where}: key {key!r} is not a string")
+            _require_plain(item, f"{where}.{key}")
+    else:
+        raise TypeError(f"{where}: {type(value).__name__} cannot be hashed")

@@ -1,0 +1,182 @@
+"""Conversations rendered from Jinja templates. Values are data: a question is never evaluated (DESIGN section 8).
+
+A template writes a conversation with call blocks, `{% call system() %}...{% endcall %}`, likewise `user` and
+`assistant`; only whitespace may stand outside them. Its blocks are `instruction`, `examples` (worked turns) and
+`question`. `templates/strategies/<name>.j2` adds a strategy; `templates/tasks/<task or category>/<name>.j2` is the more
+specific version of one; `templates/student/<name>.j2` is what the student sees.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from jinja2 import meta, nodes
+from jinja2.sandbox import SandboxedEnvironment
+
+from orca2.errors import Orca2Error, raise_all
+from orca2.hashing import digest
+from orca2.rows import Example, Message, Role
+
+VARIABLES = ("question", "task", "category")
+BLOCKS = ("instruction", "examples", "question")
+_ROLES: tuple[Role, ...] = ("system", "user", "assistant")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conversation:
+    """A rendered template: the turns, and which file made them."""
+
+    template: str
+    messages: tuple[Message, ...]
+
+    @property
+    def instruction(self) -> tuple[Message, ...]:
+        """All turns before the question: system instruction and worked turns."""
+        return self.messages[:-1]
+
+
+class Templates:
+    """The template folder, checked as a whole when it is opened.
+
+    Raises:
+        InputErrors: syntax errors, undefined variables, unknown blocks, unreachable files, unknown strategies: every
+            one in the folder, with file and line.
+    """
+
+    def __init__(self, root: Path = Path("templates")) -> None:
+        self.root = root
+        loader = jinja2.FileSystemLoader(root)
+        self._environment = SandboxedEnvironment(
+            loader=loader, undefined=jinja2.StrictUndefined, autoescape=False, auto_reload=False, keep_trailing_newline=False
+        )  # fmt: skip
+        raise_all(error for file in self.files for error in self._errors_in(file))
+        raise_all(self._unreachable())
+
+    @cached_property
+    def files(self) -> tuple[str, ...]:
+        """Every template, relative to the root."""
+        return tuple(sorted(file.relative_to(self.root).as_posix() for file in self.root.rglob("*.j2")))
+
+    @cached_property
+    def strategies(self) -> tuple[str, ...]:
+        """The names of all strategies: one file each."""
+        return tuple(Path(file).stem for file in self.files if file.startswith("strategies/"))
+
+    def check_strategies(self, names: Iterable[str], where: str) -> None:
+        """Raise for every name that is not a strategy."""
+        hint = f"known: {', '.join(self.strategies)}; add templates/strategies/<name>.j2 for a new one"
+        raise_all(Orca2Error(f"unknown strategy {n!r}", where, hint) for n in names if n not in self.strategies)
+
+    def check_student(self, name: str, where: str) -> None:
+        """Raise when there is no such student template."""
+        if f"student/{name}.j2" not in self.files:
+            known = ", ".join(Path(f).stem for f in self.files if f.startswith("student/"))
+            raise Orca2Error(f"unknown student template {name!r}", where, f"known: {known}")
+
+    def for_strategy(self, strategy: str, task: str, category: str) -> str:
+        """The most specific file of a strategy: for the task, else its category, else the general one."""
+        candidates = (f"tasks/{task}/{strategy}.j2", f"tasks/{category}/{strategy}.j2", f"strategies/{strategy}.j2")
+        return next(name for name in candidates if name in self.files)
+
+    def teacher(self, example: Example, strategy: str) -> Conversation:
+        """What the teacher is asked: the instruction of `strategy`, its worked turns, the question."""
+        return self.render(self.for_strategy(strategy, example.task, example.category), example)
+
+    def student(self, example: Example, name: str) -> Conversation:
+        """What the student sees: the generic instruction and the question."""
+        return self.render(f"student/{name}.j2", example)
+
+    def render(self, template: str, example: Example) -> Conversation:
+        """Render one file for one question.
+
+        Raises:
+            Orca2Error: the template fails on this question, or its turns do not make a conversation.
+        """
+        turns: list[Message] = []
+        values = {name: getattr(example, name) for name in VARIABLES}
+        try:
+            outside = self._environment.get_template(template).render(values | _recorders(turns))
+        except jinja2.TemplateError as error:
+            raise Orca2Error(f"cannot be rendered: {error.message}", str(self.root / template)) from error
+        problem = _conversation_fault(turns, outside)
+        if problem:
+            raise Orca2Error(problem, str(self.root / template), "see another template of the folder")
+        return Conversation(template=template, messages=tuple(turns))
+
+    def digest(self, template: str) -> str:
+        """Digest of a file and all it extends or includes, for lineage; never part of a request's key."""
+        return digest("template", {name: (self.root / name).read_text("utf-8") for name in sorted(self._reach(template))})
+
+    def _reach(self, template: str) -> set[str]:
+        seen: set[str] = set()
+        waiting = [template]
+        while waiting:
+            name = waiting.pop()
+            if name not in seen:
+                seen.add(name)
+                waiting += [r for r in meta.find_referenced_templates(self._parse(name)) if r]
+        return seen
+
+    def _parse(self, template: str) -> nodes.Template:
+        return self._environment.parse((self.root / template).read_text("utf-8"), filename=template)
+
+    def _errors_in(self, template: str) -> Iterator[Orca2Error]:
+        file = self.root / template
+        try:
+            tree = self._parse(template)
+        except jinja2.TemplateSyntaxError as error:
+            yield Orca2Error(f"template syntax: {error.message}", f"{file}:{error.lineno}", "mend the line")
+            return
+        except UnicodeDecodeError as error:
+            yield Orca2Error(f"is not UTF-8: {error.reason}", str(file), "save it as UTF-8")
+            return
+        known = {*VARIABLES, *_ROLES}
+        for name in sorted(meta.find_undeclared_variables(tree) - known):
+            line = next((n.lineno for n in tree.find_all(nodes.Name) if n.name == name), 1)
+            yield Orca2Error(f"undefined variable `{name}`", f"{file}:{line}", f"known: {', '.join(VARIABLES)}")
+        for block in tree.find_all(nodes.Block):
+            if block.name not in BLOCKS:
+                yield Orca2Error(f"unknown block `{block.name}`", f"{file}:{block.lineno}", f"known: {', '.join(BLOCKS)}")
+        for name in meta.find_referenced_templates(tree):
+            if name is None or name not in self.files:
+                yield Orca2Error(f"extends or includes {name!r}, which is not there", str(file), "names are literal")
+
+    def _unreachable(self) -> Iterator[Orca2Error]:
+        """Files that no render could ever use: a task's version of a strategy that does not exist, or a stray one."""
+        used = {name for file in self.files if not file.startswith("tasks/") for name in self._reach(file)}
+        for file in self.files:
+            folder, _, _ = file.partition("/")
+            if folder == "tasks" and file.count("/") == 2:
+                used |= self._reach(file) if Path(file).stem in self.strategies else set()
+        for file in sorted(set(self.files) - used):
+            hint = f"name it after a strategy ({', '.join(self.strategies)}) as tasks/<task or category>/<strategy>.j2"
+            yield Orca2Error("no strategy can reach this file", str(self.root / file), hint)
+
+
+def _recorders(turns: list[Message]) -> dict[str, Any]:
+    """The callables `system`, `user`, `assistant`: each records one turn instead of printing it."""
+
+    def recorder(role: Role) -> Any:
+        def record(caller: Any) -> str:
+            turns.append(Message(role=role, content=str(caller()).strip()))
+            return ""
+
+        return record
+
+    return {role: recorder(role) for role in _ROLES}
+
+
+def _conversation_fault(turns: list[Message], outside: str) -> str:
+    """Why these turns are not `system? (user assistant)* user`; empty when they are."""
+    if outside.strip():
+        return f"text outside any turn: {outside.strip()[:60]!r}; wrap it in {{% call user() %}}"
+    shape = "".join(turn.role[0] for turn in turns)
+    if not re.fullmatch(r"s?(ua)*u", shape):
+        order = ", ".join(turn.role for turn in turns) or "none"
+        return f"turns must be system, then user and assistant in turn, then user; they are: {order}"
+    empty = next((turn.role for turn in turns if not turn.content), "")
+    return f"the {empty} turn is empty" if empty else ""

@@ -1,0 +1,200 @@
+"""Canonical Parquet artifacts: equal rows give equal bytes, on any day, from any number of workers.
+
+An artifact is a folder of `rows-00-of-04.parquet` shards. Rows are placed by a hash of their id, so that adding one
+touches one shard, and sorted inside a shard. Nothing is written under its final name before it is complete.
+"""
+
+import dataclasses
+import os
+import shutil
+import types
+import typing
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+from orca2.errors import Orca2Error
+from orca2.hashing import digest
+
+SHARD_BYTES = 32 << 20
+"""A shard is split in two when it would grow past this, measured as Arrow memory."""
+_SCALARS = {str: "string", int: "int64", float: "float64", bool: "bool_"}
+
+
+def write_rows(folder: Path, row_type: type, rows: Iterable[Any]) -> int:
+    """Write rows of one frozen dataclass as a canonical artifact, replacing `folder`; return how many.
+
+    Raises:
+        Orca2Error: two rows have the same identity, or the disk refuses the write.
+    """
+    ordered = sorted(rows, key=row_identity)
+    _refuse_duplicates(folder, ordered)
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    try:
+        _write_shards(temporary, row_type, ordered)
+        if folder.exists():
+            shutil.rmtree(folder)
+        temporary.rename(folder)
+    except OSError as error:
+        hint = "free some space or mend the permissions, then run the stage again"
+        raise Orca2Error(f"cannot write: {error.strerror}", str(folder), hint) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return len(ordered)
+
+
+def read_rows(folder: Path, row_type: type) -> list[Any]:
+    """Read every row of an artifact in canonical order.
+
+    Raises:
+        Orca2Error: the artifact is missing, incomplete, torn, or has other columns than `row_type`.
+    """
+    rows = [row for shard in _complete_shards(folder) for row in _read_shard(shard, row_type)]
+    return sorted(rows, key=row_identity)
+
+
+def row_identity(row: Any) -> tuple[Any, ...]:
+    """What orders rows and keeps them apart: packed sequences by index, all others by row, sample and strategy."""
+    if hasattr(row, "sequence_index"):
+        return (row.sequence_index,)
+    return (row.row_id, getattr(row, "sample_index", 0), getattr(row, "strategy", ""), getattr(row, "key", ""))
+
+
+@cache
+def arrow_schema(row_type: type) -> Any:
+    """The Arrow schema of a frozen dataclass of plain fields, tuples and nested dataclasses."""
+    import pyarrow as pa
+
+    hints = typing.get_type_hints(row_type)
+    return pa.schema([_arrow_field(f.name, hints[f.name]) for f in dataclasses.fields(row_type)])
+
+
+def to_table(rows: Sequence[Any], row_type: type) -> Any:
+    """Rows as an Arrow table with the canonical schema."""
+    import pyarrow as pa
+
+    return pa.Table.from_pylist([_plain(row) for row in rows], schema=arrow_schema(row_type))
+
+
+def from_table(table: Any, row_type: type) -> Iterator[Any]:
+    """The rows of an Arrow table that has the canonical schema."""
+    return (_typed(row_type, record) for record in table.to_pylist())
+
+
+def write_parquet(file: Path, table: Any) -> None:
+    """Write one Parquet file with the settings that every artifact and store segment shares, and fsync it."""
+    import pyarrow.parquet as pq
+
+    with file.open("wb") as sink:
+        pq.write_table(
+            table, sink, compression="zstd", compression_level=3, version="2.6", row_group_size=1 << 16,
+            data_page_version="1.0", use_dictionary=True, write_statistics=True, store_schema=True,
+        )  # fmt: skip
+        sink.flush()
+        os.fsync(sink.fileno())
+
+
+def _write_shards(folder: Path, row_type: type, rows: list[Any]) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    table = to_table(rows, row_type)
+    count = 1
+    while table.nbytes > count * SHARD_BYTES:
+        count *= 2
+    places = [_shard_of(row, count) for row in rows] if count > 1 else []
+    for index in range(count):
+        part = table.take([i for i, p in enumerate(places) if p == index]) if count > 1 else table
+        write_parquet(folder / f"rows-{index:02d}-of-{count:02d}.parquet", part.combine_chunks())
+
+
+def _shard_of(row: Any, count: int) -> int:
+    return int(digest("shard", str(row_identity(row)[0]))[:8], 16) % count
+
+
+def _refuse_duplicates(folder: Path, ordered: list[Any]) -> None:
+    for before, after in zip(ordered, ordered[1:], strict=False):
+        if row_identity(before) == row_identity(after):
+            raise Orca2Error(f"two rows share the identity {row_identity(after)}", str(folder), "report this as a bug")
+
+
+def _complete_shards(folder: Path) -> list[Path]:
+    shards = sorted(folder.glob("rows-*-of-*.parquet"))
+    if not shards:
+        raise Orca2Error("artifact is missing", str(folder), "run `dvc repro` (or `dvc pull`) first")
+    expected = int(shards[0].stem.rsplit("-", 1)[1])
+    if len(shards) != expected:
+        hint = "run `dvc checkout` or `dvc repro`"
+        raise Orca2Error(f"has {len(shards)} of its {expected} shards", str(folder), hint)
+    return shards
+
+
+def _read_shard(shard: Path, row_type: type) -> Iterator[Any]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(shard, partitioning=None)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise Orca2Error(f"cannot be read: {error}", str(shard), "run `dvc checkout` or `dvc repro`") from error
+    if table.schema != arrow_schema(row_type):
+        names = ", ".join(table.schema.names)
+        hint = f"it has {names}; it was written by another version: run `dvc repro`"
+        raise Orca2Error(f"is not an artifact of {row_type.__name__}", str(shard), hint)
+    return from_table(table, row_type)
+
+
+def _arrow_field(name: str, kind: Any) -> Any:
+    import pyarrow as pa
+
+    args = typing.get_args(kind)
+    optional = typing.get_origin(kind) is types.UnionType and type(None) in args
+    if optional:
+        kind = next(arg for arg in args if arg is not type(None))
+    return pa.field(name, _arrow_type(kind), nullable=optional)
+
+
+def _arrow_type(kind: Any) -> Any:
+    import pyarrow as pa
+
+    if typing.get_origin(kind) is Literal:
+        return pa.string()
+    if typing.get_origin(kind) is tuple:
+        item = typing.get_args(kind)[0]
+        # Token ids and labels are 32-bit, as every tokenizer's are; a schema of plain ints elsewhere stays 64-bit.
+        return pa.list_(pa.field("element", pa.int32() if item is int else _arrow_type(item), nullable=False))
+    if dataclasses.is_dataclass(kind):
+        hints = typing.get_type_hints(kind)
+        return pa.struct([_arrow_field(f.name, hints[f.name]) for f in dataclasses.fields(kind)])
+    return getattr(pa, _SCALARS[kind])()
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, tuple) and value and dataclasses.is_dataclass(value[0]):
+        return [_plain(item) for item in value]
+    return value
+
+
+@cache
+def _builder(row_type: type) -> list[tuple[str, Any, bool]]:
+    """Per field: its name, the dataclass inside it if any, and whether it is a tuple."""
+    plan = []
+    for name, kind in typing.get_type_hints(row_type).items():
+        is_tuple = typing.get_origin(kind) is tuple
+        inner = typing.get_args(kind)[0] if is_tuple else kind
+        plan.append((name, inner if dataclasses.is_dataclass(inner) else None, is_tuple))
+    return plan
+
+
+def _typed(row_type: type, record: dict[str, Any]) -> Any:
+    values = {}
+    for name, inner, is_tuple in _builder(row_type):
+        value = record[name]
+        if is_tuple:
+            value = tuple(_typed(inner, item) for item in value) if inner else tuple(value)
+        elif inner:
+            value = _typed(inner, value)
+        values[name] = value
+    return row_type(**values)

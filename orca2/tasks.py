@@ -1,0 +1,269 @@
+"""Questions: read from sources, named by content, split, and de-duplicated. Nothing disappears.
+
+Two kinds of source: `reasoning_gym` (seeded, verifiable, offline) and `datasets` (a local json, jsonl, csv or parquet
+file, or a hub id at a pinned revision, through Hugging Face `datasets`). A question's split depends on its own content
+and the seed alone, so adding questions or raising a limit never moves another one between splits.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from orca2.errors import Orca2Error, raise_all
+from orca2.hashing import canonical, derive_seed, digest, unit_interval
+from orca2.rows import Example, Rejected, Split
+
+_FILE_KINDS = {".json": "json", ".jsonl": "json", ".csv": "csv", ".parquet": "parquet"}
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_SPLITS: tuple[Split, ...] = ("probe", "evaluation", "train")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SplitConfig:
+    """How the questions of every task are divided."""
+
+    probe_fraction: float = 0.2
+    """Share of the questions that strategies are scored on."""
+    evaluation_fraction: float = 0.2
+    """Share that is held out; the rest is for training."""
+    probe_limit: int = 0
+    """Most probe questions a task; 0 means all."""
+    train_limit: int = 0
+    evaluation_limit: int = 0
+
+    def __post_init__(self) -> None:
+        if min(self.probe_fraction, self.evaluation_fraction) <= 0 or self.train_fraction <= 0:
+            raise ValueError("the fractions must be above 0 and leave something to train on")
+        if min(self.probe_limit, self.train_limit, self.evaluation_limit) < 0:
+            raise ValueError("limits must be 0 (all) or more")
+
+    @property
+    def train_fraction(self) -> float:
+        """What probe and evaluation leave."""
+        return 1 - self.probe_fraction - self.evaluation_fraction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceConfig:
+    """One source of questions, which makes one task."""
+
+    kind: Literal["reasoning_gym", "datasets"]
+    name: str
+    """The reasoning-gym dataset; or a file path, or a hub id."""
+    category: str
+    """Groups tasks that may share templates."""
+    grader: str = "exact"
+    licence: str
+    size: int = 0
+    """Questions to draw from reasoning-gym."""
+    config: dict[str, Any] = field(default_factory=dict)
+    """Settings of the reasoning-gym dataset; or the hub configuration as `name:`."""
+    question_column: str = "question"
+    answer_column: str = "answer"
+    answer_pattern: str = ""
+    """Regular expression whose first group is the answer inside the answer column; empty takes the whole."""
+    revision: str = ""
+    """Commit of a hub dataset."""
+    hub_split: str = "train"
+    split: Literal["", "probe", "train", "evaluation"] = ""
+    """Puts every question in this split instead of dividing them."""
+
+    def __post_init__(self) -> None:
+        if self.kind == "reasoning_gym" and self.size < 1:
+            raise ValueError("size: a reasoning_gym source needs how many questions to draw")
+        if self.kind == "datasets" and not self.is_file and not _COMMIT.fullmatch(self.revision):
+            raise ValueError(f"revision: hub dataset {self.name!r} needs a 40-hex commit (a local file needs a suffix)")
+        try:
+            groups = re.compile(self.answer_pattern).groups
+        except re.error as error:
+            raise ValueError(f"answer_pattern: {error}") from error
+        if self.answer_pattern and groups < 1:
+            raise ValueError("answer_pattern: needs one group, the answer")
+
+    @property
+    def is_file(self) -> bool:
+        """Whether `name` is a local file rather than a hub id."""
+        return Path(self.name).suffix in _FILE_KINDS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TasksConfig:
+    """The questions of the dataset, by task name."""
+
+    sources: dict[str, SourceConfig]
+    splits: SplitConfig = SplitConfig()
+
+    def __post_init__(self) -> None:
+        if not self.sources:
+            raise ValueError("sources: at least one is needed")
+        for name in self.sources:
+            if not re.fullmatch(r"[\w-]+", name):
+                raise ValueError(f"sources: task name {name!r} may hold letters, digits, `_` and `-` only")
+
+
+def collect(config: TasksConfig, seed: int) -> tuple[list[Example], list[Rejected]]:
+    """Every question of every source, split; with the exact duplicates and the surplus, each with its reason.
+
+    Raises:
+        InputErrors: every source that cannot be read and every unreadable or empty row, together.
+    """
+    examples: list[Example] = []
+    errors: list[Orca2Error] = []
+    for task, source in config.sources.items():
+        try:
+            examples += read_source(task, source, seed)
+        except Orca2Error as error:
+            errors.append(error)
+    raise_all(errors)
+    unique, duplicates = _drop_duplicates(examples)
+    split = [_with_split(example, config, seed) for example in unique]
+    kept, surplus = _limit(split, config.splits, seed)
+    return kept, duplicates + surplus
+
+
+def read_source(task: str, source: SourceConfig, seed: int) -> list[Example]:
+    """The questions of one source, in its own order, with ids by content; `split` is still to be decided."""
+    read = _read_reasoning_gym if source.kind == "reasoning_gym" else _read_dataset
+    return list(read(task, source, seed))
+
+
+def _read_reasoning_gym(task: str, source: SourceConfig, seed: int) -> Iterator[Example]:
+    import reasoning_gym
+
+    where = f"params.yaml: tasks.sources.{task}"
+    own_seed = derive_seed(seed, "reasoning_gym", task) % 2**31
+    try:
+        dataset = reasoning_gym.create_dataset(source.name, size=source.size, seed=own_seed, **source.config)
+    except (ValueError, TypeError, AssertionError) as error:
+        raise Orca2Error(f"reasoning-gym refuses {source.name!r}: {error}", where, "see its documentation") from error
+    for entry in dataset:
+        metadata = {"source_dataset": source.name, **_plain(entry["metadata"])}
+        yield _example(task, source, entry["question"].strip(), str(entry["answer"]), metadata)
+
+
+def _read_dataset(task: str, source: SourceConfig, seed: int) -> Iterator[Example]:
+    where = source.name if source.is_file else f"{source.name}@{source.revision}"
+    table = _load_table(task, source, where)
+    missing = [c for c in (source.question_column, source.answer_column) if c not in table.column_names]
+    raise_all(
+        Orca2Error(f"has no column `{column}`", where, f"its columns: {', '.join(table.column_names)}")
+        for column in missing
+    )
+    errors: list[Orca2Error] = []
+    for number, record in enumerate(table, start=1):
+        question, answer = record[source.question_column], record[source.answer_column]
+        problem = _problem(question, answer, source)
+        if problem:
+            errors.append(Orca2Error(problem, f"{where}: row {number}", "mend or remove the row"))
+        else:
+            yield _example(task, source, question.strip(), _answer_in(answer, source), {})
+    raise_all(errors)
+
+
+def _load_table(task: str, source: SourceConfig, where: str) -> Any:
+    import datasets
+    from datasets.exceptions import DatasetGenerationError, DatasetNotFoundError
+
+    if source.is_file and not Path(source.name).is_file():
+        raise Orca2Error("no such file", where, f"mend params.yaml: tasks.sources.{task}.name")
+    datasets.disable_progress_bars()
+    try:
+        if source.is_file:
+            kind = _FILE_KINDS[Path(source.name).suffix]
+            return datasets.load_dataset(kind, data_files=source.name, split="train")
+        return datasets.load_dataset(source.name, **source.config, revision=source.revision, split=source.hub_split)
+    except (DatasetGenerationError, DatasetNotFoundError, ValueError, OSError) as error:
+        reason = error.__cause__ or error
+        raise Orca2Error(f"cannot be read: {reason}", where, "check the file, or the hub id and network") from error
+
+
+def _problem(question: Any, answer: Any, source: SourceConfig) -> str:
+    for name, value in ((source.question_column, question), (source.answer_column, answer)):
+        if value is None or not str(value).strip():
+            return f"`{name}` is empty"
+    if not isinstance(question, str):
+        return f"`{source.question_column}` is {type(question).__name__}, not text"
+    if source.answer_pattern and not re.search(source.answer_pattern, str(answer)):
+        return f"`{source.answer_column}` does not match the answer_pattern"
+    return ""
+
+
+def _answer_in(answer: Any, source: SourceConfig) -> str:
+    found = re.search(source.answer_pattern, str(answer)) if source.answer_pattern else None
+    return (found.group(1) if found else str(answer)).strip()
+
+
+def _example(task: str, source: SourceConfig, question: str, answer: str, metadata: dict[str, Any]) -> Example:
+    return Example(
+        row_id=digest("example", [task, question, answer]),
+        task=task,
+        category=source.category,
+        split="train",
+        question=question,
+        answer=answer,
+        grader=source.grader,
+        metadata=canonical(metadata),
+        source=f"{source.kind}:{source.name}",
+        licence=source.licence,
+    )
+
+
+def _plain(value: Any) -> Any:
+    """Metadata as JSON sees it; reasoning-gym may put tuples, sets and numbers of other types there."""
+    return json.loads(json.dumps(value, default=str, sort_keys=True))
+
+
+def _drop_duplicates(examples: Iterable[Example]) -> tuple[list[Example], list[Rejected]]:
+    """Keep the first of equal questions within a task; later ones are rejected, one row each."""
+    first: dict[tuple[str, str], str] = {}
+    copies: dict[str, int] = {}
+    kept, rejected = [], []
+    for example in examples:
+        original = first.setdefault((example.task, example.question), example.row_id)
+        copies[original] = copies.get(original, 0) + 1
+        if copies[original] == 1:
+            kept.append(example)
+        else:
+            rejected.append(_reject(example, copies[original], "duplicate question", f"same as {original}"))
+    return kept, rejected
+
+
+def _with_split(example: Example, config: TasksConfig, seed: int) -> Example:
+    fixed = config.sources[example.task].split
+    split = fixed or _split_of(unit_interval(seed, "split", example.row_id), config.splits)
+    return replace(example, split=split)
+
+
+def _split_of(position: float, splits: SplitConfig) -> Split:
+    if position < splits.probe_fraction:
+        return "probe"
+    return "evaluation" if position < splits.probe_fraction + splits.evaluation_fraction else "train"
+
+
+def _limit(examples: list[Example], splits: SplitConfig, seed: int) -> tuple[list[Example], list[Rejected]]:
+    """At most the limit of each task's split, chosen by hash; the surplus is rejected by name."""
+    limits = dict(zip(_SPLITS, (splits.probe_limit, splits.evaluation_limit, splits.train_limit), strict=True))
+    taken: dict[tuple[str, Split], int] = {}
+    kept, surplus = [], []
+    for example in sorted(examples, key=lambda e: (unit_interval(seed, "limit", e.row_id), e.row_id)):
+        place = (example.task, example.split)
+        taken[place] = taken.get(place, 0) + 1
+        if limits[example.split] and taken[place] > limits[example.split]:
+            surplus.append(_reject(example, 0, f"beyond {example.split}_limit", ""))
+        else:
+            kept.append(example)
+    return kept, surplus
+
+
+def _reject(example: Example, sample_index: int, reason: str, detail: str) -> Rejected:
+    return Rejected(
+        row_id=example.row_id,
+        sample_index=sample_index,
+        task=example.task,
+        stage="prepare_tasks",
+        reason=reason,
+        detail=detail,
+    )

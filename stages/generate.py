@@ -1,0 +1,29 @@
+"""Answer every request: from the store where it knows the answer, else from vLLM on Ray.
+
+    python -m stages.generate
+
+Reads data/requests and models/. Writes data/generations and metrics/generate.json.
+"""
+
+from pathlib import Path
+
+from orca2 import config, models, store
+from orca2.counts import write_counts, write_speed
+from orca2.errors import exit_on_error
+from orca2.generation import GenerationConfig, answer
+from orca2.rows import Generation, Request
+from orca2.shards import read_rows, write_rows
+
+
+def main() -> None:
+    params = config.load(cluster={"generation": GenerationConfig})
+    requests = read_rows(Path("data/requests"), Request)
+    teacher = models.read_index()["teacher"]
+    run = answer(requests, teacher.folder, store.Store(store.default_root()), params.cluster.generation)
+    write_rows(Path("data/generations"), Generation, run.generations)
+    write_speed("generate", run)
+    write_counts("generate", len(requests), run.generations, [])
+
+
+if __name__ == "__main__":
+    exit_on_error(main)

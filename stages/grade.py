@@ -1,0 +1,31 @@
+"""Extract and grade the teacher's answers, and keep those to teach from.
+
+    python -m stages.grade
+
+Reads data/examples and data/generations. Writes data/graded, data/rejected/grade and metrics/grade.json.
+"""
+
+from pathlib import Path
+
+from orca2 import config
+from orca2.counts import write_counts
+from orca2.errors import exit_on_error
+from orca2.filtering import GradeConfig, keep
+from orca2.grading import grade
+from orca2.rows import Example, Generation, Graded, Rejected
+from orca2.shards import read_rows, write_rows
+
+
+def main() -> None:
+    params = config.load(grade=GradeConfig)
+    examples = read_rows(Path("data/examples"), Example)
+    graded = grade(examples, read_rows(Path("data/generations"), Generation))
+    kept, rejected = keep(graded, params.grade)
+    write_rows(Path("data/graded"), Graded, kept)
+    write_rows(Path("data/rejected/grade"), Rejected, rejected)
+    format_ok = sum(row.strict_answer is not None for row in graded) / max(1, len(graded))
+    write_counts("grade", len(graded), kept, rejected, format_ok=round(format_ok, 4))
+
+
+if __name__ == "__main__":
+    exit_on_error(main)

@@ -1,0 +1,25 @@
+"""Place teacher and student as local Hugging Face folders with a content digest.
+
+    python -m stages.prepare_models
+
+Reads the references in params.yaml. Writes models/: one folder a reference, and models.json.
+"""
+
+from pathlib import Path
+
+from orca2 import config
+from orca2.errors import exit_on_error
+from orca2.models import ModelsConfig, prepare, write_index
+
+
+def main() -> None:
+    params = config.load(models=ModelsConfig)
+    references = {"teacher": params.models.teacher, "student": params.models.student}
+    prepared = {reference: prepare(reference, Path("models")) for reference in sorted(set(references.values()))}
+    write_index({role: prepared[reference] for role, reference in references.items()})
+    for role, reference in references.items():
+        print(f"prepare_models: {role} is {reference}, digest {prepared[reference].digest[:12]}")
+
+
+if __name__ == "__main__":
+    exit_on_error(main)

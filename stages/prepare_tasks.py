@@ -1,0 +1,30 @@
+"""Collect the questions, name them by content, drop duplicates and split them.
+
+    python -m stages.prepare_tasks
+
+Reads the sources in params.yaml. Writes data/examples, data/rejected/prepare_tasks and metrics/prepare_tasks.json.
+"""
+
+from pathlib import Path
+
+from orca2 import config
+from orca2.counts import write_counts
+from orca2.errors import exit_on_error
+from orca2.grading import check_grader
+from orca2.rows import Example, Rejected
+from orca2.shards import write_rows
+from orca2.tasks import TasksConfig, collect
+
+
+def main() -> None:
+    params = config.load(tasks=TasksConfig, seed=int)
+    for task, source in params.tasks.sources.items():
+        check_grader(source.grader, f"params.yaml: tasks.sources.{task}.grader")
+    examples, rejected = collect(params.tasks, params.seed)
+    write_rows(Path("data/examples"), Example, examples)
+    write_rows(Path("data/rejected/prepare_tasks"), Rejected, rejected)
+    write_counts("prepare_tasks", len(examples) + len(rejected), examples, rejected)
+
+
+if __name__ == "__main__":
+    exit_on_error(main)

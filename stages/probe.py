@@ -1,0 +1,51 @@
+"""Ask the teacher every strategy on the probe questions of every task, and grade the answers.
+
+    python -m stages.probe
+
+Reads data/examples, models/ and templates/. Writes data/probe and metrics/probe.json.
+"""
+
+from pathlib import Path
+
+from orca2 import config, models, store
+from orca2.counts import write_counts, write_speed
+from orca2.errors import exit_on_error
+from orca2.generation import GenerationConfig, answer
+from orca2.grading import grade
+from orca2.prompts import Templates
+from orca2.requests import build_request
+from orca2.rows import Example, Graded
+from orca2.shards import read_rows, write_rows
+from orca2.strategies import ProbeConfig
+
+
+def main() -> None:
+    params = config.load(probe=ProbeConfig, seed=int, cluster={"generation": GenerationConfig})
+    templates = Templates()
+    templates.check_strategies(params.probe.strategies, "params.yaml: probe.strategies")
+    examples = [e for e in read_rows(Path("data/examples"), Example) if e.split == "probe"]
+    teacher = models.read_index()["teacher"]
+    conversations = [(e, s, templates.teacher(e, s)) for e in examples for s in params.probe.strategies]
+    requests = [
+        build_request(
+            row_id=example.row_id,
+            sample_index=0,
+            task=example.task,
+            strategy=strategy,
+            template=conversation.template,
+            model=teacher.digest,
+            messages=conversation.messages,
+            sampling=params.probe.sampling,
+            seed=params.seed,
+        )
+        for example, strategy, conversation in conversations
+    ]
+    run = answer(requests, teacher.folder, store.Store(store.default_root()), params.cluster.generation)
+    graded = grade(examples, run.generations)
+    write_rows(Path("data/probe"), Graded, graded)
+    write_speed("probe", run)
+    write_counts("probe", len(requests), graded, [])
+
+
+if __name__ == "__main__":
+    exit_on_error(main)

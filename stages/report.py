@@ -1,0 +1,21 @@
+"""Put the results on one page that works offline, with its figures.
+
+    python -m stages.report
+
+Reads metrics/, data/strategies.yaml, data/chats, data/requests and plots/train. Writes report/index.html,
+report/accuracy.svg, report/accuracy.png, plots/accuracy.json and plots/strategies.json.
+"""
+
+from orca2 import report
+from orca2.errors import exit_on_error
+
+
+def main() -> None:
+    inputs = report.read_inputs()
+    report.write(inputs)
+    print(f"report: {len(inputs.samples)} sample rows, {len(inputs.loss)} training steps: report/index.html")
+    print(f"report: {report.headline(inputs.evaluation)}")
+
+
+if __name__ == "__main__":
+    exit_on_error(main)

@@ -1,0 +1,25 @@
+"""Choose one strategy per task from the probe's grades, with the evidence.
+
+    python -m stages.select_strategies
+
+Reads data/probe. Writes data/strategies.yaml, for people to review in a diff.
+"""
+
+from pathlib import Path
+
+from orca2.errors import exit_on_error
+from orca2.rows import Graded
+from orca2.shards import read_rows
+from orca2.strategies import select, write_choices
+
+
+def main() -> None:
+    choices = select(read_rows(Path("data/probe"), Graded))
+    write_choices(choices, Path("data/strategies.yaml"))
+    for choice in choices:
+        best = choice.scores[0]
+        print(f"select_strategies: {choice.task}: {choice.strategy}, {best.accuracy:.0%} ({choice.verdict})")
+
+
+if __name__ == "__main__":
+    exit_on_error(main)

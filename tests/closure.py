@@ -1,0 +1,47 @@
+"""What a stage's code really depends on: the import closure of its script inside `orca2/`."""
+
+import ast
+from functools import cache
+from pathlib import Path
+
+import grimp
+
+ROOT = Path(__file__).parent.parent
+
+
+@cache
+def import_graph() -> grimp.ImportGraph:
+    return grimp.build_graph("orca2")
+
+
+def stage_deps(script: Path) -> list[str]:
+    """Paths that dvc.yaml must list for a stage: its script, and every module of `orca2` it reaches, lazily or not."""
+    graph = import_graph()
+    direct = {name for name in _imported_names(script) if name in graph.modules}
+    modules = direct | {far for near in direct for far in graph.find_upstream_modules(near)}
+    files = {f"{name.replace('.', '/')}.py" for name in modules - {"orca2"}}
+    pages = {str(page.relative_to(ROOT)) for file in files for page in ROOT.glob(f"{file[:-3]}.*.j2")}
+    return [str(script.relative_to(ROOT)), *sorted(files | pages)]
+
+
+def _imported_names(script: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(script.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+    return names
+
+
+def loaded_sections(script: Path) -> list[str]:
+    """The sections of params.yaml that a stage loads, apart from the speed-only `cluster`."""
+    calls = (node for node in ast.walk(ast.parse(script.read_text("utf-8"))) if isinstance(node, ast.Call))
+    loads = (call for call in calls if ast.unparse(call.func) == "config.load")
+    return sorted({k.arg for call in loads for k in call.keywords if k.arg and k.arg != "cluster"})
+
+
+def description(script: Path) -> str:
+    """The first line of a stage's docstring, without its full stop: what dvc.yaml shows as `desc`."""
+    docstring = ast.get_docstring(ast.parse(script.read_text("utf-8"))) or ""
+    return docstring.splitlines()[0].rstrip(".")
