@@ -121,9 +121,10 @@ def _fill(frame: _Frame, stretches: list[list[int]]) -> list[int]:
 def _encode_plain(tokenizer: Any, texts: list[str]) -> list[list[int]]:
     if not texts:
         return []
-    return tokenizer(
+    encoded: list[list[int]] = tokenizer(
         texts, add_special_tokens=False, split_special_tokens=True, return_attention_mask=False, verbose=False
     )["input_ids"]
+    return encoded
 
 
 @lru_cache(maxsize=256)
@@ -160,7 +161,7 @@ def _render(tokenizer: Any, roles: tuple[str, ...], *, generation_prompt: bool) 
 
     messages = [{"role": role, "content": _placeholder(index)} for index, role in enumerate(roles)]
     try:
-        text = tokenizer.apply_chat_template(
+        text: str = tokenizer.apply_chat_template(
             messages, tokenize=False, add_generation_prompt=generation_prompt, strftime_now=_TEMPLATE_CLOCK.strftime
         )
     except TemplateError as error:
@@ -207,11 +208,13 @@ def _special_tokens(tokenizer: Any) -> re.Pattern[str]:
 
 
 def _token_pattern(token: Any) -> str:
-    return (r"\s*" if token.lstrip else "") + re.escape(token.content) + (r"\s*" if token.rstrip else "")
+    before, after = (r"\s*" if strips else "" for strips in (token.lstrip, token.rstrip))
+    return f"{before}{re.escape(token.content)}{after}"
 
 
 def _token_id(tokenizer: Any, match: re.Match[str]) -> int:
-    return tokenizer.added_tokens_encoder[match[0] if match[0] in tokenizer.added_tokens_encoder else match[0].strip()]
+    ids: dict[str, int] = tokenizer.added_tokens_encoder
+    return ids[match[0] if match[0] in ids else match[0].strip()]
 
 
 def _require_decodes(tokenizer: Any, answer: list[int], taught: str, end_token: int) -> None:

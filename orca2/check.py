@@ -5,6 +5,7 @@
 
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -47,30 +48,40 @@ def check(params_file: Path = config.PARAMS_FILE, templates_root: Path = Path("t
     Raises:
         InputErrors: everything that is wrong.
     """
-    errors = list(config.unknown_sections(set(SECTIONS), params_file))
-    params = _attempt(errors, lambda: config.load(params_file, **SECTIONS))
+    errors: list[Orca2Error] = []
+    unknown = _attempt(errors, lambda: config.unknown_sections(set(SECTIONS), params_file))
+    errors += unknown or []
+    # Section by section, so that a fault in one does not hide what is wrong with the names in another.
+    names = () if unknown is None else tuple(SECTIONS)
+    sections = {name: _attempt(errors, partial(_load, params_file, name)) for name in names}
     templates = _attempt(errors, lambda: Templates(templates_root))
     _attempt(errors, lambda: check_address(os.environ.get("RAY_ADDRESS", "")))
-    if params:
-        _check_params(errors, params, params_file)
-    if params and templates:
+    params = SimpleNamespace(**{name: sections.get(name) for name in SECTIONS})
+    _check_params(errors, params, params_file)
+    if templates:
         _check_names(errors, params, templates, params_file)
     raise_all(errors)
 
 
+def _load(file: Path, name: str) -> Any:
+    return getattr(config.load(file, **{name: SECTIONS[name]}), name)
+
+
 def _check_params(errors: list[Orca2Error], params: SimpleNamespace, file: Path) -> None:
-    for reference in sorted({params.models.teacher, params.models.student}):
-        _attempt(errors, lambda reference=reference: check_reference(reference))
-    for task, source in params.tasks.sources.items():
-        _attempt(errors, lambda t=task, s=source: check_grader(s.grader, f"{file}: tasks.sources.{t}.grader"))
+    for reference in sorted({params.models.teacher, params.models.student}) if params.models else ():
+        _attempt(errors, partial(check_reference, reference))
+    for task, source in params.tasks.sources.items() if params.tasks else ():
+        _attempt(errors, partial(check_grader, source.grader, f"{file}: tasks.sources.{task}.grader"))
         if source.kind == "datasets" and source.is_file and not Path(source.name).is_file():
             errors.append(Orca2Error("no such file", source.name, f"mend {file}: tasks.sources.{task}.name"))
 
 
 def _check_names(errors: list[Orca2Error], params: SimpleNamespace, templates: Templates, file: Path) -> None:
-    _attempt(errors, lambda: templates.check_strategies(params.probe.strategies, f"{file}: probe.strategies"))
-    student = params.erase.student_template
-    _attempt(errors, lambda: templates.check_student(student, f"{file}: erase.student_template"))
+    if params.probe:
+        _attempt(errors, lambda: templates.check_strategies(params.probe.strategies, f"{file}: probe.strategies"))
+    if params.erase:
+        student = params.erase.student_template
+        _attempt(errors, lambda: templates.check_student(student, f"{file}: erase.student_template"))
 
 
 def _attempt(errors: list[Orca2Error], action: Callable[[], Any]) -> Any:

@@ -79,8 +79,7 @@ def _remove_others(folder: Path, tag: str) -> None:
 def publish(engine: Any, source: Path, output: Path) -> None:
     """Write the trained model as a Hugging Face folder, under its name only when complete; every rank calls it.
 
-    Args:
-        source: the folder that training started from; its tokenizer and chat template are copied byte for byte.
+    Tokenizer and chat template are copied byte for byte from `source`, the folder that training started from.
     """
     from deepspeed import comm
 

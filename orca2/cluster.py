@@ -54,10 +54,10 @@ def check_address(address: str) -> None:
         return
     where = f"RAY_ADDRESS={address}"
     host, _, port = address.removeprefix("ray://").rpartition(":")
-    if not host or not port.isdigit():
+    if not host or not port.isdecimal() or int(port) > 65535:
         raise Orca2Error("is not HOST:PORT", where, "name the address that `ray start --head` printed, or unset it")
     try:
         socket.create_connection((host, int(port)), timeout=5).close()
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         hint = "start the head with `ray start --head`, or unset RAY_ADDRESS to run on this machine"
         raise Orca2Error(f"nothing answers there: {error}", where, hint) from error

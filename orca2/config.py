@@ -6,6 +6,7 @@ path and, for a misspelt key, the nearest known name. The dataclasses live besid
 
 import dataclasses
 import difflib
+import math
 import types
 import typing
 from pathlib import Path
@@ -32,10 +33,23 @@ class _Place(NamedTuple):
         self.errors.append(Orca2Error(message, f"{self.file}: {self.path}" if self.path else str(self.file), hint))
 
 
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """YAML in which a key that is written twice is an error; plain YAML would quietly take the second."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        written: set[str] = set()
+        for key, _ in node.value:
+            if key.value in written and isinstance(key, yaml.ScalarNode):
+                raise yaml.MarkedYAMLError(problem=f"`{key.value}` is written twice", problem_mark=key.start_mark)
+            written.add(str(key.value))
+        return super().construct_mapping(node, deep)
+
+
 def load(file: Path = PARAMS_FILE, **sections: Any) -> types.SimpleNamespace:
     """Read the named sections: `load(generate=GenerateConfig)` returns a namespace with `.generate`.
 
     Args:
+        file: the parameters.
         sections: section name to its dataclass, to a plain type for a bare value such as `seed=int`, or to a dict
             of subsections when the rest of the section belongs to others: `cluster={"training": ...}`.
 
@@ -79,7 +93,7 @@ def _read_mapping(file: Path) -> dict[str, Any]:
     if not file.is_file():
         raise Orca2Error("no such file", str(file), "run this from the root of the project")
     try:
-        params = yaml.safe_load(file.read_text(encoding="utf-8"))
+        params = yaml.load(file.read_text(encoding="utf-8"), _UniqueKeyLoader)  # noqa: S506  (a SafeLoader)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise Orca2Error(f"not valid YAML: {error}", str(file), "mend the line it names") from error
     if not isinstance(params, dict):
@@ -135,14 +149,14 @@ def _convert_dataclass(kind: Any, value: Any, place: _Place) -> Any:
 def _convert_union(kinds: tuple[Any, ...], value: Any, place: _Place) -> Any:
     if value is None and type(None) in kinds:
         return None
-    attempts = []
+    attempts: list[list[Orca2Error]] = []
     for kind in (k for k in kinds if k is not type(None)):
         attempt = place._replace(errors=[])
         converted = _convert(kind, value, attempt)
         if not attempt.errors:
             return converted
         attempts.append(attempt.errors)
-    place.errors.extend(min(attempts, key=len))
+    place.errors.extend(min(attempts, key=lambda errors: len(errors)))
     return None
 
 
@@ -166,4 +180,6 @@ def _convert_scalar(kind: Any, value: Any, place: _Place) -> Any:
     if type(value) is not kind:
         written = " (YAML reads 1e-4 as text: write 1.0e-4)" if kind is float and isinstance(value, str) else ""
         return place.error(f"must be {kind.__name__}, not {value!r}{written}")
+    if kind is float and not math.isfinite(value):
+        return place.error(f"must be a finite number, not {value!r}")
     return value

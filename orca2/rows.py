@@ -1,7 +1,8 @@
 """The frozen row types that flow through the pipeline, one per step (DESIGN section 4).
 
 A stage never rewrites a row: it emits the next type, which carries `row_id` (the question) and `sample_index` (which
-answer to it), so that lineage is a join. Token counts are in tokens of the model that is meant; digests are 64 hex digits.
+answer to it), so that lineage is a join. Token counts are in tokens of the model that is meant; digests are 64 hex
+digits.
 """
 
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ class Example:
     """A question with its known answer, as a source gave it."""
 
     row_id: str
-    """Digest of task, question, answer and metadata."""
+    """Digest of task, question and answer."""
     task: str
     category: str
     split: Split
@@ -52,14 +53,15 @@ class Sampling:
     """Strings that end an answer and are not part of it."""
 
     def __post_init__(self) -> None:
-        if self.temperature < 0:
-            raise ValueError("temperature must be 0 or more")
-        if not 0 < self.top_p <= 1:
-            raise ValueError("top_p must be above 0 and at most 1")
-        if self.top_k < 0:
-            raise ValueError("top_k must be 0 or more")
-        if self.max_tokens < 1:
-            raise ValueError("max_tokens must be 1 or more")
+        rules = {
+            "temperature must be 0 or more": self.temperature >= 0,
+            "top_p must be above 0 and at most 1": 0 < self.top_p <= 1,
+            "top_k must be 0 or more": self.top_k >= 0,
+            "max_tokens must be 1 or more": self.max_tokens >= 1,
+            "stop: a stop string must not be empty nor hold a NUL": all(s and "\0" not in s for s in self.stop),
+        }
+        if broken := [rule for rule, kept in rules.items() if not kept]:
+            raise ValueError("; ".join(broken))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

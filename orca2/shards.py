@@ -5,6 +5,7 @@ touches one shard, and sorted inside a shard. Nothing is written under its final
 """
 
 import dataclasses
+import itertools
 import os
 import shutil
 import types
@@ -90,12 +91,15 @@ def write_parquet(file: Path, table: Any) -> None:
         pq.write_table(
             table, sink, compression="zstd", compression_level=3, version="2.6", row_group_size=1 << 16,
             data_page_version="1.0", use_dictionary=True, write_statistics=True, store_schema=True,
+            write_page_checksum=True,
         )  # fmt: skip
         sink.flush()
         os.fsync(sink.fileno())
 
 
 def _write_shards(folder: Path, row_type: type, rows: list[Any]) -> None:
+    import pyarrow as pa
+
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     table = to_table(rows, row_type)
@@ -103,9 +107,10 @@ def _write_shards(folder: Path, row_type: type, rows: list[Any]) -> None:
     while table.nbytes > count * SHARD_BYTES:
         count *= 2
     places = [_shard_of(row, count) for row in rows] if count > 1 else []
-    for index in range(count):
-        part = table.take([i for i, p in enumerate(places) if p == index]) if count > 1 else table
-        write_parquet(folder / f"rows-{index:02d}-of-{count:02d}.parquet", part.combine_chunks())
+    for index, name in enumerate(_shard_names(count)):
+        chosen = pa.array([i for i, place in enumerate(places) if place == index], pa.int64())
+        part = table.take(chosen) if count > 1 else table
+        write_parquet(folder / name, part.combine_chunks())
 
 
 def _shard_of(row: Any, count: int) -> int:
@@ -113,7 +118,7 @@ def _shard_of(row: Any, count: int) -> int:
 
 
 def _refuse_duplicates(folder: Path, ordered: list[Any]) -> None:
-    for before, after in zip(ordered, ordered[1:], strict=False):
+    for before, after in itertools.pairwise(ordered):
         if row_identity(before) == row_identity(after):
             raise Orca2Error(f"two rows share the identity {row_identity(after)}", str(folder), "report this as a bug")
 
@@ -122,11 +127,15 @@ def _complete_shards(folder: Path) -> list[Path]:
     shards = sorted(folder.glob("rows-*-of-*.parquet"))
     if not shards:
         raise Orca2Error("artifact is missing", str(folder), "run `dvc repro` (or `dvc pull`) first")
-    expected = int(shards[0].stem.rsplit("-", 1)[1])
-    if len(shards) != expected:
+    names = [shard.name for shard in shards]
+    if set(names) != set(_shard_names(len(shards))):
         hint = "run `dvc checkout` or `dvc repro`"
-        raise Orca2Error(f"has {len(shards)} of its {expected} shards", str(folder), hint)
+        raise Orca2Error(f"its shards are not one complete set: {', '.join(names)}", str(folder), hint)
     return shards
+
+
+def _shard_names(count: int) -> list[str]:
+    return [f"rows-{index:02d}-of-{count:02d}.parquet" for index in range(count)]
 
 
 def _read_shard(shard: Path, row_type: type) -> Iterator[Any]:
@@ -134,8 +143,8 @@ def _read_shard(shard: Path, row_type: type) -> Iterator[Any]:
     import pyarrow.parquet as pq
 
     try:
-        table = pq.read_table(shard, partitioning=None)
-    except (pa.ArrowInvalid, OSError) as error:
+        table = pq.read_table(shard, partitioning=None, page_checksum_verification=True)
+    except (pa.ArrowException, OSError) as error:
         raise Orca2Error(f"cannot be read: {error}", str(shard), "run `dvc checkout` or `dvc repro`") from error
     if table.schema != arrow_schema(row_type):
         names = ", ".join(table.schema.names)

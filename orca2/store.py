@@ -10,6 +10,7 @@ import subprocess
 import time
 import warnings
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from orca2.rows import Answer, Request
 from orca2.shards import arrow_schema, to_table, write_parquet
 
 _KEY_BYTES = 32
+_Columns = tuple[Any, Any]
+"""Of one segment: keys and limits, as `_Index` holds them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,16 +48,17 @@ def default_root() -> Path:
     return main_repository() / ".orca2" / "store"
 
 
-def main_repository() -> Path:
-    """The folder of the repository that all its worktrees and DVC experiment workspaces belong to."""
+def main_repository(folder: Path = Path()) -> Path:
+    """The folder of the repository that all worktrees and DVC experiment workspaces around `folder` belong to."""
     command = ["git", "rev-parse", "--path-format=absolute", "--git-common-dir"]
-    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    found = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
     if found.returncode:
         return Path.cwd()
     common = Path(found.stdout.strip())
-    # A DVC experiment's temporary workspace has a repository of its own, inside the main one's `.dvc/tmp/exps`.
+    # A DVC experiment's temporary workspace has a repository of its own, inside the `.dvc/tmp/exps` of the one that
+    # it was started from; that one may be a worktree in its turn.
     inside = next((parent for parent in common.parents if parent.name == ".dvc"), None)
-    return inside.parent if inside else common.parent
+    return main_repository(inside.parent) if inside else common.parent
 
 
 class Store:
@@ -71,10 +75,10 @@ class Store:
 
     def refresh(self) -> None:
         """Index the segments that have appeared; set a torn or foreign one aside with a warning."""
-        known = set(self._segments)
         # By name, so by time: of two answers to one request, the older segment's wins.
-        self._segments = [s for s in sorted(self.root.glob("*.parquet")) if s in known or self._readable(s)]
-        self._index = _Index.of(self._segments)
+        columns = {s: read for s in sorted(self.root.glob("*.parquet")) if (read := self._index_columns(s))}
+        self._segments = list(columns)
+        self._index = _Index.of(list(columns.values()))
 
     def find(self, requests: Sequence[Request]) -> dict[str, Answer]:
         """The reusable answers among these requests, by key.
@@ -91,20 +95,23 @@ class Store:
         """A writer for the answers of one engine; use it as a context manager."""
         return Writer(self.root, provenance)
 
-    def _readable(self, segment: Path) -> bool:
+    def _index_columns(self, segment: Path) -> "_Columns | None":
+        """What the index keeps of a segment; None for one that is set aside, or that another process did."""
         import pyarrow as pa
-        import pyarrow.parquet as pq
 
         try:
-            if pq.read_schema(segment).equals(arrow_schema(Stored)):
-                return True
-            problem = "it has other columns than this version writes"
-        except (pa.ArrowInvalid, OSError) as error:
+            return _read_index_columns(segment)
+        except FileNotFoundError:
+            return None
+        except (pa.ArrowException, OSError, ValueError) as error:
+            if getattr(error, "errno", None):  # the disk refuses, which says nothing against the file
+                raise
             problem = str(error)
         aside = segment.with_suffix(".aside")
-        segment.rename(aside)
+        with suppress(FileNotFoundError):
+            segment.rename(aside)
         warnings.warn(f"{segment} is not a readable segment ({problem}); kept as {aside.name}", stacklevel=3)
-        return False
+        return None
 
 
 class Writer:
@@ -148,7 +155,8 @@ class Writer:
             temporary.rename(self._root / f"{time.time_ns():020d}-{file_digest(temporary)[:16]}.parquet")
             _sync_folder(self._root)
         except OSError as error:
-            temporary.unlink(missing_ok=True)
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
             hint = "free some space or mend the permissions, or set ORCA2_STORE; finished answers so far are kept"
             raise Orca2Error(f"cannot write answers: {error.strerror}", str(self._root), hint) from error
         self._waiting.clear()
@@ -172,11 +180,13 @@ class _Index:
         return cls(np.empty(0, ">u8"), np.empty((0, _KEY_BYTES), np.uint8), *(np.empty(0, np.int32) for _ in range(3)))
 
     @classmethod
-    def of(cls, segments: Sequence[Path]) -> "_Index":
+    def of(cls, segments: Sequence["_Columns"]) -> "_Index":
         if not segments:
             return cls.empty()
-        parts = [_read_index_columns(number, segment) for number, segment in enumerate(segments)]
-        keys, limits, numbers, rows = (np.concatenate(column) for column in zip(*parts, strict=True))
+        keys, limits = (np.concatenate(column) for column in zip(*segments, strict=True))
+        lengths = [len(keys_of_one) for keys_of_one, _ in segments]
+        numbers = np.repeat(np.arange(len(segments), dtype=np.int32), lengths)
+        rows = np.concatenate([np.arange(length, dtype=np.int32) for length in lengths])
         prefixes = np.ascontiguousarray(keys[:, :8]).view(">u8").ravel()
         order = np.argsort(prefixes, kind="stable")
         return cls(prefixes[order], keys[order], limits[order], numbers[order], rows[order])
@@ -203,16 +213,22 @@ class _Index:
         return None
 
 
-def _read_index_columns(number: int, segment: Path) -> tuple[Any, Any, Any, Any]:
+def _read_index_columns(segment: Path) -> _Columns:
+    """Keys and limits of one segment, see `_Index`.
+
+    Raises:
+        ValueError: the file has other columns or other keys than a segment. Arrow's own errors for a torn one.
+    """
     import pyarrow.parquet as pq
 
-    columns = ["key", "finish_reason", "max_tokens", "completion_tokens"]
-    table = pq.read_table(segment, columns=columns, partitioning=None)
-    keys = np.frombuffer(bytes.fromhex("".join(table["key"].to_pylist())), np.uint8).reshape(-1, _KEY_BYTES)
+    with pq.ParquetFile(segment, page_checksum_verification=True) as file:
+        if not file.schema_arrow.equals(arrow_schema(Stored)):
+            raise ValueError("it has other columns than this version writes")
+        table = file.read(columns=["key", "finish_reason", "max_tokens", "completion_tokens"])
+    keys = np.frombuffer(bytes.fromhex("".join(table["key"].to_pylist())), np.uint8).reshape(len(table), _KEY_BYTES)
     cut = np.array([reason == "length" for reason in table["finish_reason"].to_pylist()], bool)
     limits = np.where(cut, table["max_tokens"].to_numpy(), -table["completion_tokens"].to_numpy()).astype(np.int32)
-    rows = np.arange(len(keys), dtype=np.int32)
-    return keys, limits, np.full(len(keys), number, np.int32), rows
+    return keys, limits
 
 
 def _read_answers(segment: Path, wanted: list[tuple[int, str]]) -> list[Answer]:
@@ -221,11 +237,12 @@ def _read_answers(segment: Path, wanted: list[tuple[int, str]]) -> list[Answer]:
 
     names = list(Answer.__dataclass_fields__)
     try:
-        table = pq.read_table(segment, columns=names, partitioning=None).take([row for row, _ in wanted])
-    except (pa.ArrowInvalid, OSError) as error:
+        table = pq.read_table(segment, columns=names, partitioning=None, page_checksum_verification=True)
+    except (pa.ArrowException, OSError) as error:
         hint = "move the file away and run again: its answers will be generated anew"
         raise Orca2Error(f"stored answers cannot be read: {error}", str(segment), hint) from error
-    return [Answer(**record) for record in table.select(names).to_pylist()]
+    chosen = table.take([row for row, _ in wanted])
+    return [Answer(**record) for record in chosen.select(names).to_pylist()]
 
 
 def _sync_folder(folder: Path) -> None:

@@ -101,9 +101,13 @@ def read_choices(file: Path) -> dict[str, str]:
     """
     if not file.is_file():
         raise Orca2Error("no strategies chosen yet", str(file), "run `dvc repro select_strategies`")
-    document = yaml.safe_load(file.read_text(encoding="utf-8"))
+    hint = "run `dvc repro --force select_strategies`"
+    try:
+        document = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise Orca2Error(f"not valid YAML: {error}", str(file), hint) from error
     if not isinstance(document, dict) or not isinstance(document.get("strategies"), dict):
-        raise Orca2Error("has no `strategies:` mapping", str(file), "run `dvc repro --force select_strategies`")
+        raise Orca2Error("has no `strategies:` mapping of task to strategy", str(file), hint)
     return dict(document["strategies"])
 
 
@@ -143,7 +147,8 @@ def _mcnemar(winner: list[Graded], runner_up: list[Graded]) -> float:
     pairs = [(row.strict_correct, right[row.row_id, row.sample_index]) for row in winner]
     only_first, only_second = pairs.count((True, False)), pairs.count((False, True))
     total, least = only_first + only_second, min(only_first, only_second)
-    return min(1.0, 2 * sum(math.comb(total, k) for k in range(least + 1)) / 2**total)
+    as_lopsided = sum(math.comb(total, k) for k in range(least + 1))
+    return min(1.0, 2 * as_lopsided / (1 << total))
 
 
 def _evidence(choice: Choice) -> dict[str, Any]:
@@ -152,5 +157,7 @@ def _evidence(choice: Choice) -> dict[str, Any]:
         "verdict": choice.verdict,
         "p_value": None if choice.p_value is None else round(choice.p_value, 4),
         "runner_up": runner_up,
-        "scores": [{k: round(v, 4) if isinstance(v, float) else v for k, v in asdict(s).items()} for s in choice.scores],
+        "scores": [
+            {k: round(v, 4) if isinstance(v, float) else v for k, v in asdict(s).items()} for s in choice.scores
+        ],
     }

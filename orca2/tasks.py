@@ -1,8 +1,8 @@
 """Questions: read from sources, named by content, split, and de-duplicated. Nothing disappears.
 
-Two kinds of source: `reasoning_gym` (seeded, verifiable, offline) and `datasets` (a local json, jsonl, csv or parquet
-file, or a hub id at a pinned revision, through Hugging Face `datasets`). A question's split depends on its own content
-and the seed alone, so adding questions or raising a limit never moves another one between splits.
+Two kinds of source: `reasoning_gym` (seeded, verifiable, offline) and `datasets` (a hub id at a pinned revision through
+Hugging Face `datasets`, or a local json, jsonl, csv or parquet file, read as it is written). A question's split depends
+on its own content and the seed alone, so adding questions or raising a limit never moves another one between splits.
 """
 
 import json
@@ -15,8 +15,24 @@ from typing import Any, Literal
 from orca2.errors import Orca2Error, raise_all
 from orca2.hashing import canonical, derive_seed, digest, unit_interval
 from orca2.rows import Example, Rejected, Split
+from orca2.tables import SUFFIXES, read_records
 
-_FILE_KINDS = {".json": "json", ".jsonl": "json", ".csv": "csv", ".parquet": "parquet"}
+UNSOUND_VERDICTS = frozenset(
+    {
+        "binary_matrix",
+        "countdown",
+        "game_of_life_halting",
+        "intermediate_integration",
+        "n_queens",
+        "polynomial_multiplication",
+        "puzzle24",
+        "simple_integration",
+        "spiral_matrix",
+        "string_insertion",
+    }
+)
+"""reasoning-gym datasets that run the answer as Python code to judge it, or (game of life) accept any text at all."""
+_FILE_SETTINGS = {".json": {"field"}}
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _SPLITS: tuple[Split, ...] = ("probe", "evaluation", "train")
 
@@ -60,7 +76,7 @@ class SourceConfig:
     size: int = 0
     """Questions to draw from reasoning-gym."""
     config: dict[str, Any] = field(default_factory=dict)
-    """Settings of the reasoning-gym dataset; or the hub configuration as `name:`."""
+    """Settings of the reasoning-gym dataset; the hub configuration as `name:`; the `field:` of a JSON file's rows."""
     question_column: str = "question"
     answer_column: str = "answer"
     answer_pattern: str = ""
@@ -76,6 +92,16 @@ class SourceConfig:
             raise ValueError("size: a reasoning_gym source needs how many questions to draw")
         if self.kind == "datasets" and not self.is_file and not _COMMIT.fullmatch(self.revision):
             raise ValueError(f"revision: hub dataset {self.name!r} needs a 40-hex commit (a local file needs a suffix)")
+        if self.kind == "datasets" and self.size:
+            raise ValueError("size: is for reasoning_gym; limit other sources with splits.*_limit")
+        if (
+            self.kind == "datasets"
+            and self.is_file
+            and (extra := set(self.config) - _FILE_SETTINGS.get(Path(self.name).suffix, set()))
+        ):
+            raise ValueError(f"config: a local file has no setting {', '.join(sorted(extra))}")
+        if self.grader == "reasoning_gym" and (self.kind != "reasoning_gym" or self.name in UNSOUND_VERDICTS):
+            raise ValueError(f"grader: reasoning_gym cannot judge {self.name!r} (see tasks.UNSOUND_VERDICTS)")
         try:
             groups = re.compile(self.answer_pattern).groups
         except re.error as error:
@@ -86,7 +112,7 @@ class SourceConfig:
     @property
     def is_file(self) -> bool:
         """Whether `name` is a local file rather than a hub id."""
-        return Path(self.name).suffix in _FILE_KINDS
+        return Path(self.name).suffix in SUFFIXES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,8 +152,8 @@ def collect(config: TasksConfig, seed: int) -> tuple[list[Example], list[Rejecte
 
 def read_source(task: str, source: SourceConfig, seed: int) -> list[Example]:
     """The questions of one source, in its own order, with ids by content; `split` is still to be decided."""
-    read = _read_reasoning_gym if source.kind == "reasoning_gym" else _read_dataset
-    return list(read(task, source, seed))
+    reasoning_gym = source.kind == "reasoning_gym"
+    return list(_read_reasoning_gym(task, source, seed) if reasoning_gym else _read_dataset(task, source))
 
 
 def _read_reasoning_gym(task: str, source: SourceConfig, seed: int) -> Iterator[Example]:
@@ -144,40 +170,39 @@ def _read_reasoning_gym(task: str, source: SourceConfig, seed: int) -> Iterator[
         yield _example(task, source, entry["question"].strip(), str(entry["answer"]), metadata)
 
 
-def _read_dataset(task: str, source: SourceConfig, seed: int) -> Iterator[Example]:
+def _read_dataset(task: str, source: SourceConfig) -> Iterator[Example]:
     where = source.name if source.is_file else f"{source.name}@{source.revision}"
-    table = _load_table(task, source, where)
-    missing = [c for c in (source.question_column, source.answer_column) if c not in table.column_names]
+    records = read_records(Path(source.name), **source.config) if source.is_file else _hub_records(source, where)
+    if not records:
+        raise Orca2Error("has no rows", where, "an empty source makes no task: fill or remove it")
+    columns = list(dict.fromkeys(name for _, record in records for name in record))
     raise_all(
-        Orca2Error(f"has no column `{column}`", where, f"its columns: {', '.join(table.column_names)}")
-        for column in missing
+        Orca2Error(f"has no column `{column}`", where, f"its columns: {', '.join(columns)}")
+        for column in (source.question_column, source.answer_column)
+        if column not in columns
     )
     errors: list[Orca2Error] = []
-    for number, record in enumerate(table, start=1):
-        question, answer = record[source.question_column], record[source.answer_column]
+    for place, record in records:
+        question, answer = record.get(source.question_column), record.get(source.answer_column)
         problem = _problem(question, answer, source)
         if problem:
-            errors.append(Orca2Error(problem, f"{where}: row {number}", "mend or remove the row"))
+            errors.append(Orca2Error(problem, f"{where}: {place}", "mend or remove the row"))
         else:
-            yield _example(task, source, question.strip(), _answer_in(answer, source), {})
+            yield _example(task, source, str(question).strip(), _answer_in(answer, source), {})
     raise_all(errors)
 
 
-def _load_table(task: str, source: SourceConfig, where: str) -> Any:
+def _hub_records(source: SourceConfig, where: str) -> list[tuple[str, dict[str, Any]]]:
     import datasets
     from datasets.exceptions import DatasetGenerationError, DatasetNotFoundError
 
-    if source.is_file and not Path(source.name).is_file():
-        raise Orca2Error("no such file", where, f"mend params.yaml: tasks.sources.{task}.name")
     datasets.disable_progress_bars()
     try:
-        if source.is_file:
-            kind = _FILE_KINDS[Path(source.name).suffix]
-            return datasets.load_dataset(kind, data_files=source.name, split="train")
-        return datasets.load_dataset(source.name, **source.config, revision=source.revision, split=source.hub_split)
+        table = datasets.load_dataset(source.name, **source.config, revision=source.revision, split=source.hub_split)
     except (DatasetGenerationError, DatasetNotFoundError, ValueError, OSError) as error:
         reason = error.__cause__ or error
-        raise Orca2Error(f"cannot be read: {reason}", where, "check the file, or the hub id and network") from error
+        raise Orca2Error(f"cannot be read: {reason}", where, "check the id, the revision and the network") from error
+    return [(f"row {number}", record) for number, record in enumerate(table, start=1)]
 
 
 def _problem(question: Any, answer: Any, source: SourceConfig) -> str:
@@ -186,14 +211,15 @@ def _problem(question: Any, answer: Any, source: SourceConfig) -> str:
             return f"`{name}` is empty"
     if not isinstance(question, str):
         return f"`{source.question_column}` is {type(question).__name__}, not text"
-    if source.answer_pattern and not re.search(source.answer_pattern, str(answer)):
-        return f"`{source.answer_column}` does not match the answer_pattern"
-    return ""
+    return "" if _answer_in(answer, source) else f"`{source.answer_column}` holds no answer_pattern"
 
 
 def _answer_in(answer: Any, source: SourceConfig) -> str:
-    found = re.search(source.answer_pattern, str(answer)) if source.answer_pattern else None
-    return (found.group(1) if found else str(answer)).strip()
+    """The answer inside the answer column; empty when the pattern does not find one."""
+    if not source.answer_pattern:
+        return str(answer).strip()
+    found = re.search(source.answer_pattern, str(answer))
+    return (found.group(1) or "").strip() if found else ""
 
 
 def _example(task: str, source: SourceConfig, question: str, answer: str, metadata: dict[str, Any]) -> Example:
@@ -212,8 +238,8 @@ def _example(task: str, source: SourceConfig, question: str, answer: str, metada
 
 
 def _plain(value: Any) -> Any:
-    """Metadata as JSON sees it; reasoning-gym may put tuples, sets and numbers of other types there."""
-    return json.loads(json.dumps(value, default=str, sort_keys=True))
+    """Metadata as JSON sees it; a set becomes a sorted list, anything else that is not plain raises."""
+    return json.loads(json.dumps(value, default=sorted, sort_keys=True))
 
 
 def _drop_duplicates(examples: Iterable[Example]) -> tuple[list[Example], list[Rejected]]:

@@ -70,9 +70,8 @@ def train(
 ) -> dict[str, Any]:
     """Train the model and write it to `output` as a Hugging Face folder in safetensors.
 
-    Args:
-        digest_of_inputs: names the packed data and the starting model; config and seed are added here.
-        checkpoint_dir: kept after success, so that the caller removes it once its own outputs are written.
+    `digest_of_inputs` names the packed data and the starting model; config and seed are added here. `checkpoint_dir` is
+    kept after success: the caller removes it once its own outputs are written.
 
     Returns:
         `results`, which a rerun repeats as far as the hardware does, and `speed`, which it does not.
@@ -151,7 +150,7 @@ def _run_workers(job: _Job, cluster: TrainClusterConfig) -> History:
         ),
         run_config=RunConfig(name="ray", storage_path=str(job.checkpoint_dir)),
     )
-    outcome = trainer.fit().return_value
+    outcome: History | Orca2Error = trainer.fit().return_value
     if isinstance(outcome, Orca2Error):
         raise outcome
     return outcome

@@ -66,7 +66,7 @@ def plan_steps(num_sequences: int, config: TrainConfig, seed: int) -> list[list[
     steps = []
     for epoch in range(config.epochs):
         order = list(range(num_sequences))
-        random.Random(derive_seed(seed, "training order", str(epoch))).shuffle(order)
+        random.Random(derive_seed(seed, "training order", str(epoch))).shuffle(order)  # noqa: S311 - not a secret
         size = config.global_batch_sequences
         steps += [order[start : start + size] for start in range(0, num_sequences, size)]
     return steps

@@ -28,19 +28,22 @@ def main() -> None:
     index = models.read_index()
     base, teacher, trained = index["student"], index["teacher"], models.from_folder(Path("trained"))
     chosen = read_choices(Path("data/strategies.yaml"))
-    contestants = {
-        "base": (base, student_requests(examples, templates, generic, "base", base.digest, params.evaluate)),
-        "student": (trained, student_requests(examples, templates, generic, "student", trained.digest, params.evaluate)),
-        "teacher": (teacher, teacher_requests(examples, templates, chosen, teacher.digest, params.evaluate)),
-    }
+    requests = [
+        *student_requests(examples, templates, generic, "base", base.digest, params.evaluate),
+        *student_requests(examples, templates, generic, "student", trained.digest, params.evaluate),
+        *teacher_requests(examples, templates, chosen, teacher.digest, params.evaluate),
+    ]
     results = {}
-    for role, (model, requests) in contestants.items():
-        run = answer(requests, model.folder, store.Store(store.default_root()), params.cluster.generation)
+    for model in {m.digest: m for m in (base, teacher, trained)}.values():
+        asked = [r for r in requests if r.model == model.digest]
+        run = answer(asked, model.folder, store.Store(store.default_root()), params.cluster.generation)
         graded = grade(examples, run.generations)
-        write_rows(Path("data/evaluation") / role, Graded, graded)
-        write_speed(f"evaluate_{role}", run)
-        results[role] = summarise(graded)
-        print(f"evaluate: {role}: {results[role]['macro']['strict']['accuracy']:.1%} strict")
+        for role in sorted({row.strategy for row in graded}):
+            rows = [row for row in graded if row.strategy == role]
+            write_rows(Path("data/evaluation") / role, Graded, rows)
+            results[role] = summarise(rows)
+            print(f"evaluate: {role}: {results[role]['macro']['strict']['accuracy']:.1%} strict")
+        write_speed(f"evaluate_{'student' if model is trained else 'teacher'}", run)
     write_json(Path("metrics/evaluate.json"), results)
 
 

@@ -1,4 +1,4 @@
-"""Answer every request: from the store where it knows the answer, else from vLLM on Ray.
+"""Answer every request, from the store where it knows the answer and else from vLLM on Ray.
 
     python -m stages.generate
 

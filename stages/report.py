@@ -6,13 +6,18 @@ Reads metrics/, data/strategies.yaml, data/chats, data/requests and plots/train.
 report/accuracy.svg, report/accuracy.png, plots/accuracy.json and plots/strategies.json.
 """
 
+from pathlib import Path
+
 from orca2 import report
+from orca2.counts import write_json
 from orca2.errors import exit_on_error
 
 
 def main() -> None:
     inputs = report.read_inputs()
-    report.write(inputs)
+    report.write(inputs, Path("report"))
+    write_json(Path("plots/accuracy.json"), report.accuracy_points(inputs.evaluation))
+    write_json(Path("plots/strategies.json"), report.strategy_points(inputs.evidence))
     print(f"report: {len(inputs.samples)} sample rows, {len(inputs.loss)} training steps: report/index.html")
     print(f"report: {report.headline(inputs.evaluation)}")
 

@@ -31,9 +31,8 @@ def make_tokenizer(folder: Path, chat_template: str = CHATML) -> Path:
         show_progress=False,
     )
     backend.train_from_iterator(_CORPUS, trainer)
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=backend, eos_token="<|im_end|>", pad_token="<|endoftext|>", chat_template=chat_template
-    )
+    named = {"eos_token": "<|im_end|>", "pad_token": "<|endoftext|>"}
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, chat_template=chat_template, **named)
     tokenizer.save_pretrained(str(folder))
     return folder
 

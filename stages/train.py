@@ -1,0 +1,53 @@
+"""Fine-tune the student on the packed sequences, with the loss on the teacher's tokens only.
+
+    python -m stages.train
+
+Reads data/packed and models/. Writes trained/, metrics/train.json, metrics/speed/train.json and the curve under
+plots/train/. Checkpoints lie in .orca2/checkpoints/ until all that is written: a killed run goes on from there.
+"""
+
+import json
+import shutil
+from pathlib import Path
+
+from orca2 import config
+from orca2.counts import write_json
+from orca2.errors import exit_on_error
+from orca2.hashing import digest, file_digest
+from orca2.rows import PackedSequence
+from orca2.shards import read_rows
+from orca2.training import TrainClusterConfig, train
+from orca2.training_loop import TrainConfig
+
+CHECKPOINTS = Path(".orca2/checkpoints")
+
+
+def main() -> None:
+    params = config.load(train=TrainConfig, seed=int, cluster={"training": TrainClusterConfig})
+    # Read as plain JSON: an import of `models` would retrain the student whenever that module is edited.
+    student = json.loads(Path("models/models.json").read_text(encoding="utf-8"))["student"]
+    sequences = read_rows(Path("data/packed"), PackedSequence)
+    shards = [file_digest(shard) for shard in sorted(Path("data/packed").glob("*.parquet"))]
+    trained = train(
+        sequences,
+        Path(student["folder"]),
+        Path("trained"),
+        config=params.train,
+        cluster=params.cluster.training,
+        seed=params.seed,
+        digest_of_inputs=digest("training inputs", {"packed": shards, "model": student["digest"]}),
+        checkpoint_dir=CHECKPOINTS,
+        live_dir=Path("plots/train"),
+    )
+    results, speed = trained["results"], trained["speed"]
+    write_json(Path("metrics/train.json"), results)
+    write_json(Path("metrics/speed/train.json"), speed)
+    shutil.rmtree(CHECKPOINTS, ignore_errors=True)
+    curve = f"loss {results['loss_first_step']:.3f} to {results['loss_last_epoch']:.3f}"
+    print(
+        f"train: {results['sequences']} sequences, {results['steps']} steps, {curve}, {speed['tokens_per_s']} tokens/s"
+    )
+
+
+if __name__ == "__main__":
+    exit_on_error(main)

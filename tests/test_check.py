@@ -1,0 +1,165 @@
+"""`orca2 check`: all that is wrong with parameters, templates, sources, models and Ray, told in one go."""
+
+import copy
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+import yaml
+
+from orca2.check import SECTIONS, check
+from orca2.cluster import check_address
+from orca2.errors import Orca2Error
+from tests.examples import ROOT, write_templates, write_yaml
+
+SHIPPED = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A folder with sound parameters and templates; `params` is what a test may spoil."""
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    params = copy.deepcopy(SHIPPED)
+    params["probe"]["strategies"] = ["direct"]
+    params["erase"]["student_template"] = "generic"
+    write_templates(tmp_path / "templates")
+    return tmp_path, params
+
+
+def told(place):
+    folder, params = place
+    with pytest.raises(Orca2Error) as caught:
+        check(write_yaml(folder / "params.yaml", params), folder / "templates")
+    return str(caught.value)
+
+
+def spoil(place, path, value):
+    *parents, last = path.split(".")
+    section = place[1]
+    for name in parents:
+        section = section[name]
+    section[last] = value
+
+
+def source(**fields):
+    return {"kind": "datasets", "name": "rows.jsonl", "category": "c", "licence": "MIT"} | fields
+
+
+def test_the_shipped_project_has_nothing_wrong(monkeypatch):
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.chdir(ROOT)
+    check()
+
+
+def test_a_sound_folder_passes(place):
+    folder, params = place
+    check(write_yaml(folder / "params.yaml", params), folder / "templates")
+
+
+def test_everything_that_is_wrong_anywhere_is_told_at_once(place, monkeypatch):
+    folder, _ = place
+    monkeypatch.setenv("RAY_ADDRESS", "nonsense")
+    spoil(place, "genrate", {})
+    spoil(place, "generate.sampling.temprature", 1.0)
+    spoil(place, "train.learning_rate", "1e-4")
+    spoil(place, "probe.strategies", ["direct", "drect"])
+    spoil(place, "erase.student_template", "plain")
+    spoil(place, "models.teacher", "package:gpt-9")
+    spoil(place, "tasks.sources", {"a": source(name=str(folder / "gone.jsonl")), "b": source(grader="numerc")})
+    write_templates(folder / "templates", strategies__bad="{{ qestion }}", student__worse="{% endcall %}")
+    words = [
+        "unknown section `genrate`",
+        "did you mean `generate`?",
+        "generate.sampling.temprature: unknown parameter",
+        "train.learning_rate: must be float, not '1e-4'",
+        "package:gpt-9: no package carries this model",
+        f"{folder / 'gone.jsonl'}: no such file",
+        "tasks.sources.b.grader: unknown grader 'numerc'",
+        "bad.j2:1: undefined variable `qestion`",
+        "worse.j2:1: template syntax",
+        "RAY_ADDRESS=nonsense: is not HOST:PORT",
+    ]
+    report = told(place)
+    assert [w for w in words if w not in report] == []
+
+
+def test_unknown_names_are_told_even_when_another_section_is_broken(place):
+    spoil(place, "probe.strategies", ["drect"])
+    spoil(place, "erase.student_template", "plain")
+    spoil(place, "seed", "many")
+    report = told(place)
+    for words in ("unknown strategy 'drect'", "unknown student template 'plain'", "seed: must be int, not 'many'"):
+        assert words in report
+
+
+def test_a_missing_or_broken_file_of_parameters_hides_no_fault_of_the_templates(place):
+    folder, _ = place
+    write_templates(folder / "templates", strategies__bad="{{ qestion }}")
+    for content, words in ((None, "no such file"), ("seed: [", "not valid YAML")):
+        if content:
+            (folder / "params.yaml").write_text(content)
+        with pytest.raises(Orca2Error) as caught:
+            check(folder / "params.yaml", folder / "templates")
+        assert str(caught.value).count(words) == 1
+        assert "undefined variable `qestion`" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", sorted(SECTIONS))
+def test_a_section_that_is_missing_is_told_by_name(place, name):
+    del place[1][name]
+    assert f"section `{name}` is missing" in told(place)
+
+
+def test_a_model_folder_that_lacks_everything_is_told(place):
+    folder, _ = place
+    (folder / "empty").mkdir()
+    spoil(place, "models.student", f"path:{folder / 'empty'}")
+    assert told(place).count("model folder has no") == 4
+
+
+def test_the_command_prints_the_errors_plainly_and_fails(place):
+    folder, params = place
+    spoil(place, "seed", "many")
+    write_yaml(folder / "params.yaml", params)
+    command = [sys.executable, "-m", "orca2.cli", "check"]
+    ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, env={"PYTHONPATH": str(ROOT)})
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("error: params.yaml: seed: must be int, not 'many'")
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["nonsense", "host:", ":6379", "host:port", "host:99999", "host:\N{SUPERSCRIPT TWO}", "ray://host", "http://x"],
+)
+def test_a_malformed_ray_address_is_told(address):
+    with pytest.raises(Orca2Error, match="is not HOST:PORT") as caught:
+        check_address(address)
+    assert caught.value.where == f"RAY_ADDRESS={address}"
+
+
+@pytest.mark.parametrize("scheme", ["", "ray://"])
+def test_an_address_where_nothing_answers_is_told_fast(scheme):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    begin = time.monotonic()
+    with pytest.raises(Orca2Error, match="nothing answers there") as caught:
+        check_address(f"{scheme}127.0.0.1:{port}")
+    assert time.monotonic() - begin < 6
+    assert "ray start --head" in caught.value.hint
+
+
+@pytest.mark.parametrize("host", ["a..b", "x" * 70, "[::1]"])
+def test_a_host_name_that_cannot_be_one_is_told(host):
+    with pytest.raises(Orca2Error, match="nothing answers there"):
+        check_address(f"{host}:1")
+
+
+def test_an_address_that_answers_passes_as_do_the_words_that_ray_knows():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        check_address(f"127.0.0.1:{server.getsockname()[1]}")
+    for word in ("", "auto", "local"):
+        check_address(word)

@@ -1,0 +1,106 @@
+"""Scaling out: a Ray of two nodes, and addresses that are not one."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import ray
+
+from tests.test_generation import CONFIG, ENGINE, ROOT, make_requests
+from tests.tiny import make_tiny_model
+
+from orca2.cluster import check_address
+from orca2.errors import Orca2Error
+from orca2.generation import GenerationConfig, answer
+from orca2.rows import Generation
+from orca2.shards import write_rows
+from orca2.store import Store
+
+_GENERATE = """
+import json, sys
+from pathlib import Path
+from tests.test_generation import make_requests
+from tests.test_cluster import TWO_ENGINES
+from orca2.generation import answer
+from orca2.rows import Generation
+from orca2.shards import write_rows
+from orca2.store import Store
+model, store, out = map(Path, sys.argv[1:])
+run = answer(make_requests(model, 40, max_tokens=60), model, Store(store), TWO_ENGINES)
+write_rows(out, Generation, run.generations)
+print(run.num_nodes, run.num_generated)
+"""
+TWO_ENGINES = GenerationConfig(engines=2, cpus_per_engine=1, batch_size=2, engine=ENGINE)
+
+
+@pytest.fixture
+def two_nodes():
+    """The address of a Ray with two nodes of one CPU each, each with a temporary folder of its own."""
+    # Ray takes a loopback address for the machine's own, so the nodes must use that one too.
+    address = f"{ray.util.get_node_ip_address()}:{free_port()}"
+    # Ray keeps sockets in its folder, whose paths must be short.
+    folders = [Path(f"/tmp/r{os.getpid()}{name}") for name in "ab"]
+    common = ["--num-cpus=1", "--object-store-memory=100000000", "--block"]
+    head = ["--head", f"--port={address.split(':')[1]}", "--include-dashboard=false", f"--temp-dir={folders[0]}"]
+    nodes = [_ray_start(head + common)]
+    try:
+        _wait_for(address, nodes=1)
+        nodes.append(_ray_start([f"--address={address}", f"--temp-dir={folders[1]}", *common]))
+        _wait_for(address, nodes=2)
+        yield address
+    finally:
+        for node in reversed(nodes):
+            node.terminate()
+            node.wait(timeout=60)
+        subprocess.run(["rm", "-rf", *folders], check=True)
+
+
+def free_port():
+    with socket.socket() as free:
+        free.bind(("", 0))
+        return free.getsockname()[1]
+
+
+def _ray_start(arguments):
+    environment = os.environ | {"RAY_USAGE_STATS_ENABLED": "0", "PYTHONPATH": str(ROOT)}
+    return subprocess.Popen(
+        ["ray", "start", *arguments], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+
+
+_COUNT = "import ray, sys; ray.init(sys.argv[1], logging_level='ERROR'); print(sum(n['Alive'] for n in ray.nodes()))"
+
+
+def _wait_for(address, nodes):
+    for _ in range(20):
+        done = subprocess.run([sys.executable, "-c", _COUNT, address], capture_output=True, text=True, check=False)
+        if done.stdout.strip() == str(nodes):
+            return
+    raise AssertionError(done.stderr)
+
+
+def test_both_nodes_of_a_cluster_generate_and_the_artifact_is_the_same_as_locally(two_nodes, tmp_path):
+    model = make_tiny_model(tmp_path / "tiny")
+    store = tmp_path / "store"
+    environment = os.environ | {"RAY_ADDRESS": two_nodes, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", _GENERATE, str(model), str(store), str(tmp_path / "cluster")]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.stdout.strip() == "2 40", done.stderr
+    local = answer(make_requests(model, 40, max_tokens=60), model, Store(store), CONFIG)
+    assert local.num_generated == 0
+    write_rows(tmp_path / "local", Generation, local.generations)
+    shards = [sorted(file.read_bytes() for file in (tmp_path / side).iterdir()) for side in ("local", "cluster")]
+    assert shards[0] == shards[1]
+
+
+def test_an_address_where_nothing_answers_is_said_at_once():
+    with pytest.raises(Orca2Error, match="ray start --head"):
+        check_address(f"127.0.0.1:{free_port()}")
+
+
+def test_an_address_that_is_none_is_said_at_once():
+    with pytest.raises(Orca2Error, match="HOST:PORT"):
+        check_address("my-cluster")

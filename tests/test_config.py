@@ -1,0 +1,187 @@
+"""params.yaml: everything wrong with it is told at once, with its place and what to write instead."""
+
+import dataclasses
+from typing import Literal
+
+import pytest
+
+from orca2 import config
+from orca2.check import SECTIONS
+from orca2.errors import InputErrors, Orca2Error
+from orca2.requests import GenerateConfig
+from orca2.rows import Sampling
+from orca2.tasks import TasksConfig
+from orca2.training import TrainConfig
+from tests.examples import ROOT, write_yaml
+
+GENERATE = {"samples": 1, "sampling": {"temperature": 0.0, "max_tokens": 96}}
+SOURCE = {"kind": "reasoning_gym", "name": "gcd", "size": 10, "category": "arithmetic", "licence": "Apache-2.0"}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Sample:
+    """A dataclass with one field of every kind that the loader knows."""
+
+    number: float
+    mode: Literal["fast", "slow"] = "fast"
+    names: tuple[str, ...] = ()
+    sizes: dict[str, int] = dataclasses.field(default_factory=dict)
+    maybe: int | None = None
+    flag: bool = False
+
+
+def errors_of(file, **sections):
+    with pytest.raises(Orca2Error) as caught:
+        config.load(file, **sections)
+    return str(caught.value)
+
+
+def errors_in(tmp_path, document, **sections):
+    return errors_of(write_yaml(tmp_path / "params.yaml", document), **sections)
+
+
+def test_the_shipped_parameters_load_whole():
+    loaded = config.load(ROOT / "params.yaml", **SECTIONS)
+    assert set(vars(loaded)) == set(SECTIONS)
+    assert not config.unknown_sections(set(SECTIONS), ROOT / "params.yaml")
+
+
+def test_a_section_is_read_into_its_owner_with_defaults_for_what_it_does_not_say(tmp_path):
+    loaded = config.load(
+        write_yaml(tmp_path / "p.yaml", {"generate": GENERATE, "seed": 3}), generate=GenerateConfig, seed=int
+    )
+    assert loaded.generate == GenerateConfig(sampling=Sampling(temperature=0.0, max_tokens=96))
+    assert loaded.seed == 3
+
+
+def test_a_misspelt_parameter_names_its_path_and_the_nearest_known_one(tmp_path):
+    told = errors_in(tmp_path, {"generate": {"sampling": {"temprature": 0.5}}}, generate=GenerateConfig)
+    assert f"{tmp_path}/params.yaml: generate.sampling.temprature: unknown parameter" in told
+    assert "did you mean `temperature`?" in told
+
+
+def test_a_parameter_like_no_other_gets_the_list_of_known_ones(tmp_path):
+    told = errors_in(tmp_path, {"generate": GENERATE | {"qqqq": 1}}, generate=GenerateConfig)
+    assert "known: samples, sampling" in told
+
+
+def test_all_errors_of_a_file_come_together(tmp_path):
+    document = {
+        "generate": {"samples": "many", "sampling": {"max_tokens": 9.5, "stop": "x", "top_q": 1}},
+        "tasks": {"sources": {"gcd": SOURCE | {"kind": "magic"}, "lcm": {k: SOURCE[k] for k in ("kind", "name")}}},
+        "sead": 4,
+    }
+    told = errors_in(tmp_path, document, generate=GenerateConfig, tasks=TasksConfig, seed=int)
+    for words in (
+        "generate.samples: must be int, not 'many'",
+        "generate.sampling.max_tokens: must be int, not 9.5",
+        "generate.sampling.stop: must be a list, not 'x'",
+        "generate.sampling.top_q: unknown parameter",
+        "tasks.sources.gcd.kind: 'magic' is not one of 'reasoning_gym', 'datasets'",
+        "tasks.sources.lcm.category: missing",
+        "tasks.sources.lcm.licence: missing",
+        "section `seed` is missing",
+        "did you mean `sead`?",
+    ):
+        assert words in told
+
+
+def test_a_float_that_yaml_reads_as_text_is_explained(tmp_path):
+    (tmp_path / "params.yaml").write_text("sample: {number: 1e-4}\n")
+    told = errors_of(tmp_path / "params.yaml", sample=Sample)
+    assert "must be float, not '1e-4' (YAML reads 1e-4 as text: write 1.0e-4)" in told
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"number": True}, "number: must be float, not True"),
+        ({"number": None}, "number: must be float, not None"),
+        ({"number": float("nan")}, "number: must be a finite number, not nan"),
+        ({"number": float("inf")}, "number: must be a finite number, not inf"),
+        ({"number": 1, "mode": "fats"}, "did you mean `fast`?"),
+        ({"number": 1, "mode": ["fast"]}, "is not one of"),
+        ({"number": 1, "names": [1]}, "names[0]: must be str, not 1"),
+        ({"number": 1, "sizes": {"a": "x"}}, "sizes.a: must be int, not 'x'"),
+        ({"number": 1, "sizes": [1]}, "sizes: must be a mapping"),
+        ({"number": 1, "maybe": "x"}, "maybe: must be int, not 'x'"),
+        ({"number": 1, "flag": 1}, "flag: must be bool, not 1"),
+        ({"number": 1, "flag": "yes"}, "flag: must be bool, not 'yes'"),
+        ({"number": 1, 7: 7}, "sample.7: unknown parameter"),
+        ({}, "sample.number: missing"),
+        ("text", "sample: must be a mapping"),
+        (None, "sample: must be a mapping"),
+    ],
+)
+def test_a_value_of_the_wrong_type_is_told_with_its_path(tmp_path, fields, words):
+    assert words in errors_in(tmp_path, {"sample": fields}, sample=Sample)
+
+
+def test_whole_numbers_serve_as_floats_and_null_where_it_is_allowed(tmp_path):
+    document = {"sample": {"number": 2, "maybe": None, "names": ["a"], "sizes": {"b": 1}}}
+    loaded = config.load(write_yaml(tmp_path / "p.yaml", document), sample=Sample).sample
+    assert loaded == Sample(number=2.0, names=("a",), sizes={"b": 1})
+    assert isinstance(loaded.number, float)
+
+
+def test_a_value_out_of_range_is_told_with_the_section_it_stands_in(tmp_path):
+    told = errors_in(tmp_path, {"generate": {"sampling": {"temperature": -1.0, "top_p": 2.0}}}, generate=GenerateConfig)
+    assert "generate.sampling: temperature must be 0 or more; top_p must be above 0" in told
+
+
+def test_a_key_written_twice_is_refused_instead_of_the_second_winning_quietly(tmp_path):
+    (tmp_path / "params.yaml").write_text("seed: 1\ngenerate: {samples: 1}\nseed: 2\n")
+    told = errors_of(tmp_path / "params.yaml", seed=int)
+    assert "`seed` is written twice" in told
+    assert "line 3" in told
+
+
+def test_a_task_written_twice_does_not_lose_the_first(tmp_path):
+    (tmp_path / "params.yaml").write_text("tasks:\n  sources:\n    gcd: {name: a}\n    gcd: {name: b}\n")
+    assert "`gcd` is written twice" in errors_of(tmp_path / "params.yaml", tasks=TasksConfig)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"seed: [1\n", "not valid YAML"),
+        (b"seed: \xff\n", "not valid YAML"),
+        (b"seed: !!python/object/apply:os.system ['true']\n", "not valid YAML"),
+        (b"- seed\n", "must be a mapping of sections"),
+        (b"", "must be a mapping of sections"),
+    ],
+)
+def test_a_file_that_is_not_a_mapping_in_yaml_is_an_error_that_names_it(tmp_path, content, words):
+    (tmp_path / "params.yaml").write_bytes(content)
+    told = errors_of(tmp_path / "params.yaml", seed=int)
+    assert words in told
+    assert str(tmp_path / "params.yaml") in told
+
+
+def test_a_missing_file_says_where_to_run(tmp_path):
+    assert "run this from the root of the project" in errors_of(tmp_path / "params.yaml", seed=int)
+
+
+def test_a_section_nobody_reads_is_an_error_with_the_nearest_name(tmp_path):
+    found = config.unknown_sections({"generate", "seed"}, write_yaml(tmp_path / "p.yaml", {"genrate": {}, "seed": 1}))
+    assert [(e.message, e.hint) for e in found] == [("unknown section `genrate`", "did you mean `generate`?")]
+
+
+def test_subsections_are_read_apart_from_what_others_own(tmp_path):
+    file = write_yaml(tmp_path / "p.yaml", {"cluster": {"sample": {"number": 1}, "other": {"x": "anything"}}})
+    assert config.load(file, cluster={"sample": Sample}).cluster.sample.number == 1.0
+    assert "did you mean `sample`?" in errors_of(file, cluster={"smaple": Sample})
+
+
+def test_a_learning_rate_as_people_write_it_is_caught_in_the_real_section(tmp_path):
+    (tmp_path / "params.yaml").write_text("train: {learning_rate: 1e-4}\n")
+    assert "train.learning_rate: must be float" in errors_of(tmp_path / "params.yaml", train=TrainConfig)
+
+
+def test_errors_survive_the_journey_between_processes():
+    import pickle
+
+    one = Orca2Error("broken", "file:3", "mend it")
+    both = InputErrors([one, Orca2Error("missing")])
+    assert str(pickle.loads(pickle.dumps(one))) == str(one) == "file:3: broken\n    -> mend it"  # noqa: S301
+    assert str(pickle.loads(pickle.dumps(both))) == str(both) == f"{one}\nmissing"  # noqa: S301

@@ -1,0 +1,210 @@
+"""Models: named by what decides an answer, checked before anything loads them, and never by path or name."""
+
+import json
+import shutil
+import struct
+
+import pytest
+
+from orca2 import models
+from orca2.errors import Orca2Error
+from orca2.models import ModelsConfig, check_reference, from_folder, model_digest, prepare, read_index, write_index
+from tests.tiny import make_tiny_model
+
+
+@pytest.fixture(scope="module")
+def pristine(tmp_path_factory):
+    return make_tiny_model(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture
+def folder(pristine, tmp_path):
+    return shutil.copytree(pristine, tmp_path / "model")
+
+
+def refusal(call, *arguments):
+    with pytest.raises(Orca2Error) as caught:
+        call(*arguments)
+    return str(caught.value)
+
+
+def test_the_digest_covers_content_and_never_the_place(folder, tmp_path):
+    elsewhere = shutil.copytree(folder, tmp_path / "another name")
+    (elsewhere / "README.md").write_text("notes decide nothing")
+    assert model_digest(elsewhere) == model_digest(folder)
+
+
+def test_every_file_that_decides_an_answer_changes_the_digest(folder):
+    before = model_digest(folder)
+    deciding = {"model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja"}
+    assert deciding <= {file.name for file in folder.iterdir()}
+    for name in deciding | {"generation_config.json"}:
+        content = (folder / name).read_bytes()
+        changed = content[:-1] + bytes([content[-1] ^ 1]) if name.endswith("safetensors") else content + b"\n"
+        (folder / name).write_bytes(changed)
+        assert model_digest(folder) != before, name
+        (folder / name).write_bytes(content)
+    assert model_digest(folder) == before
+
+
+def test_swapping_two_files_is_another_model(folder):
+    for name, content in (("vocab.a", "1"), ("vocab.b", "2")):
+        (folder / name).write_text(content)
+    before = model_digest(folder)
+    for name, content in (("vocab.a", "2"), ("vocab.b", "1")):
+        (folder / name).write_text(content)
+    assert model_digest(folder) != before
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("model.safetensors", "model folder has no weights (*.safetensors)"),
+        ("config.json", "model folder has no config.json"),
+        ("tokenizer.json", "model folder has no tokenizer.json"),
+        ("chat_template.jinja", "model folder has no chat template"),
+    ],
+)
+def test_a_folder_that_lacks_a_part_is_refused_by_name(folder, name, words):
+    (folder / name).unlink()
+    told = refusal(model_digest, folder)
+    assert words in told
+    assert "save_pretrained" in told
+
+
+def test_everything_an_empty_folder_lacks_is_told_at_once(tmp_path):
+    told = refusal(model_digest, tmp_path)
+    assert told.count("model folder has no") == 4
+
+
+def test_a_folder_that_is_not_there_is_told(tmp_path):
+    assert "no such model folder" in refusal(model_digest, tmp_path / "gone")
+
+
+def test_a_chat_template_may_stand_in_the_tokenizers_config_but_not_be_empty(folder):
+    (folder / "chat_template.jinja").unlink()
+    config = json.loads((folder / "tokenizer_config.json").read_text())
+    (folder / "tokenizer_config.json").write_text(json.dumps(config | {"chat_template": "{{ messages }}"}))
+    assert model_digest(folder)
+    (folder / "tokenizer_config.json").write_text(json.dumps(config | {"chat_template": None}))
+    assert "no chat template" in refusal(model_digest, folder)
+
+
+def header(content):
+    return struct.pack("<Q", len(content)) + content
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda good: b"", "is not a safetensors file"),
+        (lambda good: good[:5], "is not a safetensors file"),
+        (lambda good: good[:100], "is not a safetensors file"),
+        (lambda good: b"PK\x03\x04" + good, "is not a safetensors file"),
+        (lambda good: good[:-1], "cut or damaged"),
+        (lambda good: good + b"\0", "cut or damaged"),
+        (lambda good: good[:8] + b"x" + good[9:], "has a corrupt safetensors header"),
+        (lambda good: header(b"\xff\xfe"), "has a corrupt safetensors header"),
+        (lambda good: header(b"[]"), "has a corrupt safetensors header"),
+        (lambda good: header(b'{"w": {}}'), "has a corrupt safetensors header"),
+        (lambda good: header(b'{"w": {"data_offsets": 3}}'), "has a corrupt safetensors header"),
+        (lambda good: header(b""), "has a corrupt safetensors header"),
+    ],
+)
+def test_a_weight_file_that_is_torn_or_foreign_is_refused_by_name(folder, spoil, words):
+    file = folder / "model.safetensors"
+    file.write_bytes(spoil(file.read_bytes()))
+    told = refusal(model_digest, folder)
+    assert f"{file}: " in told
+    assert words in told
+    assert "copy or download the file again" in told
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "tokenizer_config.json"])
+@pytest.mark.parametrize("content", [b"", b'{"cut": ', b"[]", b"\xff"])
+def test_a_broken_json_file_is_refused_by_name(folder, name, content):
+    (folder / name).write_bytes(content)
+    assert f"{folder / name}: is not a JSON object" in refusal(model_digest, folder)
+
+
+def test_a_sharded_model_without_one_of_its_shards_is_refused(folder):
+    index = {"weight_map": {"a": "model.safetensors", "b": "model-00002-of-00002.safetensors"}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    told = refusal(model_digest, folder)
+    assert "model-00002-of-00002.safetensors: weights are incomplete: no such file" in told
+
+
+def test_several_faults_of_one_folder_are_told_together(folder):
+    (folder / "config.json").unlink()
+    (folder / "tokenizer.json").write_text("{")
+    (folder / "model.safetensors").write_bytes(b"short")
+    told = refusal(model_digest, folder)
+    for words in ("no config.json", "tokenizer.json: is not a JSON object", "is not a safetensors file"):
+        assert words in told
+
+
+def test_pickled_weights_and_code_are_left_behind_when_a_model_is_placed(folder, tmp_path):
+    for name in ("pytorch_model.bin", "modeling_evil.py", "notes.txt"):
+        (folder / name).write_bytes(b"x")
+    prepared = prepare(f"path:{folder}", tmp_path / "models")
+    assert prepared.digest == model_digest(folder)
+    left = {file.name for file in folder.iterdir()} - {file.name for file in prepared.folder.iterdir()}
+    assert left == {"pytorch_model.bin", "modeling_evil.py", "notes.txt"}
+
+
+def test_a_folder_with_pickled_weights_only_has_no_weights(folder):
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    assert "no weights" in refusal(model_digest, folder)
+
+
+def test_preparing_again_replaces_the_old_copy_and_leaves_no_debris(folder, tmp_path):
+    before = prepare(f"path:{folder}", tmp_path / "models")
+    (folder / "chat_template.jinja").write_text("{{ messages }} changed")
+    after = prepare(f"path:{folder}", tmp_path / "models")
+    assert after.folder == before.folder
+    assert after.digest != before.digest
+    assert [path.name for path in (tmp_path / "models").iterdir()] == [after.folder.name]
+
+
+def test_a_model_that_cannot_be_prepared_leaves_the_old_copy_alone(folder, tmp_path):
+    before = prepare(f"path:{folder}", tmp_path / "models")
+    (folder / "config.json").unlink()
+    assert "no config.json" in refusal(prepare, f"path:{folder}", tmp_path / "models")
+    assert model_digest(before.folder) == before.digest
+
+
+def test_two_references_that_read_alike_get_folders_of_their_own(pristine, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(pristine, tmp_path / "a" / "b")
+    shutil.copytree(pristine, tmp_path / "a-b")
+    (tmp_path / "a-b" / "chat_template.jinja").write_text("another")
+    one, two = (prepare(reference, tmp_path / "models") for reference in ("path:a/b", "path:a-b"))
+    assert one.folder != two.folder
+    assert (model_digest(one.folder), model_digest(two.folder)) == (one.digest, two.digest)
+
+
+def test_a_home_folder_is_found_when_checked_as_when_placed(folder, monkeypatch):
+    monkeypatch.setenv("HOME", str(folder.parent))
+    check_reference("path:~/model")
+
+
+@pytest.mark.parametrize(
+    "reference",
+    ["smollm2", "hub:owner/name", "hub:owner/name@main", "hub:owner@" + "a" * 40, "package:", "path:", "http://x"],
+)
+def test_a_reference_that_pins_nothing_is_refused(reference):
+    with pytest.raises(ValueError, match=r"teacher: .* is not package:NAME"):
+        ModelsConfig(teacher=reference, student="path:x")
+
+
+def test_an_unknown_or_absent_package_is_told_with_the_next_step(monkeypatch):
+    assert "known: smollm2-135m-instruct" in refusal(check_reference, "package:gpt-9")
+    monkeypatch.setitem(models._PACKAGED, "absent", ("no_such_package_here", "x.gguf"))
+    assert "run `make setup`" in refusal(check_reference, "package:absent")
+
+
+def test_the_index_gives_back_what_was_written_and_says_what_to_run_when_it_is_missing(folder, tmp_path):
+    model = from_folder(folder)
+    write_index({"teacher": model, "student": model}, tmp_path / "models.json")
+    assert read_index(tmp_path / "models.json") == {"teacher": model, "student": model}
+    assert "dvc repro prepare_models" in refusal(read_index, tmp_path / "gone.json")

@@ -1,0 +1,402 @@
+"""The report: complete, deterministic, offline, honest about intervals, and deaf to what a model wrote."""
+
+import dataclasses
+import json
+import math
+import random
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orca2 import report
+from orca2.errors import InputErrors, Orca2Error
+from orca2.evaluation import summarise
+from orca2.rows import Chat, Graded, Message, Request, Sampling
+from orca2.shards import write_rows
+from orca2.strategies import select, write_choices
+
+SKILL = {
+    "letter_counting": (0.0, 0.72, 0.75), "small_gcd": (0.0, 0.55, 0.53), "sums": (0.0, 0.40, 0.34),
+    "leg_counting": (0.0, 0.3, 0.22), "needle": (0.0, 0.28, 0.22), "syllogism": (0.0, 0.39, 0.28),
+}  # fmt: skip
+"""Task to the strict accuracy of base, student and teacher."""
+STRATEGIES = ("direct_answer", "step_by_step", "explain_then_answer", "guess_and_check", "recall_then_generate")
+PAYLOAD = "<script>document.title = 'stolen'</script><img src=x onerror=\"document.title='stolen'\">"
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """The artifacts of a small run, as the stages write them."""
+    make_run(tmp_path)
+    return tmp_path
+
+
+def make_run(root: Path, text: str = "Three r's: s-t-r-a-w-b-e-r-r-y.\nAnswer: 3") -> None:
+    (root / "metrics").mkdir(parents=True)
+    evaluation = {model: summarise(_graded(place)) for place, model in enumerate(report.MODELS)}
+    (root / "metrics/evaluate.json").write_text(json.dumps(evaluation))
+    for stage, (rows_in, rejected) in COUNTS.items():
+        count = {"rows_in": rows_in, "rows_out": rows_in - sum(rejected.values()), "rejected": rejected}
+        (root / f"metrics/{stage}.json").write_text(json.dumps(count))
+    write_choices(select(_probed()), root / "data/strategies.yaml")
+    _write_loss(root / "plots/train/plots/metrics/loss.tsv")
+    _write_samples(root, text)
+
+
+COUNTS: dict[str, tuple[int, dict[str, int]]] = {
+    "prepare_tasks": (1214, {"duplicate question": 14}),
+    "probe": (1200, {}),
+    "render_prompts": (720, {}),
+    "generate": (720, {}),
+    "grade": (720, {"wrong answer": 301, "no `Answer:` line": 38, "cut by max_tokens": 4}),
+    "erase": (377, {"answer quotes the erased instruction": 3}),
+    "pack": (374, {"too long": 2}),
+}
+
+
+def _answer(task: str, index: int, strategy: str, strict: bool, lenient: bool, tokens: int) -> Graded:
+    return Graded(
+        row_id=f"{task}-{index:04d}", sample_index=0, task=task, strategy=strategy, key=f"{task}{index}{strategy}",
+        text="Answer: 3", finish_reason="stop", prompt_tokens=200, completion_tokens=tokens, expected="3",
+        strict_answer="3" if strict or lenient else None, lenient_answer="3" if lenient else None,
+        strict_correct=strict, lenient_correct=lenient,
+    )  # fmt: skip
+
+
+def _graded(place: int) -> list[Graded]:
+    """40 answers a task of the model at `place`; the base is right now and then where the format is set aside."""
+    rows = []
+    for task, skill in SKILL.items():
+        right = round(40 * skill[place])
+        lenient = right + (5 if place == 0 else 1)
+        rows += [_answer(task, i, "model", i < right, i < lenient, 40 + 9 * place) for i in range(40)]
+    return rows
+
+
+def _probed() -> list[Graded]:
+    draw = random.Random(7)  # noqa: S311
+    rows = []
+    for task, skill in SKILL.items():
+        for place, strategy in enumerate(STRATEGIES):
+            chance = max(0.03, skill[2] - 0.16 * ((place + len(task)) % 5))
+            rights = [draw.random() < chance for _ in range(40)]
+            rows += [_answer(task, i, strategy, right, right, 30 + 12 * place) for i, right in enumerate(rights)]
+    return rows
+
+
+def _write_loss(file: Path) -> None:
+    draw = random.Random(3)  # noqa: S311
+    file.parent.mkdir(parents=True)
+    values = [0.35 + 1.9 * math.exp(-step / 45) + draw.gauss(0, 0.06) for step in range(240)]
+    file.write_text("step\tloss\n" + "".join(f"{step}\t{value}\n" for step, value in enumerate(values)))
+
+
+def _write_samples(root: Path, text: str) -> None:
+    chats, requests = [], []
+    for task in SKILL:
+        for index in range(4):
+            chat, request = _sample(task, index, text)
+            chats.append(chat)
+            requests.append(request)
+    write_rows(root / "data/chats", Chat, chats)
+    write_rows(root / "data/requests", Request, requests)
+
+
+def _sample(task: str, index: int, text: str) -> tuple[Chat, Request]:
+    identity = {"key": f"{task}{index}", "row_id": f"{index:04d}{task}", "sample_index": 0, "task": task}
+    question = Message(role="user", content="How many times does the letter r stand in “strawberry”?")
+    generic = Message(role="system", content="You are a careful assistant. End with a line `Answer:`.")
+    chat = Chat(
+        **identity, strategy="step_by_step", erased_template="strategies/step_by_step.j2",
+        student_template="student/generic.j2", messages=(generic, question, Message(role="assistant", content=text)),
+    )  # fmt: skip
+    worked = (
+        Message(role="system", content="Spell the word, one letter at a time, and count as you go."),
+        Message(role="user", content="How many times does the letter e stand in “tree”?"),
+        Message(role="assistant", content="t-r-e-e.\nAnswer: 2"),
+    )
+    request = Request(
+        **identity, strategy="step_by_step", template="strategies/step_by_step.j2", model="m" * 64,
+        messages=(*worked, question), sampling=Sampling(), seed=1,
+    )  # fmt: skip
+    return chat, request
+
+
+class _Page(HTMLParser):
+    """What the page is made of: its tags with attributes, its text, and which tags were left open."""
+
+    VOID = frozenset({"meta", "br", "img", "link", "input"})
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.text = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def _page(root: Path) -> _Page:
+    return _Page(report.page(report.read_inputs(root)))
+
+
+def _edit(file: Path, change: Any) -> None:
+    value = json.loads(file.read_text())
+    change(value)
+    file.write_text(json.dumps(value))
+
+
+def test_the_page_has_every_part_and_closes_every_tag(run: Path) -> None:
+    page = _page(run)
+    assert page.open == []
+    headings = ("Results", "Which technique for which task", "Training", "Rows in and out", "Sample rows")
+    assert all(heading in page.text for heading in headings)
+    names = ("Letter counting", "Guess and check", "no significant winner", "Macro average")
+    assert all(name in page.text for name in names)
+    assert "301 × wrong answer, 38 × no `Answer:` line, 4 × cut by max_tokens" in page.text
+    assert "Spell the word, one letter at a time" in page.text
+
+
+def test_the_page_needs_nothing_beside_itself(run: Path) -> None:
+    html = report.page(report.read_inputs(run))
+    page = _Page(html)
+    assert not {"script", "link", "iframe", "object", "img", "form"} & {tag for tag, _ in page.tags}
+    targets = [attrs[name] for _, attrs in page.tags for name in ("src", "href", "xlink:href") if name in attrs]
+    assert all((target or "").startswith("#") for target in targets)
+    assert not re.findall(r"url\((?!#)|@import", html)
+    addresses = set(re.findall(r"https?://[^\"'\s<]+", html))
+    assert addresses <= {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}
+
+
+def test_pictures_have_names_and_ids_are_unique(run: Path) -> None:
+    page = _page(run)
+    pictures = [attrs for tag, attrs in page.tags if tag == "svg"]
+    assert len(pictures) == 2
+    assert all(attrs["role"] == "img" and attrs["aria-label"] for attrs in pictures)
+    ids = [attrs["id"] for _, attrs in page.tags if "id" in attrs]
+    assert len(ids) == len(set(ids))
+
+
+def test_what_a_model_wrote_is_shown_and_never_run(tmp_path: Path) -> None:
+    make_run(tmp_path, text=f"{PAYLOAD}</dd></dl>{{{{ 7 * 191 }}}}\nAnswer: 3")
+    html = report.page(report.read_inputs(tmp_path))
+    page = _Page(html)
+    assert not {"script", "img"} & {tag for tag, _ in page.tags}
+    assert PAYLOAD in page.text
+    assert "{{ 7 * 191 }}" in page.text and "1337" not in html
+
+
+def test_a_task_name_is_data_too(run: Path) -> None:
+    inputs = report.read_inputs(run)
+    name = 'a<b>"$x$"&'
+    evaluation = {
+        model: {"macro": result["macro"], "tasks": {name: result["tasks"]["needle"]}}
+        for model, result in inputs.evaluation.items()
+    }
+    page = _Page(report.page(dataclasses.replace(inputs, evaluation=evaluation, chosen={name: "<i>"}, evidence={})))
+    assert not {"b", "i"} & {tag for tag, attrs in page.tags if tag == "i" and "style" not in attrs}
+    assert page.text.count('A<b>"$x$"&') >= 3
+
+
+def test_a_browser_runs_nothing_and_fetches_nothing(tmp_path: Path) -> None:
+    browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if browser is None:
+        pytest.skip("no browser found: install chromium to run this test")
+    make_run(tmp_path / "run", PAYLOAD)
+    file = tmp_path / "index.html"
+    # Without the page's own policy, escaping alone must hold.
+    html = re.sub(r"<meta http-equiv[^>]*>", "", report.page(report.read_inputs(tmp_path / "run")))
+    count = "performance.getEntriesByType('resource').length"
+    probe = f"<script>document.documentElement.dataset.requests = {count}</script>"
+    file.write_text(html.replace("</body>", f"{probe}</body>"), encoding="utf-8")
+    dom = _dump_dom(browser, file, tmp_path / "profile")
+    assert "<title>orca2 report</title>" in dom
+    assert 'data-requests="0"' in dom  # the probe ran, so a payload would have
+
+
+def _dump_dom(browser: str, file: Path, profile: Path) -> str:
+    flags = [
+        "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+        "--disable-background-networking", "--disable-component-update", f"--user-data-dir={profile}", "--dump-dom",
+    ]  # fmt: skip
+    done = subprocess.run([browser, *flags, file.as_uri()], capture_output=True, text=True, timeout=120, check=True)
+    return done.stdout
+
+
+def test_equal_inputs_give_equal_bytes_anywhere(tmp_path: Path) -> None:
+    written = []
+    for name in ("here", "elsewhere"):
+        make_run(tmp_path / name)
+        report.write(report.read_inputs(tmp_path / name), tmp_path / name / "report")
+        files = sorted(f for f in (tmp_path / name).rglob("*") if f.is_file())
+        written.append({f.relative_to(tmp_path / name): f.read_bytes() for f in files})
+    assert written[0] == written[1]
+    assert {Path("report") / name for name in ("index.html", "accuracy.svg", "accuracy.png")} <= written[0].keys()
+    assert not any(part in written[0][Path("report/index.html")].decode() for part in (str(tmp_path), "matplotlib"))
+
+
+def test_dvc_plots_get_plain_rows(run: Path) -> None:
+    inputs = report.read_inputs(run)
+    points = report.accuracy_points(inputs.evaluation)
+    assert len(points) == 3 * (len(SKILL) + 1)
+    assert all(set(point) == {"task", "model", "accuracy", "low", "high"} for point in points)
+    scores = report.strategy_points(inputs.evidence)
+    assert len(scores) == len(SKILL) * len(STRATEGIES)
+    assert all(set(score) == {"task", "strategy", "accuracy"} for score in scores)
+
+
+def _macro(**accuracy: tuple[float, float]) -> dict[str, Any]:
+    """Model to (strict, lenient) accuracy, each with an interval of 5 points to either side."""
+
+    def score(value: float) -> dict[str, float]:
+        return {"accuracy": value, "low": value - 0.05, "high": value + 0.05}
+
+    return {m: {"macro": {"strict": score(s), "lenient": score(n)}} for m, (s, n) in accuracy.items()}
+
+
+@pytest.mark.parametrize(
+    ("scores", "sentence"),
+    [
+        (
+            {"base": (0.0, 0.1), "student": (0.4, 0.4), "teacher": (0.42, 0.43)},
+            "The student is clearly ahead of its base model, and not clearly apart from its teacher.",
+        ),
+        (
+            {"base": (0.0, 0.38), "student": (0.4, 0.4), "teacher": (0.8, 0.8)},
+            "The student is clearly ahead of its base model by strict extraction but not clearly apart from it by "
+            "lenient, and clearly behind its teacher.",
+        ),
+    ],
+)
+def test_the_headline_claims_only_what_the_intervals_show(scores: dict[str, Any], sentence: str) -> None:
+    assert report.headline(_macro(**scores)) == sentence
+
+
+def test_intervals_that_touch_overlap() -> None:
+    low, high = {"accuracy": 0.1, "low": 0.0, "high": 0.2}, {"accuracy": 0.3, "low": 0.2, "high": 0.4}
+    assert report.compare(high, low) == {"points": 20.0, "overlap": True, "verdict": "not clearly apart from"}
+    assert report.compare(high, low | {"high": 0.19})["verdict"] == "clearly ahead of"
+    assert report.compare(low | {"high": 0.19}, high)["verdict"] == "clearly behind"
+
+
+def test_the_lead_says_what_part_of_a_lead_is_format(run: Path) -> None:
+    text = " ".join(_page(run).text.split())
+    assert "Asked 240 unseen questions of 6 tasks" in text
+    assert "points are gone under lenient reading: that part is format learnt, not reasoning" in text
+    assert "its teacher, but their 95 % intervals overlap" in text
+
+
+def test_a_count_that_does_not_balance_is_marked(run: Path) -> None:
+    assert "unaccounted" not in _page(run).text
+    _edit(run / "metrics/grade.json", lambda count: count.update(rows_out=count["rows_out"] - 3))
+    assert "3 rows unaccounted for" in _page(run).text
+    _edit(run / "metrics/grade.json", lambda count: count.update(rows_out=count["rows_in"]))
+    assert "343 rows too many" in _page(run).text
+
+
+def test_the_heat_map_marks_the_choice_and_how_clear_it_was(run: Path) -> None:
+    inputs = report.read_inputs(run)
+    for row in report.heat_rows(inputs.chosen, inputs.evidence):
+        assert row["strategy"] == next(iter(row["scores"]))
+        assert row["verdict"] in ("significant", "no significant winner")
+    classes = [attrs.get("class") or "" for tag, attrs in _page(run).tags if tag == "td"]
+    assert sum("chosen" in name for name in classes) == len(SKILL)
+
+
+def test_a_choice_edited_by_a_person_is_called_that(run: Path) -> None:
+    inputs = report.read_inputs(run)
+    other = list(inputs.evidence["needle"]["scores"])[1]["strategy"]
+    rows = report.heat_rows(inputs.chosen | {"needle": other}, inputs.evidence)
+    assert {row["task"]: row["verdict"] for row in rows}["needle"] == "chosen by hand"
+
+
+def test_samples_are_drawn_by_hash_and_not_by_order(run: Path) -> None:
+    chats = [_sample(task, index, "Answer: 3")[0] for task in SKILL for index in range(30)]
+    drawn = report.choose_samples(chats)
+    assert drawn == report.choose_samples(reversed(chats))
+    assert len(drawn) == len(SKILL) * 2
+    assert drawn != [chat for chat in chats if chat.row_id[:4] in ("0000", "0001")]
+
+
+def test_everything_missing_is_named_at_once(tmp_path: Path) -> None:
+    with pytest.raises(InputErrors) as caught:
+        report.read_inputs(tmp_path)
+    assert len(caught.value.errors) == 4 + len(report.STAGES)
+    assert all("dvc repro" in error.hint for error in caught.value.errors)
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("metrics/evaluate.json", '{"base": 1}', "lacks student, teacher"),
+        ("metrics/grade.json", '{"rows_in": 1', "is not JSON"),
+        ("metrics/pack.json", "[]", "lacks rows_in, rows_out, rejected"),
+        ("plots/train/plots/metrics/loss.tsv", "step\taccuracy\n1\t2\n", "is not a series"),
+        ("plots/train/plots/metrics/loss.tsv", "step\tloss\n", "holds no step"),
+    ],
+)
+def test_a_spoilt_input_is_a_clear_error(run: Path, file: str, content: str, message: str) -> None:
+    (run / file).write_text(content)
+    with pytest.raises(Orca2Error, match=message) as caught:
+        report.read_inputs(run)
+    assert caught.value.where.endswith(file) and "dvc repro" in caught.value.hint
+
+
+def test_a_sample_without_its_request_is_an_error(run: Path) -> None:
+    shutil.rmtree(run / "data/requests")
+    write_rows(run / "data/requests", Request, [])
+    with pytest.raises(Orca2Error, match="has no request"):
+        report.read_inputs(run)
+
+
+def test_running_means_agree_with_the_naive_ones() -> None:
+    draw = random.Random(1)  # noqa: S311
+    values = [draw.random() for _ in range(50)]
+    naive = [sum(v) / len(v) for v in (values[max(0, i - 3) : i + 4] for i in range(50))]
+    assert report._running_means(values, 3) == pytest.approx(naive)
+
+
+def test_one_step_and_a_model_always_right_can_be_drawn(run: Path) -> None:
+    inputs = report.read_inputs(run)
+    sure = {"accuracy": 1.0, "low": 0.9, "high": 1.0}
+    evaluation = json.loads(json.dumps(inputs.evaluation))
+    evaluation["teacher"]["macro"] |= {"strict": sure, "lenient": sure}
+    html = report.page(dataclasses.replace(inputs, loss=[(0, 2.5)], evaluation=evaluation))
+    assert "over 1 step:" in " ".join(_Page(html).text.split())
+    assert b"DOCTYPE" not in report.accuracy_figure(evaluation, "svg")
+
+
+def test_a_long_task_name_is_broken_over_lines(run: Path) -> None:
+    evaluation = report.read_inputs(run).evaluation
+    for result in evaluation.values():
+        result["tasks"] = {"logical_deduction_five_objects": result["tasks"]["needle"]}
+    assert b">Logical deduction<" in report.accuracy_figure(evaluation, "svg")
+
+
+def test_the_stage_writes_under_the_working_folder(run: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    from stages.report import main
+
+    monkeypatch.chdir(run)
+    main()
+    assert (run / "report/index.html").is_file() and not list((run / "report").glob(".*"))
+    assert len(json.loads((run / "plots/accuracy.json").read_text())) == 3 * (len(SKILL) + 1)
+    assert len(json.loads((run / "plots/strategies.json").read_text())) == len(SKILL) * len(STRATEGIES)
+    assert "The student is clearly ahead of its base model" in capsys.readouterr().out

@@ -1,0 +1,155 @@
+"""The request key: whatever can change an answer changes it, and nothing else does."""
+
+import dataclasses
+
+import pytest
+
+from orca2.prompts import Templates
+from orca2.requests import BESIDE_KEY, IN_KEY, GenerateConfig, build_request, request_key
+from orca2.rows import Message, Sampling
+from tests.examples import example, request, turns, write_templates
+
+SAMPLED = Sampling(temperature=0.7, top_p=0.9, top_k=5, max_tokens=64, stop=("\n\n",))
+BASE = {
+    "model": "m" * 64,
+    "messages": turns("2 + 3?", system="Add."),
+    "sampling": SAMPLED,
+    "seed": 7,
+    "sample_index": 0,
+}
+OTHER_SAMPLING = {"temperature": 0.8, "top_p": 0.95, "top_k": 6, "max_tokens": 65, "stop": ("\n",)}
+OTHER = {"model": "n" * 64, "messages": turns("2 + 4?", system="Add."), "seed": 8, "sample_index": 1}
+SAMPLING_FIELDS = {field.name for field in dataclasses.fields(Sampling)}
+
+
+def key(**changes):
+    return request_key(**BASE | changes)
+
+
+def resampled(sampling, *names):
+    return dataclasses.replace(sampling, **{name: OTHER_SAMPLING[name] for name in names})
+
+
+def test_every_sampling_field_is_declared_either_in_the_key_or_beside_it():
+    assert IN_KEY | BESIDE_KEY == SAMPLING_FIELDS
+    assert not IN_KEY & BESIDE_KEY
+
+
+def test_this_mutation_test_knows_every_argument_and_every_field():
+    assert set(request_key.__annotations__) - {"return"} == set(BASE) == {*OTHER, "sampling"}
+    assert set(OTHER_SAMPLING) == SAMPLING_FIELDS
+
+
+@pytest.mark.parametrize("name", sorted(OTHER))
+def test_another_argument_is_another_key(name):
+    assert key(**{name: OTHER[name]}) != key()
+
+
+@pytest.mark.parametrize("name", sorted(IN_KEY))
+def test_another_sampling_field_is_another_key(name):
+    assert key(sampling=resampled(SAMPLED, name)) != key()
+
+
+@pytest.mark.parametrize("name", sorted(BESIDE_KEY))
+def test_a_field_that_the_store_compares_by_rule_leaves_the_key_alone(name):
+    assert key(sampling=resampled(SAMPLED, name)) == key()
+
+
+def test_all_single_mutations_have_keys_of_their_own():
+    keys = [key(**{name: OTHER[name]}) for name in OTHER]
+    keys += [key(sampling=resampled(SAMPLED, name)) for name in IN_KEY]
+    assert len({key(), *keys}) == 1 + len(keys)
+
+
+def test_a_greedy_key_ignores_seed_sample_and_the_shape_of_a_distribution_nobody_draws_from():
+    greedy = dataclasses.replace(SAMPLED, temperature=0.0)
+    same = key(sampling=greedy)
+    assert key(sampling=greedy, seed=8) == same
+    assert key(sampling=greedy, sample_index=1) == same
+    assert key(sampling=resampled(greedy, "top_p", "top_k")) == same
+
+
+def test_a_greedy_key_still_covers_model_messages_stop_and_temperature():
+    greedy = dataclasses.replace(SAMPLED, temperature=0.0)
+    others = [key(sampling=greedy, **{name: OTHER[name]}) for name in ("model", "messages")]
+    others += [key(sampling=resampled(greedy, name)) for name in ("stop", "temperature")]
+    assert len({key(sampling=greedy), *others}) == 5
+
+
+def test_roles_order_and_boundaries_of_turns_are_in_the_key():
+    variants = [
+        turns("ab", "c", "d"),
+        turns("a", "bc", "d"),
+        turns("d", "c", "ab"),
+        (Message(role="system", content="ab"), *turns("d")),
+        (Message(role="user", content="ab"), *turns("d")),
+        turns("ab\x00c", "", "d"),
+    ]
+    assert len({key(messages=messages) for messages in variants}) == len(variants)
+
+
+def test_golden_keys_pin_the_scheme_so_that_no_paid_answer_is_orphaned_by_accident():
+    sampling = Sampling(temperature=0.7, top_p=0.9, top_k=5, stop=("x",))
+    assert request().key == "c2ded0382dab1ea59a3af00bea75bd32ed517d194fc9fc55b13a31d978c20af9"
+    assert request(sampling=sampling).key == "bcfdae748d010f7c6732fb2ae83ce80e5b91cb233e767dc202961342280d51fa"
+
+
+def test_strategy_template_and_task_names_are_lineage_and_never_identity():
+    renamed = request(strategy="other", template="strategies/other.j2", task="other")
+    assert renamed.key == request().key
+
+
+def test_raising_the_number_of_samples_keeps_the_keys_of_the_first_ones():
+    four, eight = ([request(sampling=SAMPLED, sample_index=i).key for i in range(n)] for n in (4, 8))
+    assert eight[:4] == four
+    assert len(set(eight)) == 8
+
+
+def test_sampled_answers_to_different_rows_draw_with_different_seeds():
+    seeds = {request(row_id=row * 64, sample_index=i).seed for row in "abc" for i in range(3)}
+    assert len(seeds) == 9
+
+
+def test_a_comment_or_whitespace_at_the_ends_of_a_turn_costs_no_token(tmp_path):
+    plain = "{% call system() %}Add.{% endcall %}{% call user() %}{{ question }}{% endcall %}"
+    edited = "{# v2 #}\n{% call system() %}\n  Add. {# why #}\n{% endcall %}\n"
+    edited += "{% call user() %} {{ question }}\n{% endcall %}\n"
+    keys = set()
+    for number, text in enumerate((plain, edited)):
+        templates = Templates(write_templates(tmp_path / str(number), strategies__direct=text))
+        keys.add(request(messages=templates.teacher(example(), "direct").messages).key)
+    assert len(keys) == 1
+
+
+def test_one_letter_more_in_an_included_file_is_another_key(tmp_path):
+    page = "{% call system() %}{% include 'shared/rule.j2' %}{% endcall %}{% call user() %}{{ question }}{% endcall %}"
+    keys = set()
+    for rule in ("Add", "Add."):
+        root = write_templates(tmp_path / rule, strategies__direct=page, shared__rule=rule)
+        keys.add(request(messages=Templates(root).teacher(example(), "direct").messages).key)
+    assert len(keys) == 2
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"samples": 0}, "samples must be 1"),
+        ({"samples": 2}, "temperature above 0"),
+    ],
+)
+def test_samples_that_cannot_be_drawn_are_refused(fields, words):
+    with pytest.raises(ValueError, match=words):
+        GenerateConfig(sampling=Sampling(), **fields)
+
+
+def test_all_broken_sampling_rules_are_told_at_once():
+    with pytest.raises(ValueError, match=r"temperature.*top_p.*top_k.*max_tokens.*stop"):
+        Sampling(temperature=-1, top_p=0, top_k=-1, max_tokens=0, stop=("",))
+
+
+def test_a_request_carries_what_its_key_was_made_of():
+    made = build_request(
+        row_id="r", sample_index=2, task="t", strategy="s", template="f", model="m", messages=turns("q"),
+        sampling=SAMPLED, seed=1,
+    )  # fmt: skip
+    assert made.key == request_key(made.model, made.messages, made.sampling, made.seed, made.sample_index)

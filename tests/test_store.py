@@ -1,0 +1,353 @@
+"""The store: an answer is paid for once, the first one stays, and no crash or foreign file spoils it."""
+
+import dataclasses
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+import warnings
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from orca2 import store as store_module
+from orca2.errors import Orca2Error
+from orca2.hashing import digest
+from orca2.rows import Answer, Rejected, Sampling
+from orca2.shards import to_table, write_parquet
+from orca2.store import Store, Writer, default_root, main_repository
+from tests.examples import ROOT, answer, rejected, request, turns
+
+PROVENANCE = '{"engine": "test"}'
+
+
+def asked(number, max_tokens=16):
+    return request(messages=turns(f"What is {number} + 1?"), sampling=Sampling(max_tokens=max_tokens))
+
+
+def put(root, *answers):
+    with Store(root).writer(PROVENANCE) as writer:
+        writer.add(answers)
+
+
+def texts(root, *requests):
+    found = Store(root).find(requests)
+    return [found[r.key].text if r.key in found else None for r in requests]
+
+
+def segments(root):
+    return sorted(root.glob("*.parquet"))
+
+
+def reusable(given_answer, wanted):
+    """The rule of reuse, naively."""
+    if given_answer.key != wanted.key:
+        return False
+    if given_answer.finish_reason == "length":
+        return given_answer.max_tokens == wanted.sampling.max_tokens
+    return given_answer.completion_tokens <= wanted.sampling.max_tokens
+
+
+def test_what_was_put_is_found_field_for_field_and_nothing_else_is(tmp_path):
+    given_answer = answer(asked(1), "two ∑\n", prompt_tokens=7, completion_tokens=3)
+    put(tmp_path, given_answer)
+    assert Store(tmp_path).find([asked(1), asked(2)]) == {asked(1).key: given_answer}
+    assert len(Store(tmp_path)) == 1
+
+
+def test_an_empty_or_missing_store_answers_nothing_and_makes_no_folder(tmp_path):
+    store = Store(tmp_path / "none")
+    assert store.find([asked(1)]) == {}
+    assert store.find([]) == {}
+    assert len(store) == 0
+    with store.writer(PROVENANCE) as writer:
+        writer.add([])
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize(
+    ("finish", "tokens", "limit", "wanted", "served"),
+    [
+        ("stop", 4, 16, 16, True),
+        ("stop", 4, 16, 99, True),
+        ("stop", 4, 16, 4, True),
+        ("stop", 4, 16, 3, False),
+        ("stop", 0, 16, 1, True),
+        ("length", 16, 16, 16, True),
+        ("length", 16, 16, 15, False),
+        ("length", 16, 16, 17, False),
+    ],
+)
+def test_an_answer_that_stopped_serves_any_limit_it_fits_and_a_cut_one_only_its_own(
+    tmp_path, finish, tokens, limit, wanted, served
+):
+    put(tmp_path, answer(asked(1, limit), finish_reason=finish, completion_tokens=tokens))
+    assert (texts(tmp_path, asked(1, wanted)) != [None]) is served
+
+
+def test_a_cut_and_a_longer_answer_to_one_question_live_side_by_side(tmp_path):
+    put(tmp_path, answer(asked(1, 8), "cut", finish_reason="length", completion_tokens=8))
+    put(tmp_path, answer(asked(1, 16), "whole", completion_tokens=12))
+    assert texts(tmp_path, asked(1, 8)) == ["cut"]
+    assert texts(tmp_path, asked(1, 16)) == ["whole"]
+    assert texts(tmp_path, asked(1, 9)) == [None]
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_the_first_answer_wins_and_a_later_other_one_is_kept_but_never_served(tmp_path, together):
+    first, second = answer(asked(1), "first"), answer(asked(1), "second")
+    if together:
+        put(tmp_path, first, second)
+    else:
+        put(tmp_path, first)
+        put(tmp_path, second)
+    assert texts(tmp_path, asked(1)) == ["first"]
+    assert len(Store(tmp_path)) == 2
+
+
+QUESTIONS = st.integers(0, 4)
+ANSWERS = st.builds(
+    lambda q, limit, tokens, cut, text: answer(
+        asked(q, limit),
+        text,
+        finish_reason="length" if cut else "stop",
+        completion_tokens=limit if cut else min(tokens, limit),
+    ),
+    QUESTIONS, st.integers(1, 6), st.integers(0, 6), st.booleans(), st.text("xyz", min_size=1, max_size=3),
+)  # fmt: skip
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(batches=st.lists(st.lists(ANSWERS, max_size=5), max_size=4), limit=st.integers(1, 6))
+def test_find_agrees_with_a_plain_list_of_answers_in_the_order_they_came(tmp_path_factory, batches, limit):
+    root = tmp_path_factory.mktemp("store")
+    for batch in batches:
+        put(root, *batch)
+    requests = [asked(q, limit) for q in range(6)]
+    plain = [a for batch in batches for a in batch]
+    expected = {r.key: next((a for a in plain if reusable(a, r)), None) for r in requests}
+    assert Store(root).find(requests) == {key: a for key, a in expected.items() if a}
+
+
+def test_keys_that_share_their_first_bytes_are_told_apart(tmp_path):
+    one = dataclasses.replace(asked(1), key="ab" * 8 + "0" * 48)
+    two = dataclasses.replace(asked(1), key="ab" * 8 + "1" * 48)
+    three = dataclasses.replace(asked(1), key="ab" * 8 + "2" * 48)
+    put(tmp_path, answer(two, "two"), answer(one, "one"))
+    assert texts(tmp_path, one, two, three) == ["one", "two", None]
+
+
+def test_an_open_store_sees_new_segments_after_a_refresh(tmp_path):
+    store = Store(tmp_path)
+    put(tmp_path, answer(asked(1)))
+    assert store.find([asked(1)]) == {}
+    store.refresh()
+    assert len(store.find([asked(1)])) == 1
+
+
+@pytest.mark.parametrize("fault", ["torn", "empty", "text", "foreign columns", "foreign keys", "flipped bits"])
+def test_a_torn_or_foreign_segment_is_set_aside_with_a_warning_and_nothing_is_lost(tmp_path, fault):
+    put(tmp_path, answer(asked(1), "good"))
+    put(tmp_path, answer(asked(2), "spoilt"))
+    good, bad = segments(tmp_path)
+    content = bad.read_bytes()
+    match fault:
+        case "torn":
+            bad.write_bytes(content[:-20])
+        case "empty":
+            bad.write_bytes(b"")
+        case "text":
+            bad.write_text("not a segment")
+        case "foreign columns":
+            write_parquet(bad, to_table([rejected()], Rejected))
+        case "foreign keys":
+            row = store_module.Stored(**dataclasses.asdict(answer(asked(2), key="short")), provenance="")
+            write_parquet(bad, to_table([row], store_module.Stored))
+        case "flipped bits":
+            bad.write_bytes(content[:30] + bytes(b ^ 0xFF for b in content[30:60]) + content[60:])
+    spoilt = bad.read_bytes()
+    with pytest.warns(UserWarning, match=f"{bad.name} is not a readable segment"):
+        store = Store(tmp_path)
+    assert [a.text for a in store.find([asked(1), asked(2)]).values()] == ["good"]
+    assert segments(tmp_path) == [good]
+    assert bad.with_suffix(".aside").read_bytes() == spoilt
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Store(tmp_path)
+
+
+def test_a_segment_spoilt_while_it_is_open_is_an_error_that_names_it_and_never_a_wrong_answer(tmp_path):
+    put(tmp_path, *(answer(asked(i), f"text {i}") for i in range(50)))
+    store, (segment,) = Store(tmp_path), segments(tmp_path)
+    content = segment.read_bytes()
+    refused = 0
+    for place in range(10, len(content), 97):
+        segment.write_bytes(content[:place] + bytes([content[place] ^ 0x10]) + content[place + 1 :])
+        try:
+            assert [a.text for a in store.find([asked(7)]).values()] == ["text 7"]
+        except Orca2Error as error:
+            refused += 1
+            assert segment.name in error.where
+    assert refused
+
+
+def test_a_temporary_file_is_never_read(tmp_path):
+    put(tmp_path, answer(asked(1)))
+    segments(tmp_path)[0].rename(tmp_path / ".123-456.tmp")
+    assert len(Store(tmp_path)) == 0
+
+
+def test_a_writer_publishes_when_enough_answers_have_gathered(tmp_path, monkeypatch):
+    monkeypatch.setattr(Writer, "FLUSH_ROWS", 3)
+    with Store(tmp_path).writer(PROVENANCE) as writer:
+        for number, published in enumerate([0, 0, 1, 1, 1, 2, 2]):
+            writer.add([answer(asked(number))])
+            assert len(segments(tmp_path)) == published
+    assert len(segments(tmp_path)) == 3
+    assert len(Store(tmp_path)) == 7
+
+
+def test_a_writer_publishes_when_enough_time_has_passed(tmp_path, monkeypatch):
+    monkeypatch.setattr(Writer, "FLUSH_S", 0.05)
+    with Store(tmp_path).writer(PROVENANCE) as writer:
+        writer.add([answer(asked(1))])
+        assert not segments(tmp_path)
+        time.sleep(0.1)
+        writer.add([answer(asked(2))])
+        assert len(segments(tmp_path)) == 1
+
+
+def test_answers_that_had_come_before_an_error_are_published(tmp_path):
+    with pytest.raises(KeyboardInterrupt), Store(tmp_path).writer(PROVENANCE) as writer:
+        writer.add([answer(asked(1))])
+        raise KeyboardInterrupt
+    assert len(Store(tmp_path)) == 1
+
+
+def test_a_segment_is_named_by_its_content_and_carries_its_provenance(tmp_path):
+    import pyarrow.parquet as pq
+
+    from orca2.hashing import file_digest
+
+    put(tmp_path, answer(asked(1)))
+    (segment,) = segments(tmp_path)
+    assert segment.stem.endswith(file_digest(segment)[:16])
+    assert pq.read_table(segment)["provenance"].to_pylist() == [PROVENANCE]
+
+
+def test_a_full_disk_is_an_error_that_keeps_what_is_published_and_what_is_waiting(tiny_disk):
+    put(tiny_disk, answer(asked(1)))
+    noise = "".join(digest("noise", i) for i in range(4000))
+    writer = Store(tiny_disk).writer(PROVENANCE)
+    with pytest.raises(Orca2Error, match="cannot write answers: No space left on device") as caught:
+        writer.add([answer(asked(2), noise)] * Writer.FLUSH_ROWS)
+    assert "free some space" in caught.value.hint
+    assert [p.suffix for p in tiny_disk.iterdir()] == [".parquet"]
+    assert texts(tiny_disk, asked(1), asked(2)) == ["Answer: 5", None]
+    subprocess.run(["mount", "-o", "remount,size=64m", str(tiny_disk)], check=True)
+    writer.flush()
+    assert texts(tiny_disk, asked(2)) == [noise]
+
+
+def test_a_place_that_cannot_be_written_is_an_error_with_the_next_step(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(Orca2Error, match="cannot write answers: Not a directory") as caught:
+        put(tmp_path / "file" / "store", answer(asked(1)))
+    assert "ORCA2_STORE" in caught.value.hint
+
+
+def _write_many(root, first, count):
+    for number in range(first, first + count):
+        put(root, answer(asked(number), str(number)))
+
+
+def test_writers_in_several_processes_lose_nothing_of_each_other(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    workers = [context.Process(target=_write_many, args=(tmp_path, first, 20)) for first in (0, 15)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert [worker.exitcode for worker in workers] == [0, 0]
+    assert texts(tmp_path, *map(asked, range(35))) == [str(i) for i in range(35)]
+    assert len(Store(tmp_path)) == 40
+
+
+WRITE_UNTIL_KILLED = """
+import sys
+from pathlib import Path
+from orca2.store import Writer
+from tests.test_store import answer, asked
+Writer.FLUSH_ROWS = 8
+writer = Writer(Path(sys.argv[1]), "{}")
+for number in range(10**6):
+    writer.add([answer(asked(number), str(number))])
+    print(number, flush=True)
+"""
+
+
+def test_a_writer_killed_at_any_moment_loses_only_what_was_not_flushed(tmp_path):
+    for round_ in range(2):
+        root = tmp_path / str(round_)
+        process = subprocess.Popen(
+            [sys.executable, "-c", WRITE_UNTIL_KILLED, str(root)], stdout=subprocess.PIPE, cwd=ROOT
+        )
+        for _ in range(30 + 7 * round_):
+            process.stdout.readline()
+        os.kill(process.pid, signal.SIGKILL)
+        added = 30 + 7 * round_ + len(process.stdout.read().split(b"\n")) - 1
+        process.wait()
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            kept = texts(root, *map(asked, range(added)))
+        assert kept[: added - 8] == [str(i) for i in range(added - 8)]
+        assert len(Store(root)) in range(added - 8, added + 9)
+
+
+def git(folder, *arguments):
+    identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
+    subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True)
+
+
+def a_repository(folder):
+    folder.mkdir(parents=True)
+    git(folder, "init", "--quiet")
+    git(folder, "commit", "--quiet", "--allow-empty", "-m", "first")
+    return folder
+
+
+@pytest.fixture
+def no_store_variable(monkeypatch):
+    monkeypatch.delenv("ORCA2_STORE", raising=False)
+
+
+@pytest.mark.usefixtures("no_store_variable")
+def test_every_workspace_of_a_repository_finds_the_store_of_the_main_one(tmp_path, monkeypatch):
+    main = a_repository(tmp_path / "main")
+    git(main, "worktree", "add", "--quiet", str(tmp_path / "tree"))
+    (main / "deep" / "inside").mkdir(parents=True)
+    experiment = a_repository(main / ".dvc" / "tmp" / "exps" / "standalone" / "tmp1")
+    of_a_worktree = a_repository(tmp_path / "tree" / ".dvc" / "tmp" / "exps" / "tmp2")
+    for folder in (main, main / "deep" / "inside", tmp_path / "tree", experiment, of_a_worktree):
+        monkeypatch.chdir(folder)
+        assert default_root().resolve() == (main / ".orca2" / "store").resolve()
+
+
+@pytest.mark.usefixtures("no_store_variable")
+def test_outside_any_repository_the_store_is_here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert main_repository() == tmp_path
+
+
+def test_orca2_store_wins_over_the_repository(tmp_path, monkeypatch):
+    monkeypatch.chdir(a_repository(tmp_path / "main"))
+    monkeypatch.setenv("ORCA2_STORE", str(tmp_path / "elsewhere"))
+    assert default_root() == tmp_path / "elsewhere"
+
+
+def test_every_field_of_an_answer_is_stored():
+    assert set(Answer.__dataclass_fields__) | {"provenance"} == set(store_module.Stored.__dataclass_fields__)

@@ -1,0 +1,183 @@
+"""The choice of a strategy: the best wins, a tie goes to the cheaper, and the evidence can be read."""
+
+import itertools
+import math
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orca2.errors import Orca2Error
+from orca2.rows import Sampling
+from orca2.strategies import ProbeConfig, read_choices, select, wilson, write_choices
+from tests.examples import graded
+
+
+def probed(strategy, verdicts, *, task="sums", tokens=10, prompt_tokens=20):
+    return [
+        graded(
+            task=task, strategy=strategy, row_id=f"q{i:03d}", strict_correct=bool(v), strict_answer="5" if v else None,
+            completion_tokens=tokens, prompt_tokens=prompt_tokens,
+        )
+        for i, v in enumerate(verdicts)
+    ]  # fmt: skip
+
+
+def naive_mcnemar(first, second):
+    """Two-sided, by writing out every way in which a fair coin could have dealt the questions that tell them apart."""
+    told_apart = [(a, b) for a, b in zip(first, second, strict=True) if a != b]
+    wins = sum(a for a, _ in told_apart)
+    lopsided = max(wins, len(told_apart) - wins)
+    deals = list(itertools.product((0, 1), repeat=len(told_apart)))
+    as_far = sum(max(sum(deal), len(deal) - sum(deal)) >= lopsided for deal in deals)
+    return as_far / len(deals)
+
+
+@pytest.mark.parametrize(
+    ("correct", "total", "low", "high"),
+    [
+        (0, 10, 0.0, 0.2775328),
+        (10, 10, 0.7224672, 1.0),
+        (5, 10, 0.2365931, 0.7634069),
+        (1, 24, 0.0073926, 0.2024375),
+        (81, 263, 0.2553, 0.3662),
+        (0, 0, 0.0, 1.0),
+    ],
+)
+def test_wilson_gives_the_published_intervals(correct, total, low, high):
+    assert wilson(correct, total) == pytest.approx((low, high), abs=5e-5)
+
+
+@given(total=st.integers(1, 400), data=st.data())
+def test_wilson_solves_the_score_equation_and_holds_the_observed_share(total, data):
+    correct = data.draw(st.integers(0, total))
+    share, (low, high) = correct / total, wilson(correct, total)
+    assert 0 <= low <= share + 1e-12
+    assert share - 1e-12 <= high <= 1
+    for end in (end for end in (low, high) if 1e-9 < end < 1 - 1e-9):
+        assert abs(share - end) == pytest.approx(1.959964 * math.sqrt(end * (1 - end) / total), rel=1e-4, abs=1e-9)
+
+
+def test_the_most_accurate_strategy_wins_whatever_it_costs():
+    rows = probed("cheap", [1, 0, 0, 0], tokens=1) + probed("dear", [1, 1, 0, 0], tokens=99)
+    (choice,) = select(rows)
+    assert choice.strategy == "dear"
+    assert [score.strategy for score in choice.scores] == ["dear", "cheap"]
+
+
+def test_a_tie_goes_to_the_cheaper_and_then_to_the_name():
+    tied = probed("b", [1, 0], tokens=5) + probed("a", [0, 1], tokens=9)
+    assert select(tied)[0].strategy == "b"
+    assert select(probed("b", [1, 0]) + probed("a", [0, 1]))[0].strategy == "a"
+
+
+def test_the_worked_turns_of_a_prompt_are_part_of_what_it_costs():
+    rows = probed("terse", [1], tokens=5, prompt_tokens=900) + probed("wordy", [1], tokens=50, prompt_tokens=100)
+    assert select(rows)[0].strategy == "wordy"
+
+
+def test_the_verdict_counts_strict_answers_only():
+    lenient = [graded(strategy="lax", strict_correct=False, lenient_correct=True)]
+    assert select([*lenient, graded(strategy="strict")])[0].strategy == "strict"
+
+
+def test_a_clear_lead_is_significant_a_narrow_one_is_not_and_one_candidate_needs_no_test():
+    clear = select(probed("a", [1] * 12) + probed("b", [0] * 12))[0]
+    narrow = select(probed("a", [1, 1, 0]) + probed("b", [1, 0, 0]))[0]
+    alone = select(probed("a", [1, 0]))[0]
+    assert (clear.verdict, narrow.verdict, alone.verdict) == ("significant", "no significant winner", "only candidate")
+    assert clear.p_value == pytest.approx(2 / 2**12)
+    assert narrow.p_value == 1.0
+    assert alone.p_value is None
+
+
+@given(pairs=st.lists(st.tuples(st.integers(0, 1), st.integers(0, 1)), min_size=1, max_size=10))
+def test_the_exact_test_agrees_with_writing_out_every_deal(pairs):
+    first, second = zip(*pairs, strict=True)
+    (choice,) = select(probed("a", first) + probed("b", second))
+    assert choice.p_value == pytest.approx(naive_mcnemar(first, second))
+
+
+def test_answers_are_paired_by_question_and_never_by_position():
+    a, b = probed("a", [1, 1, 1, 0, 0, 0]), probed("b", [1, 1, 1, 0, 0, 0])
+    assert select(a + b[::-1])[0].p_value == 1.0
+
+
+def test_the_order_of_answers_leaves_no_trace_in_the_choices():
+    rows = [row for task in ("x", "y") for s in ("a", "b") for row in probed(s, [1, 0, 1], task=task)]
+    assert select(rows) == select(rows[::-1])
+
+
+def test_each_task_has_one_choice_by_name():
+    rows = [row for task in ("y", "x") for row in probed("a", [1], task=task)]
+    assert [choice.task for choice in select(rows)] == ["x", "y"]
+
+
+def test_the_choices_are_yaml_for_people_and_stable_to_the_byte(tmp_path):
+    choices = select(probed("a", [1] * 9, tokens=7) + probed("b", [1] * 3 + [0] * 6))
+    write_choices(choices, tmp_path / "data" / "strategies.yaml")
+    text = (tmp_path / "data" / "strategies.yaml").read_text("utf-8")
+    assert text == GOLDEN_YAML
+    assert yaml.safe_load(text)["evidence"]["sums"]["runner_up"] == "b"
+    assert read_choices(tmp_path / "data" / "strategies.yaml") == {"sums": "a"}
+
+
+def test_an_edit_by_hand_is_respected(tmp_path):
+    (tmp_path / "s.yaml").write_text("strategies: {sums: recall}\n")
+    assert read_choices(tmp_path / "s.yaml") == {"sums": "recall"}
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "no strategies chosen yet"),
+        ("strategies: [", "not valid YAML"),
+        ("strategies: [a]", "has no `strategies:` mapping"),
+        ("", "has no `strategies:` mapping"),
+        ("- a", "has no `strategies:` mapping"),
+    ],
+)
+def test_choices_that_are_missing_or_broken_by_an_edit_say_what_to_run(tmp_path, content, words):
+    if content is not None:
+        (tmp_path / "s.yaml").write_text(content)
+    with pytest.raises(Orca2Error, match=words) as caught:
+        read_choices(tmp_path / "s.yaml")
+    assert caught.value.where == str(tmp_path / "s.yaml")
+    assert "dvc repro" in caught.value.hint
+
+
+@pytest.mark.parametrize("names", [(), ("a", "a")])
+def test_candidates_are_named_once_each_and_at_least_one(names):
+    with pytest.raises(ValueError, match="name at least one, each once"):
+        ProbeConfig(strategies=names, sampling=Sampling())
+
+
+GOLDEN_YAML = """\
+strategies:
+  sums: a
+evidence:
+  sums:
+    verdict: significant
+    p_value: 0.0312
+    runner_up: b
+    scores:
+    - strategy: a
+      correct: 9
+      questions: 9
+      accuracy: 1.0
+      low: 0.7009
+      high: 1.0
+      format_ok: 1.0
+      answer_tokens: 7.0
+      prompt_tokens: 20.0
+    - strategy: b
+      correct: 3
+      questions: 9
+      accuracy: 0.3333
+      low: 0.1206
+      high: 0.6458
+      format_ok: 0.3333
+      answer_tokens: 10.0
+      prompt_tokens: 20.0
+"""

@@ -1,0 +1,332 @@
+"""Questions: read as they are written, named by content, split for good, and every row accounted for."""
+
+import dataclasses
+import json
+import os
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from orca2.errors import Orca2Error
+from orca2.tasks import UNSOUND_VERDICTS, SourceConfig, SplitConfig, TasksConfig, collect, read_source
+from tests.examples import ROOT
+
+DATA = ROOT.parent / "shared" / "data"
+GSM8K = DATA / "gsm8k" / "train.jsonl"
+ANY_SPLIT = SplitConfig(probe_fraction=0.2, evaluation_fraction=0.3)
+
+
+def source(name, **fields):
+    values = {"kind": "datasets", "name": str(name), "category": "arithmetic", "licence": "MIT"}
+    return SourceConfig(**values | fields)
+
+
+def gym(name="gcd", size=20, **fields):
+    return source(name, kind="reasoning_gym", size=size, **fields)
+
+
+def jsonl(file, rows):
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    return file
+
+
+def sums(count):
+    return [{"question": f"{i} + 1?", "answer": str(i + 1)} for i in range(count)]
+
+
+def questions(file, **fields):
+    return [(e.question, e.answer) for e in read_source("t", source(file, **fields), 1)]
+
+
+def refusal(call, *arguments, **fields):
+    with pytest.raises(Orca2Error) as caught:
+        call(*arguments, **fields)
+    return str(caught.value)
+
+
+def table_file(folder, suffix, rows):
+    """The rows as one file of each kind that a source may be."""
+    file = folder / f"rows{suffix}"
+    if suffix == ".jsonl":
+        return jsonl(file, rows)
+    if suffix == ".json":
+        file.write_text(json.dumps(rows), "utf-8")
+    elif suffix == ".csv":
+        import csv
+
+        with file.open("w", newline="", encoding="utf-8") as stream:
+            writer = csv.DictWriter(stream, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+    else:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        pq.write_table(pa.Table.from_pylist(rows), file)
+    return file
+
+
+@pytest.mark.parametrize("suffix", [".json", ".jsonl", ".csv", ".parquet"])
+def test_every_kind_of_file_gives_the_same_questions_and_guesses_at_nothing(tmp_path, suffix):
+    answers = ["007", "1.50", "2020-01-05", "NA", "true", "1,000", "1e3", "Å \u2028 'x', \"y\"", "{{ 7*7 }}", "null"]
+    rows = [{"question": f"q{i}\nsecond line", "answer": answer, "other": "x"} for i, answer in enumerate(answers)]
+    read = questions(table_file(tmp_path, suffix, rows))
+    assert read == [(row["question"], row["answer"]) for row in rows]
+
+
+def test_columns_are_mapped_and_an_answer_is_cut_out_by_its_pattern(tmp_path):
+    file = jsonl(tmp_path / "t.jsonl", [{"q": " 1+1? ", "a": "It is <<1+1=2>>2\n#### 2"}, {"q": "2+2?", "a": "#### 4"}])
+    read = questions(file, question_column="q", answer_column="a", answer_pattern="#### (.+)")
+    assert read == [("1+1?", "2"), ("2+2?", "4")]
+
+
+def test_a_changed_file_is_read_anew_even_when_its_time_and_size_are_the_old_ones(tmp_path):
+    file = jsonl(tmp_path / "t.jsonl", [{"question": "old", "answer": "1"}])
+    times = file.stat()
+    assert questions(file) == [("old", "1")]
+    jsonl(file, [{"question": "new", "answer": "1"}])
+    os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert questions(file) == [("new", "1")]
+
+
+def test_a_file_name_is_a_name_and_no_pattern(tmp_path):
+    jsonl(tmp_path / "odd1.jsonl", [{"question": "other", "answer": "1"}])
+    assert questions(jsonl(tmp_path / "odd[1].jsonl", [{"question": "own", "answer": "1"}])) == [("own", "1")]
+
+
+@pytest.mark.skipif(not GSM8K.is_file(), reason=f"no real question set at {GSM8K}")
+def test_gsm8k_is_read_whole_by_column_mapping():
+    config = TasksConfig(
+        sources={"gsm8k": source(GSM8K, grader="numeric", answer_pattern="#### (.+)")}, splits=ANY_SPLIT
+    )
+    examples, rejected = collect(config, 42)
+    lines = GSM8K.read_text("utf-8").splitlines()
+    assert len(examples) + len(rejected) == len(lines)
+    finals = Counter(line.rsplit("#### ", 1)[1].rsplit('"', 1)[0] for line in lines)
+    assert Counter(e.answer for e in examples) <= finals
+    assert all(re.fullmatch(r"-?[\d,.]+", e.answer) for e in examples)
+    shares = {split: count / len(examples) for split, count in Counter(e.split for e in examples).items()}
+    assert shares == pytest.approx({"probe": 0.2, "evaluation": 0.3, "train": 0.5}, abs=0.02)
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason=f"no real question sets at {DATA}")
+def test_a_json_file_may_hold_its_rows_in_a_field():
+    file = DATA / "bbh" / "object_counting.json"
+    columns = {"question_column": "input", "answer_column": "target"}
+    assert len(questions(file, config={"field": "examples"}, **columns)) == 250
+    assert "name the field that does" in refusal(questions, file, **columns)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("empty.jsonl", b"", "has no rows"),
+        ("blank.jsonl", b"\n \n", "has no rows"),
+        ("empty.json", b"", "cannot be read"),
+        ("no_rows.json", b"[]", "has no rows"),
+        ("empty.csv", b"", "has no rows"),
+        ("header.csv", b"question,answer\n", "has no rows"),
+        ("cut.json", b'[{"question": "q", ', "cannot be read"),
+        ("scalar.json", b"3", "holds no list of rows"),
+        ("cut.parquet", b"PAR1", "cannot be read"),
+        ("latin.csv", "question,answer\né,1\n".encode("latin-1"), "cannot be read"),
+        ("latin.jsonl", '{"question": "é", "answer": "1"}\n'.encode("latin-1"), "cannot be read"),
+        ("open.csv", b'question,answer\n"q,1\n', "cannot be read"),
+    ],
+)
+def test_a_file_that_cannot_be_read_or_holds_nothing_is_an_error_that_names_it(tmp_path, name, content, words):
+    (tmp_path / name).write_bytes(content)
+    told = refusal(questions, tmp_path / name)
+    assert words in told
+    assert name in told
+    assert "->" in told
+
+
+def test_every_broken_line_is_told_at_once_with_its_number(tmp_path):
+    file = tmp_path / "t.jsonl"
+    file.write_text('{"question": "q", "answer": "1"}\n{"question":\n\n["q", "1"]\n{"question": "q" "answer"}\n')
+    told = refusal(questions, file)
+    assert "t.jsonl: line 2: not valid JSON" in told
+    assert "t.jsonl: line 4: is list, not an object with columns" in told
+    assert "t.jsonl: line 5: not valid JSON" in told
+
+
+def test_every_row_without_question_or_answer_is_told_at_once(tmp_path):
+    rows = [*sums(1), {"question": " ", "answer": "1"}, {"question": "q"}, {"question": ["q"], "answer": "1"}]
+    told = refusal(questions, jsonl(tmp_path / "t.jsonl", [*rows, {"question": "q", "answer": None}]))
+    for words in ("line 2: `question` is empty", "line 3: `answer` is empty", "line 4: `question` is list, not text"):
+        assert words in told
+    assert "line 5: `answer` is empty" in told
+    assert "line 1:" not in told
+
+
+def test_a_csv_row_of_another_width_is_an_error_and_never_shifts_the_columns(tmp_path):
+    (tmp_path / "t.csv").write_text("question,answer\nq,1\na,b,c\nd\n")
+    told = refusal(questions, tmp_path / "t.csv")
+    assert "line 3: has another number of fields" in told
+    assert "line 4: has another number of fields" in told
+
+
+@pytest.mark.parametrize(("pattern", "answer"), [("#### (.+)", "no mark"), ("#### (.*)", "#### "), ("b|(a)", "b")])
+def test_an_answer_in_which_the_pattern_finds_nothing_is_told_with_its_line(tmp_path, pattern, answer):
+    file = jsonl(tmp_path / "t.jsonl", [{"question": "q", "answer": answer}])
+    assert "line 1: `answer` holds no answer_pattern" in refusal(questions, file, answer_pattern=pattern)
+
+
+def test_missing_columns_are_told_with_those_that_are_there(tmp_path):
+    told = refusal(questions, jsonl(tmp_path / "t.jsonl", sums(1)), question_column="q", answer_column="a")
+    assert "has no column `q`" in told
+    assert "has no column `a`" in told
+    assert "its columns: question, answer" in told
+
+
+def test_all_sources_that_cannot_be_read_are_told_together(tmp_path):
+    (tmp_path / "cut.json").write_text("{")
+    sources = {"a": source(tmp_path / "gone.jsonl"), "b": source(tmp_path / "cut.json"), "c": gym("no_such_game")}
+    told = refusal(collect, TasksConfig(sources=sources), 1)
+    for words in ("gone.jsonl: no such file", "cut.json: cannot be read", "refuses 'no_such_game'"):
+        assert words in told
+
+
+@pytest.mark.parametrize("config", [{"min_numbers": -5}, {"no_such_setting": 1}, {"seed": 3}])
+def test_settings_that_reasoning_gym_refuses_are_told_with_the_task(config):
+    told = refusal(read_source, "divisors", gym(config=config), 1)
+    assert "params.yaml: tasks.sources.divisors: reasoning-gym refuses 'gcd'" in told
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "words"),
+    [
+        ("gcd", {"kind": "reasoning_gym"}, "size: a reasoning_gym source needs"),
+        ("owner/name", {}, "needs a 40-hex commit"),
+        ("owner/name", {"revision": "main"}, "needs a 40-hex commit"),
+        ("t.jsonl", {"size": 5}, "size: is for reasoning_gym"),
+        ("t.jsonl", {"config": {"feild": "x"}}, "no setting feild"),
+        ("t.csv", {"config": {"field": "x"}}, "no setting field"),
+        ("t.jsonl", {"answer_pattern": "#### ("}, "answer_pattern:"),
+        ("t.jsonl", {"answer_pattern": "#### .+"}, "needs one group"),
+        ("t.jsonl", {"grader": "reasoning_gym"}, "reasoning_gym cannot judge 't.jsonl'"),
+        ("countdown", {"kind": "reasoning_gym", "size": 5, "grader": "reasoning_gym"}, "cannot judge 'countdown'"),
+    ],
+)
+def test_a_source_that_cannot_work_is_refused_before_anything_is_read(name, fields, words):
+    with pytest.raises(ValueError, match=re.escape(words)):
+        source(name, **fields)
+
+
+def test_the_reasoning_gym_judges_that_run_an_answer_as_code_are_exactly_the_refused_ones():
+    import reasoning_gym
+
+    package = Path(reasoning_gym.__file__).parent
+    running = re.compile(r"(?<!def )\b(?:eval|exec|parse_expr|sympify)\((?:full_code|answer)\b")
+    found = {
+        file.stem for file in package.rglob("*.py") if running.search(file.read_text("utf-8")) and file.stem != "codeio"
+    }
+    assert found == UNSOUND_VERDICTS - {"game_of_life_halting"}
+
+
+def test_reasoning_gym_draws_the_same_questions_for_the_same_seed_and_others_for_another():
+    first, again, other = (read_source("gcd", gym(), seed) for seed in (1, 1, 2))
+    assert first == again
+    assert {e.row_id for e in first} != {e.row_id for e in other}
+
+
+def test_two_tasks_on_one_reasoning_gym_dataset_draw_different_questions():
+    one, two = (read_source(task, gym(size=5), 1) for task in ("one", "two"))
+    assert [e.question for e in one] != [e.question for e in two]
+
+
+def test_metadata_of_sets_is_the_same_text_in_any_process():
+    from orca2.tasks import _plain
+
+    assert _plain({"names": {"b", "c", "a"}, "pair": (1, 2)}) == {"names": ["a", "b", "c"], "pair": [1, 2]}
+    with pytest.raises(TypeError):
+        _plain({"x": object()})
+
+
+def test_exact_duplicates_within_a_task_are_rejected_by_name_and_the_first_stays(tmp_path):
+    rows = [*sums(3), sums(1)[0], {"question": "0 + 1?", "answer": "one"}, sums(1)[0]]
+    config = TasksConfig(sources={"t": source(jsonl(tmp_path / "t.jsonl", rows))})
+    examples, rejected = collect(config, 1)
+    (original,) = (e for e in examples if e.question == "0 + 1?")
+    assert original.answer == "1"
+    assert len(examples) == 3
+    assert {(r.reason, r.detail) for r in rejected} == {("duplicate question", f"same as {original.row_id}")}
+    assert len({(r.row_id, r.sample_index) for r in rejected}) == 3
+
+
+def test_the_same_question_in_two_tasks_is_two_questions(tmp_path):
+    file = jsonl(tmp_path / "t.jsonl", sums(4))
+    examples, rejected = collect(TasksConfig(sources={"a": source(file), "b": source(file)}), 1)
+    assert len({e.row_id for e in examples}) == 8
+    assert not rejected
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    numbers=st.lists(st.integers(0, 30), max_size=40, min_size=1),
+    limits=st.tuples(*[st.integers(0, 4)] * 3),
+    seed=st.integers(0, 9),
+)
+def test_whatever_is_read_is_kept_or_rejected_once(tmp_path, numbers, limits, seed):
+    rows = [{"question": f"{n}?", "answer": str(n)} for n in numbers]
+    names = ("probe", "evaluation", "train")
+    splits = dataclasses.replace(ANY_SPLIT, **{f"{s}_limit": n for s, n in zip(names, limits, strict=True)})
+    config = TasksConfig(sources={"t": source(jsonl(tmp_path / "t.jsonl", rows))}, splits=splits)
+    examples, rejected = collect(config, seed)
+    assert len(examples) + len(rejected) == len(rows)
+    assert len({(r.row_id, r.sample_index) for r in rejected}) == len(rejected)
+    assert len({e.row_id for e in examples}) == len(examples)
+    taken = Counter(e.split for e in examples)
+    for name, limit in zip(names, limits, strict=True):
+        cut = sum(r.reason == f"beyond {name}_limit" for r in rejected)
+        assert taken[name] == limit if cut else not limit or taken[name] <= limit
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(count=st.integers(1, 40), more=st.integers(1, 40), front=st.booleans(), seed=st.integers(0, 9))
+def test_adding_rows_moves_no_other_row_between_splits(tmp_path, count, more, front, seed):
+    rows, added = sums(count), [{"question": f"new {i}", "answer": "1"} for i in range(more)]
+    before, after = (
+        {e.question: e.split for e in collect(TasksConfig(sources={"t": source(file)}, splits=ANY_SPLIT), seed)[0]}
+        for file in (
+            jsonl(tmp_path / "before.jsonl", rows),
+            jsonl(tmp_path / "after.jsonl", [*added, *rows] if front else [*rows, *added]),
+        )
+    )
+    assert {question: after[question] for question in before} == before
+
+
+def test_raising_a_limit_only_adds_rows(tmp_path):
+    file = jsonl(tmp_path / "t.jsonl", sums(60))
+    kept = []
+    for limit in (3, 6, 0):
+        splits = dataclasses.replace(ANY_SPLIT, train_limit=limit)
+        examples, _ = collect(TasksConfig(sources={"t": source(file)}, splits=splits), 1)
+        kept.append({(e.row_id, e.split) for e in examples})
+    assert kept[0] < kept[1] < kept[2]
+
+
+@pytest.mark.parametrize("split", ["probe", "train", "evaluation"])
+def test_a_fixed_split_takes_every_question_of_its_source(tmp_path, split):
+    file = jsonl(tmp_path / "t.jsonl", sums(30))
+    examples, _ = collect(TasksConfig(sources={"t": source(file, split=split)}), 1)
+    assert {e.split for e in examples} == {split}
+
+
+@pytest.mark.parametrize(
+    "fields", [{"probe_fraction": 0}, {"probe_fraction": 0.6, "evaluation_fraction": 0.4}, {"train_limit": -1}]
+)
+def test_a_division_that_leaves_a_split_empty_is_refused(fields):
+    with pytest.raises(ValueError, match=r"fractions|limits"):
+        SplitConfig(**fields)
+
+
+@pytest.mark.parametrize("sources", [{}, {"a/b": gym()}, {"../x": gym()}])
+def test_task_names_are_plain_and_at_least_one(sources):
+    with pytest.raises(ValueError, match="sources"):
+        TasksConfig(sources=sources)
