@@ -71,9 +71,16 @@ def build_requests(count: int) -> tuple[Path, list]:
         conversation = templates.teacher(example, strategy)
         requests.append(
             build_request(
-                row_id=example.row_id, sample_index=0, task="sum", strategy=strategy, template=conversation.template,
-                model=teacher.digest, messages=conversation.messages, sampling=Sampling(max_tokens=MAX_TOKENS), seed=1,
-            )  # fmt: skip
+                row_id=example.row_id,
+                sample_index=0,
+                task="sum",
+                strategy=strategy,
+                template=conversation.template,
+                model=teacher.digest,
+                messages=conversation.messages,
+                sampling=Sampling(max_tokens=MAX_TOKENS),
+                seed=1,
+            )
         )
     return ROOT / teacher.folder, requests
 

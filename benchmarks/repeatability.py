@@ -15,7 +15,6 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.generate import build_requests
-
 from orca2.engine import EngineConfig
 from orca2.generation import GenerationConfig, answer
 from orca2.store import Store

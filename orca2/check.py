@@ -24,7 +24,8 @@ from orca2.prompts import Templates
 from orca2.requests import GenerateConfig
 from orca2.strategies import ProbeConfig
 from orca2.tasks import TasksConfig
-from orca2.training import TrainClusterConfig, TrainConfig
+from orca2.training import TrainClusterConfig
+from orca2.training_loop import TrainConfig
 
 SECTIONS: dict[str, Any] = {
     "seed": int,

@@ -156,7 +156,8 @@ def _convert_union(kinds: tuple[Any, ...], value: Any, place: _Place) -> Any:
         if not attempt.errors:
             return converted
         attempts.append(attempt.errors)
-    place.errors.extend(min(attempts, key=lambda errors: len(errors)))
+    fewest: list[Orca2Error] = min(attempts, key=len)
+    place.errors.extend(fewest)
     return None
 
 

@@ -78,7 +78,8 @@ def answer(requests: Sequence[Request], model: Path, store: Store, config: Gener
     """
     found = store.find(requests)
     missing = list({_place(r): r for r in requests if r.key not in found}.values())
-    begin, engines, tokens = time.time(), {}, 0
+    begin, tokens = time.time(), 0
+    engines: dict[str, float] = {}
     for engine, fresh in _generate(missing, model, store, config):
         engines[engine.node] = min(engine.ready, engines.get(engine.node, engine.ready))
         tokens += sum(a.completion_tokens for a in fresh)

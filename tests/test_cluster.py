@@ -9,15 +9,14 @@ from pathlib import Path
 import pytest
 import ray
 
-from tests.test_generation import CONFIG, ENGINE, ROOT, make_requests
-from tests.tiny import make_tiny_model
-
 from orca2.cluster import check_address
 from orca2.errors import Orca2Error
 from orca2.generation import GenerationConfig, answer
 from orca2.rows import Generation
 from orca2.shards import write_rows
 from orca2.store import Store
+from tests.test_generation import CONFIG, ENGINE, ROOT, make_requests
+from tests.tiny import make_tiny_model
 
 _GENERATE = """
 import json, sys
@@ -42,7 +41,7 @@ def two_nodes():
     # Ray takes a loopback address for the machine's own, so the nodes must use that one too.
     address = f"{ray.util.get_node_ip_address()}:{free_port()}"
     # Ray keeps sockets in its folder, whose paths must be short.
-    folders = [Path(f"/tmp/r{os.getpid()}{name}") for name in "ab"]
+    folders = [Path(f"/tmp/r{os.getpid()}{name}") for name in "ab"]  # noqa: S108
     common = ["--num-cpus=1", "--object-store-memory=100000000", "--block"]
     head = ["--head", f"--port={address.split(':')[1]}", "--include-dashboard=false", f"--temp-dir={folders[0]}"]
     nodes = [_ray_start(head + common)]

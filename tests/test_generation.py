@@ -9,7 +9,6 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.tiny import make_tiny_model
 
 from orca2.cluster import ray_session
 from orca2.engine import EngineConfig, check_memory
@@ -19,6 +18,7 @@ from orca2.models import model_digest
 from orca2.requests import build_request
 from orca2.rows import Message, Sampling
 from orca2.store import Store
+from tests.tiny import make_tiny_model
 
 ROOT = Path(__file__).parent.parent
 ENGINE = EngineConfig(max_num_seqs=8, max_model_len=256, kv_cache_gib=0.05)
@@ -123,7 +123,7 @@ def test_questions_longer_than_the_context_are_all_named_before_an_engine_starts
 
 
 def test_too_little_memory_is_said_before_an_engine_starts(model):
-    with pytest.raises(Orca2Error, match="engine.kv_cache_gib"):
+    with pytest.raises(Orca2Error, match="kv_cache_gib"):
         check_memory(model, EngineConfig(kv_cache_gib=10_000), engines=1)
 
 

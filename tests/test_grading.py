@@ -226,6 +226,11 @@ def test_what_is_right_strictly_is_right_leniently_and_no_text_crashes_a_grader(
     assert not row.strict_correct or row.strict_answer is not None
 
 
+def test_an_aside_after_a_right_strict_answer_does_not_make_it_wrong_leniently():
+    (row,) = grade([example(answer="(B)", grader="choice")], [generation("Answer: B, and by no means (A)")])
+    assert (row.strict_correct, row.lenient_correct, row.lenient_answer) == (True, True, row.strict_answer)
+
+
 @pytest.mark.parametrize(
     ("text", "strict", "lenient"),
     [

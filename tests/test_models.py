@@ -47,6 +47,13 @@ def test_every_file_that_decides_an_answer_changes_the_digest(folder):
     assert model_digest(folder) == before
 
 
+def test_the_same_file_under_another_name_is_another_model(folder):
+    (folder / "vocab.a").write_text("1")
+    before = model_digest(folder)
+    (folder / "vocab.a").rename(folder / "vocab.b")
+    assert model_digest(folder) != before
+
+
 def test_swapping_two_files_is_another_model(folder):
     for name, content in (("vocab.a", "1"), ("vocab.b", "2")):
         (folder / name).write_text(content)

@@ -9,9 +9,9 @@ import time
 
 import pytest
 import yaml
-from tests.closure import ROOT, description, loaded_sections, stage_deps
 
 from orca2.check import SECTIONS
+from tests.closure import ROOT, description, loaded_sections, stage_deps
 
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text("utf-8"))["stages"]
 SCRIPTS = {name: ROOT / "stages" / f"{name}.py" for name in STAGES}

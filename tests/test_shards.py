@@ -82,7 +82,7 @@ def test_a_golden_artifact_pins_the_bytes_of_today(tmp_path):
 def test_adding_a_row_touches_one_shard(tmp_path, monkeypatch):
     monkeypatch.setattr(shards, "SHARD_BYTES", 4000)
     rows = [graded(row_id=f"{i:03d}", text="x" * 100) for i in range(100)]
-    write_rows(tmp_path / "before", Graded, rows[:-1])
+    write_rows(tmp_path / "before", Graded, rows[:40] + rows[41:])
     write_rows(tmp_path / "after", Graded, rows)
     before, after = bytes_of(tmp_path / "before"), bytes_of(tmp_path / "after")
     assert set(before) == set(after)

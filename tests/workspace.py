@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
 from tests.closure import ROOT
 
 GCD = {"kind": "reasoning_gym", "name": "gcd", "size": 60, "category": "arithmetic", "grader": "numeric"}
