@@ -78,6 +78,9 @@ def _check_params(errors: list[Orca2Error], params: SimpleNamespace, file: Path)
 
 
 def _check_names(errors: list[Orca2Error], params: SimpleNamespace, templates: Templates, file: Path) -> None:
+    if params.tasks:
+        categories = {source.category for source in params.tasks.sources.values()}
+        _attempt(errors, lambda: templates.check_tasks(params.tasks.sources, categories, f"{file}: tasks.sources"))
     if params.probe:
         _attempt(errors, lambda: templates.check_strategies(params.probe.strategies, f"{file}: probe.strategies"))
     if params.erase:

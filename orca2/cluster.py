@@ -41,7 +41,13 @@ def ray_session() -> Iterator[Any]:
         return
     environment = {"env_vars": {name: os.environ[name] for name in QUIET}}
     local = {} if address else {"include_dashboard": False}
-    ray.init(address=address or "local", log_to_driver=False, logging_level="ERROR", runtime_env=environment, **local)
+    try:
+        ray.init(
+            address=address or "local", log_to_driver=False, logging_level="ERROR", runtime_env=environment, **local
+        )
+    except ConnectionError as error:
+        hint = "if that Ray wants a token (it does by itself where one was ever made), set RAY_AUTH_MODE=token"
+        raise Orca2Error(f"Ray lets nobody in: {error}", f"RAY_ADDRESS={address}", hint) from error
     try:
         yield ray
     finally:

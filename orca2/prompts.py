@@ -84,6 +84,16 @@ class Templates:
             known = ", ".join(Path(f).stem for f in self.files if f.startswith("student/"))
             raise Orca2Error(f"unknown student template {name!r}", where, f"known: {known}")
 
+    def check_tasks(self, tasks: Iterable[str], categories: Iterable[str], where: str) -> None:
+        """Raise for every folder of `templates/tasks/` that belongs to no task and no category."""
+        known = sorted({*tasks, *categories})
+        folders = {file.split("/")[1] for file in self.files if re.fullmatch(r"tasks/[^/]+/[^/]+", file)}
+        hint = f"name the folder after a task or category of {where} ({', '.join(known)}), or remove it"
+        raise_all(
+            Orca2Error("no task uses these templates", str(self.root / "tasks" / folder), hint)
+            for folder in sorted(folders - set(known))
+        )
+
     def for_strategy(self, strategy: str, task: str, category: str) -> str:
         """The most specific file of a strategy: for the task, else its category, else the general one."""
         candidates = (f"tasks/{task}/{strategy}.j2", f"tasks/{category}/{strategy}.j2", f"strategies/{strategy}.j2")

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from orca2.errors import Orca2Error
+from orca2.errors import Orca2Error, raise_all
 from orca2.rows import Graded, Sampling
 
 _SIGNIFICANCE = 0.05
@@ -109,6 +109,15 @@ def read_choices(file: Path) -> dict[str, str]:
     if not isinstance(document, dict) or not isinstance(document.get("strategies"), dict):
         raise Orca2Error("has no `strategies:` mapping of task to strategy", str(file), hint)
     return dict(document["strategies"])
+
+
+def require_choices(chosen: dict[str, str], tasks: Iterable[str], file: Path) -> None:
+    """Raise for every task that has questions to ask but no chosen strategy."""
+    hint = "a task needs probe questions: raise its size or tasks.splits.probe_fraction, or drop its fixed split"
+    raise_all(
+        Orca2Error(f"no strategy was chosen for task `{task}`", str(file), hint)
+        for task in sorted(set(tasks) - set(chosen))
+    )
 
 
 def _choose(task: str, by_strategy: dict[str, list[Graded]]) -> Choice:

@@ -243,12 +243,12 @@ def _plain(value: Any) -> Any:
 
 
 def _drop_duplicates(examples: Iterable[Example]) -> tuple[list[Example], list[Rejected]]:
-    """Keep the first of equal questions within a task; later ones are rejected, one row each."""
-    first: dict[tuple[str, str], str] = {}
+    """Keep the first of equal questions, of whatever task: no question may be taught and examined at once."""
+    first: dict[str, str] = {}
     copies: dict[str, int] = {}
     kept, rejected = [], []
     for example in examples:
-        original = first.setdefault((example.task, example.question), example.row_id)
+        original = first.setdefault(example.question, example.row_id)
         copies[original] = copies.get(original, 0) + 1
         if copies[original] == 1:
             kept.append(example)

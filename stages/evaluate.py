@@ -18,7 +18,9 @@ from orca2.grading import grade
 from orca2.prompts import Templates
 from orca2.rows import Example, Graded
 from orca2.shards import read_rows, write_rows
-from orca2.strategies import read_choices
+from orca2.strategies import read_choices, require_choices
+
+CHOICES = Path("data/strategies.yaml")
 
 
 def main() -> None:
@@ -27,7 +29,8 @@ def main() -> None:
     examples = [e for e in read_rows(Path("data/examples"), Example) if e.split == "evaluation"]
     index = models.read_index()
     base, teacher, trained = index["student"], index["teacher"], models.from_folder(Path("trained"))
-    chosen = read_choices(Path("data/strategies.yaml"))
+    chosen = read_choices(CHOICES)
+    require_choices(chosen, {e.task for e in examples}, CHOICES)
     requests = [
         *student_requests(examples, templates, generic, "base", base.digest, params.evaluate),
         *student_requests(examples, templates, generic, "student", trained.digest, params.evaluate),

@@ -14,15 +14,18 @@ from orca2.prompts import Templates
 from orca2.requests import GenerateConfig, build_request
 from orca2.rows import Example, Request
 from orca2.shards import read_rows, write_rows
-from orca2.strategies import read_choices
+from orca2.strategies import read_choices, require_choices
+
+CHOICES = Path("data/strategies.yaml")
 
 
 def main() -> None:
     params = config.load(generate=GenerateConfig, seed=int)
     templates = Templates()
-    chosen = read_choices(Path("data/strategies.yaml"))
-    templates.check_strategies(chosen.values(), "data/strategies.yaml")
+    chosen = read_choices(CHOICES)
+    templates.check_strategies(chosen.values(), str(CHOICES))
     examples = [e for e in read_rows(Path("data/examples"), Example) if e.split == "train"]
+    require_choices(chosen, {e.task for e in examples}, CHOICES)
     teacher = models.read_index()["teacher"]
     conversations = [(e, templates.teacher(e, chosen[e.task])) for e in examples]
     requests = [

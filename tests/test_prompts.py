@@ -251,3 +251,10 @@ def test_the_digest_of_a_template_covers_what_it_includes_and_nothing_else(tmp_p
     assert Templates(root).digest("strategies/a.j2") == before
     write_templates(root, **files | {"shared__x": "{# new #}"})
     assert Templates(root).digest("strategies/a.j2") != before
+
+
+def test_a_folder_of_templates_that_no_task_uses_is_named(shipped):
+    shipped.check_tasks(["gcd", "siblings", "sum_of_two", "sum_of_three"], ["logic"], "params.yaml")
+    with pytest.raises(Orca2Error, match="siblings") as caught:
+        shipped.check_tasks(["gcd", "sibling", "sum_of_two", "sum_of_three"], ["logic"], "params.yaml")
+    assert "sibling, sum_of_three" in str(caught.value)

@@ -8,9 +8,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orca2.errors import Orca2Error
+from orca2.errors import InputErrors, Orca2Error
 from orca2.rows import Sampling
-from orca2.strategies import ProbeConfig, read_choices, select, wilson, write_choices
+from orca2.strategies import ProbeConfig, read_choices, require_choices, select, wilson, write_choices
 from tests.examples import graded
 
 
@@ -181,3 +181,14 @@ evidence:
       answer_tokens: 10.0
       prompt_tokens: 20.0
 """
+
+
+def test_a_task_without_a_chosen_strategy_is_named_with_what_to_do(tmp_path):
+    with pytest.raises(InputErrors) as caught:
+        require_choices({"gcd": "recall"}, ["sum", "gcd", "legs"], tmp_path / "strategies.yaml")
+    assert [e.message for e in caught.value.errors] == [
+        "no strategy was chosen for task `legs`",
+        "no strategy was chosen for task `sum`",
+    ]
+    assert "probe questions" in str(caught.value)
+    require_choices({"gcd": "recall"}, ["gcd"], tmp_path / "strategies.yaml")

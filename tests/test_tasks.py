@@ -259,11 +259,11 @@ def test_exact_duplicates_within_a_task_are_rejected_by_name_and_the_first_stays
     assert len({(r.row_id, r.sample_index) for r in rejected}) == 3
 
 
-def test_the_same_question_in_two_tasks_is_two_questions(tmp_path):
+def test_the_same_question_in_two_tasks_is_kept_once_so_that_none_is_taught_and_examined(tmp_path):
     file = jsonl(tmp_path / "t.jsonl", sums(4))
     examples, rejected = collect(TasksConfig(sources={"a": source(file), "b": source(file)}), 1)
-    assert len({e.row_id for e in examples}) == 8
-    assert not rejected
+    assert {e.task for e in examples} == {"a"}
+    assert [(r.task, r.reason) for r in rejected] == [("b", "duplicate question")] * 4
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

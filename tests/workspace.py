@@ -18,7 +18,7 @@ SMALL = {
         "splits": {"probe_limit": 2, "train_limit": 4, "evaluation_limit": 2},
         "sources": {
             "gcd": GCD | {"config": {"min_numbers": 2, "max_numbers": 2, "max_value": 30}, "licence": "Apache-2.0"},
-            "sum": SUM | {"config": {"max_terms": 2, "max_digits": 1}, "licence": "Apache-2.0"},
+            "sum_of_two": SUM | {"config": {"max_terms": 2, "max_digits": 1}, "licence": "Apache-2.0"},
         },
     },
     "grade": {"keep": "all"},
