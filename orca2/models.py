@@ -129,6 +129,9 @@ def read_index(file: Path = INDEX) -> dict[str, Model]:
 def _from_package(name: str, folder: Path) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
 
     file = _packaged_file(name)
     source = {"pretrained_model_name_or_path": str(file.parent), "gguf_file": file.name}
