@@ -24,6 +24,9 @@ from orca2.errors import Orca2Error, raise_all
 from orca2.rows import Answer, Generation, Request, Sampling
 from orca2.store import Store
 
+_PROGRESS_S = 10.0
+"""Seconds between two lines of progress."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GenerationConfig:
@@ -78,22 +81,41 @@ def answer(requests: Sequence[Request], model: Path, store: Store, config: Gener
     """
     found = store.find(requests)
     missing = list({_place(r): r for r in requests if r.key not in found}.values())
-    begin, tokens = time.time(), 0
-    engines: dict[str, float] = {}
-    for engine, fresh in _generate(missing, model, store, config):
-        engines[engine.node] = min(engine.ready, engines.get(engine.node, engine.ready))
-        tokens += sum(a.completion_tokens for a in fresh)
+    begin, tally = time.time(), _Tally(len(missing))
+    for origin, fresh in _generate(missing, model, store, config):
+        tally.count(origin, fresh)
         found |= {a.key: a for a in fresh}
-    ready = min(engines.values(), default=begin)
+    ready = tally.ready or begin
     return Run(
         generations=[_generation(request, found[request.key]) for request in requests],
         num_cached=len({r.key for r in requests}) - len(missing),
         num_generated=len(missing),
-        generated_tokens=tokens,
-        num_nodes=len(engines),
+        generated_tokens=tally.tokens,
+        num_nodes=len(tally.nodes),
         start_s=ready - begin,
         generate_s=time.time() - ready if missing else 0.0,
     )
+
+
+class _Tally:
+    """Counts what the engines answer, and says so now and then."""
+
+    def __init__(self, wanted: int) -> None:
+        self._wanted, self._said = wanted, time.time()
+        self.answered = self.tokens = 0
+        self.nodes: set[str] = set()
+        self.ready = 0.0
+        """When the first engine was."""
+
+    def count(self, origin: _Origin, fresh: list[Answer]) -> None:
+        self.answered += len(fresh)
+        self.tokens += sum(a.completion_tokens for a in fresh)
+        self.nodes.add(origin.node)
+        self.ready = min(self.ready or origin.ready, origin.ready)
+        if time.time() - self._said > _PROGRESS_S:
+            self._said = time.time()
+            rate = self.tokens / (self._said - self.ready)
+            print(f"  {self.answered} of {self._wanted} answered, {rate:.0f} tokens/s", flush=True)
 
 
 def _generate(

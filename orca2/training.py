@@ -8,8 +8,10 @@ checkpoint when data, model, config, seed and number of workers are the same, an
 import dataclasses
 import json
 import os
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,8 @@ from orca2.hashing import digest
 from orca2.rows import PackedSequence
 from orca2.training_loop import History, TrainConfig, load_model, make_engine, plan_steps, run_steps
 
+_PROGRESS_S = 15.0
+"""Seconds between two lines of progress."""
 _CURVES = ("loss", "learning_rate", "tokens_per_s")
 
 
@@ -98,8 +102,30 @@ def train(
             use_gpu=cluster.use_gpu,
             num_cpus=num_cpus,
         )
-        history = _run_workers(job, cluster)
+        num_steps = len(plan_steps(len(sequences), config, seed))
+        with _progress(live_dir / "metrics.json", num_steps):
+            history = _run_workers(job, cluster)
     return _summary(sequences, config, seed, history, time.perf_counter() - started)
+
+
+@contextmanager
+def _progress(metrics: Path, num_steps: int) -> Iterator[None]:
+    """Print where the curve is now and then; the workers' own output stays in Ray's logs."""
+    finished = threading.Event()
+
+    def watch() -> None:
+        while not finished.wait(_PROGRESS_S):
+            if metrics.is_file() and (text := metrics.read_text("utf-8")).endswith("}"):
+                now = json.loads(text)
+                print(f"  step {now['step'] + 1} of {num_steps}, loss {now['loss']:.3f}", flush=True)
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        finished.set()
+        watcher.join()
 
 
 def _require_trainable(sequences: Sequence[PackedSequence], model_folder: Path) -> None:

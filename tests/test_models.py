@@ -1,14 +1,18 @@
 """Models: named by what decides an answer, checked before anything loads them, and never by path or name."""
 
 import json
+import os
 import shutil
 import struct
+import subprocess
+import sys
 
 import pytest
 
 from orca2 import models
 from orca2.errors import Orca2Error
 from orca2.models import ModelsConfig, check_reference, from_folder, model_digest, prepare, read_index, write_index
+from tests.examples import ROOT
 from tests.tiny import make_tiny_model
 
 
@@ -215,3 +219,27 @@ def test_the_index_gives_back_what_was_written_and_says_what_to_run_when_it_is_m
     write_index({"teacher": model, "student": model}, tmp_path / "models.json")
     assert read_index(tmp_path / "models.json") == {"teacher": model, "student": model}
     assert "dvc repro prepare_models" in refusal(read_index, tmp_path / "gone.json")
+
+
+_PREPARE_FROM_HUB = """
+import sys
+from pathlib import Path
+from orca2.models import prepare
+print(prepare(sys.argv[1], Path(sys.argv[2])).digest)
+"""
+
+
+def test_a_hub_model_at_a_pinned_commit_is_placed_by_its_content(folder, tmp_path):
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    # The hub's own cache layout stands in for its servers, which these machines do not reach.
+    snapshots = tmp_path / "cache" / "models--owner--name" / "snapshots"
+    shutil.copytree(folder, snapshots / commit)
+    environment = os.environ | {"HF_HUB_CACHE": str(tmp_path / "cache"), "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT)}
+    for reference, expected in ((commit, 0), ("f" * 40, 1)):
+        command = [sys.executable, "-c", _PREPARE_FROM_HUB, f"hub:owner/name@{reference}", str(tmp_path / "models")]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == expected, done.stderr
+        if expected:
+            assert "cannot be fetched" in done.stderr
+        else:
+            assert done.stdout.strip() == model_digest(folder)

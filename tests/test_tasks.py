@@ -330,3 +330,14 @@ def test_a_division_that_leaves_a_split_empty_is_refused(fields):
 def test_task_names_are_plain_and_at_least_one(sources):
     with pytest.raises(ValueError, match="sources"):
         TasksConfig(sources=sources)
+
+
+def test_a_hub_dataset_comes_through_datasets_by_the_same_column_mapping(tmp_path, monkeypatch):
+    # A folder stands in for the hub, which these machines do not reach; `datasets` loads both by the same call.
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "owner" / "name").mkdir(parents=True)
+    jsonl(tmp_path / "owner" / "name" / "train.jsonl", sums(3))
+    assert questions("owner/name", revision="a" * 40) == [(row["question"], row["answer"]) for row in sums(3)]
+    said = refusal(questions, "owner/name", revision="a" * 40, question_column="prompt")
+    assert "prompt" in said
+    assert "answer, question" in said or "question, answer" in said
