@@ -1,7 +1,8 @@
 # One verb a line; `make help` lists them. Set VENV=... to keep the environment elsewhere.
 PYTHON ?= python3.11
 VENV ?= .venv
-LOCK ?= requirements/cpu.lock
+# The lock that the environment was made from; else the CPU one. `make setup LOCK=requirements/gpu.lock` switches.
+LOCK ?= $(or $(patsubst $(VENV)/ready-%,requirements/%,$(firstword $(wildcard $(VENV)/ready-*))),requirements/cpu.lock)
 TORCH_CPU_INDEX := https://download.pytorch.org/whl/cpu
 RESOLVE := --quiet --upgrade --no-header --no-annotate --python-version 3.11 --override requirements/overrides.txt
 READY := $(VENV)/ready-$(notdir $(LOCK))
@@ -36,7 +37,7 @@ fix: setup  ## mend what the linter can mend
 	ruff check --fix .
 	ruff format .
 
-bench: setup  ## measure every claim; results are printed as ratios of one run
+bench: repro  ## measure every claim; results are printed as ratios of one run
 	for script in benchmarks/*.py; do python "$$script"; done
 
 lock: setup  ## resolve requirements/*.in into the two locks

@@ -25,6 +25,10 @@ _TEMPLATE_CLOCK = datetime.date(2024, 1, 1)
 """The day a template that asks for today's date is given: same inputs, same bytes, on any day."""
 
 
+class AnswerNotKeptError(Orca2Error):
+    """An answer that this tokenizer cannot spell as it stands."""
+
+
 class Encoded(NamedTuple):
     """A conversation in token ids, and the half-open span of the teacher's tokens in it."""
 
@@ -224,7 +228,7 @@ def _require_decodes(tokenizer: Any, answer: list[int], taught: str, end_token: 
     end = tokenizer.convert_ids_to_tokens(end_token)
     spelt = tokenizer.decode(answer, skip_special_tokens=False, clean_up_tokenization_spaces=False)
     if spelt != expected + end:
-        raise Orca2Error(f"the tokenizer turns the answer {taught[:40]!r} into {spelt[:40]!r}", "", "use another model")
+        raise AnswerNotKeptError(f"the tokenizer turns the answer {taught[:40]!r} into {spelt[:40]!r}")
 
 
 def _require_template(tokenizer: Any, folder: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from orca2 import config
 from orca2.cluster import check_address
+from orca2.declared import require_declared
 from orca2.erasure import EraseConfig
 from orca2.errors import Orca2Error, raise_all
 from orca2.evaluation import EvaluateConfig
@@ -50,7 +51,7 @@ def check(params_file: Path = config.PARAMS_FILE, templates_root: Path = Path("t
         InputErrors: everything that is wrong.
     """
     errors: list[Orca2Error] = []
-    unknown = _attempt(errors, lambda: config.unknown_sections(set(SECTIONS), params_file))
+    unknown = _attempt(errors, lambda: config.unknown_sections(SECTIONS, params_file))
     errors += unknown or []
     # Section by section, so that a fault in one does not hide what is wrong with the names in another.
     names = () if unknown is None else tuple(SECTIONS)
@@ -71,16 +72,20 @@ def _load(file: Path, name: str) -> Any:
 def _check_params(errors: list[Orca2Error], params: SimpleNamespace, file: Path) -> None:
     for reference in sorted({params.models.teacher, params.models.student}) if params.models else ():
         _attempt(errors, partial(check_reference, reference))
+        if reference.startswith("path:"):
+            _attempt(errors, partial(require_declared, reference.removeprefix("path:"), "prepare_models"))
     for task, source in params.tasks.sources.items() if params.tasks else ():
         _attempt(errors, partial(check_grader, source.grader, f"{file}: tasks.sources.{task}.grader"))
-        if source.kind == "datasets" and source.is_file and not Path(source.name).is_file():
+        if source.is_local and not Path(source.name).is_file():
             errors.append(Orca2Error("no such file", source.name, f"mend {file}: tasks.sources.{task}.name"))
+        elif source.is_local:
+            _attempt(errors, partial(require_declared, source.name, "prepare_tasks"))
 
 
 def _check_names(errors: list[Orca2Error], params: SimpleNamespace, templates: Templates, file: Path) -> None:
     if params.tasks:
         categories = {source.category for source in params.tasks.sources.values()}
-        _attempt(errors, lambda: templates.check_tasks(params.tasks.sources, categories, f"{file}: tasks.sources"))
+        _attempt(errors, lambda: templates.check_tasks(params.tasks.tasks, categories, f"{file}: tasks.sources"))
     if params.probe:
         _attempt(errors, lambda: templates.check_strategies(params.probe.strategies, f"{file}: probe.strategies"))
     if params.erase:

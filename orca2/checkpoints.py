@@ -85,7 +85,8 @@ def publish(engine: Any, source: Path, output: Path) -> None:
 
     weights = _gather_weights(engine)
     if comm.get_rank() == 0:
-        temporary = output.with_name(f".{output.name}.{os.getpid()}.tmp")
+        temporary = output.with_name(f".{output.name}.tmp")
+        shutil.rmtree(temporary, ignore_errors=True)
         shutil.copytree(source, temporary, ignore=shutil.ignore_patterns("*.safetensors", "*.index.json", "*.bin"))
         engine.module.save_pretrained(str(temporary), state_dict=weights)
         shutil.rmtree(output, ignore_errors=True)

@@ -7,6 +7,7 @@ path and, for a misspelt key, the nearest known name. The dataclasses live besid
 import dataclasses
 import difflib
 import math
+import re
 import types
 import typing
 from pathlib import Path
@@ -17,6 +18,8 @@ import yaml
 from orca2.errors import Orca2Error, raise_all
 
 PARAMS_FILE = Path("params.yaml")
+_SCIENTIFIC = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
+"""Numbers that YAML 1.1 reads as text, though DVC writes them: `5e-05`."""
 
 
 class _Place(NamedTuple):
@@ -71,13 +74,21 @@ def load(file: Path = PARAMS_FILE, **sections: Any) -> types.SimpleNamespace:
     return types.SimpleNamespace(**loaded)
 
 
-def unknown_sections(known: set[str], file: Path = PARAMS_FILE) -> list[Orca2Error]:
-    """One error for each top-level key of the file that no part of the pipeline reads."""
-    return [
-        Orca2Error(f"unknown section `{name}`", str(file), _nearest(name, known))
-        for name in _read_mapping(file)
-        if name not in known
-    ]
+def unknown_sections(known: dict[str, Any], file: Path = PARAMS_FILE) -> list[Orca2Error]:
+    """One error for each section, or part of a divided section, that nothing of the pipeline reads."""
+    place = _Place(file, "", [])
+    params = _read_mapping(file)
+    _report_unknown(params, known, place)
+    for name, parts in known.items():
+        if isinstance(parts, dict) and isinstance(params.get(name), dict):
+            _report_unknown(params[name], parts, place.child(name))
+    return place.errors
+
+
+def _report_unknown(written: dict[str, Any], known: dict[str, Any], place: _Place) -> None:
+    for name in written:
+        if name not in known:
+            place.error(f"unknown section `{name}`", _nearest(name, known))
 
 
 def _subsections(kinds: dict[str, Any], value: Any, place: _Place) -> Any:
@@ -178,9 +189,10 @@ def _convert_scalar(kind: Any, value: Any, place: _Place) -> Any:
         return value
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
+    if kind is float and isinstance(value, str) and _SCIENTIFIC.fullmatch(value):
+        return float(value)
     if type(value) is not kind:
-        written = " (YAML reads 1e-4 as text: write 1.0e-4)" if kind is float and isinstance(value, str) else ""
-        return place.error(f"must be {kind.__name__}, not {value!r}{written}")
+        return place.error(f"must be {kind.__name__}, not {value!r}")
     if kind is float and not math.isfinite(value):
         return place.error(f"must be a finite number, not {value!r}")
     return value

@@ -74,6 +74,8 @@ class VllmEngine:
         self._inbox: queue.SimpleQueue[tuple[Prompt, Future[Answer]] | None] = queue.SimpleQueue()
         self._waiting: dict[str, tuple[Prompt, Future[Answer]]] = {}
         self._ready: Future[str] = Future()
+        self._lock = threading.Lock()
+        self._dead: BaseException | None = None
         # The engine is made in the thread that steps it: OpenMP keeps one team of threads per calling thread.
         self._thread = threading.Thread(target=self._run, name="vllm", daemon=True)
         self._thread.start()
@@ -82,8 +84,11 @@ class VllmEngine:
     def submit(self, prompts: Sequence[Prompt]) -> list["Future[Answer]"]:
         """See `Engine`."""
         futures = [Future[Answer]() for _ in prompts]
-        for pair in zip(prompts, futures, strict=True):
-            self._inbox.put(pair)
+        with self._lock:
+            if self._dead:
+                raise RuntimeError("the engine has stopped") from self._dead
+            for pair in zip(prompts, futures, strict=True):
+                self._inbox.put(pair)
         return futures
 
     def close(self) -> None:
@@ -125,11 +130,15 @@ class VllmEngine:
     def _resolve(self, output: Any) -> None:
         prompt, future = self._waiting.pop(output.request_id)
         completion = output.outputs[0]
+        if completion.finish_reason not in ("stop", "length"):
+            # Only answers are stored: an aborted or failed generation is an outcome of this run.
+            future.set_exception(RuntimeError(f"vLLM ended a request with {completion.finish_reason!r}"))
+            return
         future.set_result(
             Answer(
                 key=prompt.key,
                 text=completion.text,
-                finish_reason="length" if completion.finish_reason == "length" else "stop",
+                finish_reason=completion.finish_reason,
                 max_tokens=prompt.sampling.max_tokens,
                 prompt_tokens=len(prompt.token_ids),
                 completion_tokens=len(completion.token_ids),
@@ -137,9 +146,11 @@ class VllmEngine:
         )
 
     def _fail(self, error: BaseException) -> None:
-        while not self._inbox.empty():
-            if pair := self._inbox.get():
-                self._waiting[pair[0].key] = pair
+        with self._lock:
+            self._dead = error
+            while not self._inbox.empty():
+                if pair := self._inbox.get():
+                    self._waiting[f"{pair[0].key} not begun"] = pair
         for _, future in self._waiting.values():
             future.set_exception(error)
 

@@ -15,14 +15,16 @@ from orca2.requests import build_request
 from orca2.rows import Example, Graded, Request, Sampling
 from orca2.strategies import wilson
 
-ROLES = ("base", "student", "teacher")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluateConfig:
     """How the models are examined."""
 
     sampling: Sampling
+
+    def __post_init__(self) -> None:
+        if self.sampling.temperature:
+            raise ValueError("sampling.temperature must be 0: an evaluation is greedy")
 
 
 def student_requests(

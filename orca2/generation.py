@@ -5,7 +5,6 @@ so its continuous batch never drains between them. The driver alone writes to th
 run loses only what was in flight, and nodes need not share a disk with it.
 """
 
-import itertools
 import logging
 import os
 import re
@@ -13,16 +12,17 @@ import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import as_completed
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from orca2.chat import encode_prompt, load_tokenizer
-from orca2.cluster import ray_session
+from orca2.cluster import ray_session, require_places
 from orca2.engine import EngineConfig, Prompt, VllmEngine, check_memory
 from orca2.errors import Orca2Error, raise_all
 from orca2.rows import Answer, Generation, Request, Sampling
-from orca2.store import Store
+from orca2.store import Store, Writer
 
 _PROGRESS_S = 10.0
 """Seconds between two lines of progress."""
@@ -37,8 +37,8 @@ class GenerationConfig:
     cpus_per_engine: float = 2
     """Cores an engine computes on."""
     gpus_per_engine: float = 0
-    batch_size: int = 16
-    """Requests that travel to an actor together; several batches are in flight at once."""
+    batch_size: int = 4
+    """Requests that travel together and come back when the last of them is answered; many batches are in flight."""
     engine: EngineConfig = field(default_factory=EngineConfig)
 
     def __post_init__(self) -> None:
@@ -66,21 +66,24 @@ class Run:
 
 
 class _Origin(NamedTuple):
-    """Which engine answered: its node, and when it was ready (Unix time)."""
+    """Which engine answered."""
 
     node: str
     ready: float
+    """When the engine was, by the driver's clock."""
 
 
 def answer(requests: Sequence[Request], model: Path, store: Store, config: GenerationConfig) -> Run:
     """Every request with its answer, from the store or from engines of the model in folder `model`.
+
+    Requests of one call share their sampling parameters, so that a key stands for one answer.
 
     Raises:
         InputErrors: a request is longer than the context; all of them are named, before an engine starts.
         Orca2Error: there is no memory for the engines, no Ray, or no room for the answers.
     """
     found = store.find(requests)
-    missing = list({_place(r): r for r in requests if r.key not in found}.values())
+    missing = list({r.key: r for r in requests if r.key not in found}.values())
     begin, tally = time.time(), _Tally(len(missing))
     for origin, fresh in _generate(missing, model, store, config):
         tally.count(origin, fresh)
@@ -128,30 +131,38 @@ def _generate(
     if not os.environ.get("RAY_ADDRESS") and not config.gpus_per_engine:
         check_memory(model, config.engine, config.engines)
     with ray_session() as ray:
+        engines = min(config.engines, -(-len(prompts) // config.batch_size))
+        where = "params.yaml: cluster.generation"
+        require_places(ray, engines, config.cpus_per_engine, config.gpus_per_engine, where)
         try:
-            yield from _stored(_answered_batches(ray, prompts, model, config), store)
+            yield from _stored(_answered_batches(ray, prompts, model, config, engines), store)
         except ray.exceptions.RayError as error:
             hint = "what is stored so far is kept; mend the cause and run again"
             raise Orca2Error(f"an engine failed: {_last_words(error)}", str(model), hint) from error
 
 
 def _stored(batches: Iterator[list[dict[str, Any]]], store: Store) -> Iterator[tuple[_Origin, list[Answer]]]:
-    first = next(batches)
-    with store.writer(_with_commit(first[0]["provenance"])) as writer:
-        for batch in itertools.chain([first], batches):
-            answers = [_answer(record) for record in batch]
-            writer.add(answers)
-            yield _Origin(batch[0]["node"], batch[0]["ready"]), answers
+    """Store each batch under the provenance of the engine it came from, then pass it on."""
+    with ExitStack() as stack:
+        writers: dict[str, Writer] = {}
+        for batch in batches:
+            answers, engine = [_answer(record) for record in batch], batch[0]
+            provenance = engine["provenance"]
+            if provenance not in writers:
+                writers[provenance] = stack.enter_context(store.writer(_with_commit(provenance)))
+            writers[provenance].add(answers)
+            yield _Origin(engine["node"], time.time() - engine["running_s"]), answers
 
 
-def _answered_batches(ray: Any, prompts: list[Prompt], model: Path, config: GenerationConfig) -> Iterator[Any]:
+def _answered_batches(
+    ray: Any, prompts: list[Prompt], model: Path, config: GenerationConfig, engines: int
+) -> Iterator[Any]:
     """Lists of answered records, as the actors finish them."""
     ray.data.DataContext.get_current().enable_progress_bars = False
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     engine_concurrency = 2 + config.engine.max_num_seqs // config.batch_size
-    size = min(config.engines, -(-len(prompts) // config.batch_size))
     pool = ray.data.ActorPoolStrategy(
-        size=size,
+        size=engines,
         max_concurrent_calls_per_actor=engine_concurrency,
         max_tasks_in_flight_per_actor=engine_concurrency + 1,
         enable_true_multi_threading=True,
@@ -178,13 +189,14 @@ class EngineActor:
         import ray
 
         self._engine = VllmEngine(Path(folder), config)
-        self._node, self._ready = ray.get_runtime_context().get_node_id(), time.time()
+        self._node, self._ready = ray.get_runtime_context().get_node_id(), time.monotonic()
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         prompts = [_prompt({name: column[i] for name, column in batch.items()}) for i in range(len(batch["key"]))]
         answers = [future.result() for future in as_completed(self._engine.submit(prompts))]
         columns = {name: [getattr(a, name) for a in answers] for name in Answer.__dataclass_fields__}
-        of_engine = {"provenance": self._engine.provenance, "node": self._node, "ready": self._ready}
+        running_s = time.monotonic() - self._ready
+        of_engine = {"provenance": self._engine.provenance, "node": self._node, "running_s": running_s}
         return columns | {name: [value] * len(answers) for name, value in of_engine.items()}
 
 
@@ -247,10 +259,6 @@ def _generation(request: Request, answered: Answer) -> Generation:
         prompt_tokens=answered.prompt_tokens,
         completion_tokens=answered.completion_tokens,
     )
-
-
-def _place(request: Request) -> tuple[str, int]:
-    return request.key, request.sampling.max_tokens
 
 
 def _with_commit(provenance: str) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from orca2.chat import Encoded, encode_conversation
+from orca2.chat import AnswerNotKeptError, Encoded, encode_conversation
 from orca2.errors import Orca2Error
 from orca2.rows import Chat, PackedSequence, Rejected, Segment
 
@@ -43,7 +43,7 @@ def pack(chats: Sequence[Chat], tokenizer: Any, config: PackConfig) -> tuple[lis
     """Encode every conversation and pack those that fit; the same chats in any order give the same sequences.
 
     Raises:
-        Orca2Error: the chat template or the tokenizer does not keep a content as it is.
+        Orca2Error: the chat template does not keep a content as it is.
     """
     rows: list[_Row] = []
     rejected: list[Rejected] = []
@@ -51,7 +51,11 @@ def pack(chats: Sequence[Chat], tokenizer: Any, config: PackConfig) -> tuple[lis
         if chat.messages[-1].role != "assistant" or not chat.messages[-1].content:
             rejected.append(_reject(chat, "no teacher tokens", "the conversation does not end with an answer"))
             continue
-        encoded = encode_conversation(tokenizer, chat.messages)
+        try:
+            encoded = encode_conversation(tokenizer, chat.messages)
+        except AnswerNotKeptError as error:
+            rejected.append(_reject(chat, "answer not kept by the tokenizer", error.message))
+            continue
         num_tokens = len(encoded.input_ids)
         if num_tokens > config.max_tokens:
             rejected.append(_reject(chat, "too long", f"{num_tokens} tokens, at most {config.max_tokens}"))

@@ -31,7 +31,7 @@ def write_rows(folder: Path, row_type: type, rows: Iterable[Any]) -> int:
     """
     ordered = sorted(rows, key=row_identity)
     _refuse_duplicates(folder, ordered)
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    temporary = folder.with_name(f".{folder.name}.tmp")
     try:
         _write_shards(temporary, row_type, ordered)
         if folder.exists():

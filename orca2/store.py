@@ -118,7 +118,7 @@ class Writer:
     """Buffers answers and publishes them as segments: every `FLUSH_ROWS` rows or `FLUSH_S` seconds, and at the end."""
 
     FLUSH_ROWS = 256
-    FLUSH_S = 5.0
+    FLUSH_S = 1.0
 
     def __init__(self, root: Path, provenance: str) -> None:
         self._root, self._provenance = root, provenance

@@ -17,20 +17,10 @@ from orca2.hashing import canonical, derive_seed, digest, unit_interval
 from orca2.rows import Example, Rejected, Split
 from orca2.tables import SUFFIXES, read_records
 
-UNSOUND_VERDICTS = frozenset(
-    {
-        "binary_matrix",
-        "countdown",
-        "game_of_life_halting",
-        "intermediate_integration",
-        "n_queens",
-        "polynomial_multiplication",
-        "puzzle24",
-        "simple_integration",
-        "spiral_matrix",
-        "string_insertion",
-    }
-)
+UNSOUND_VERDICTS = frozenset({
+    "binary_matrix", "countdown", "game_of_life_halting", "intermediate_integration", "n_queens",
+    "polynomial_multiplication", "puzzle24", "simple_integration", "spiral_matrix", "string_insertion",
+})  # fmt: skip
 """reasoning-gym datasets that run the answer as Python code to judge it, or (game of life) accept any text at all."""
 _FILE_SETTINGS = {".json": {"field"}}
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -64,11 +54,13 @@ class SplitConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceConfig:
-    """One source of questions, which makes one task."""
+    """One source of questions, of one task; several may share a task."""
 
     kind: Literal["reasoning_gym", "datasets"]
     name: str
     """The reasoning-gym dataset; or a file path, or a hub id."""
+    task: str = ""
+    """The task its questions belong to; empty: the source's own name."""
     category: str
     """Groups tasks that may share templates."""
     grader: str = "exact"
@@ -110,6 +102,11 @@ class SourceConfig:
             raise ValueError("answer_pattern: needs one group, the answer")
 
     @property
+    def is_local(self) -> bool:
+        """Whether the questions lie in a file here."""
+        return self.kind == "datasets" and self.is_file
+
+    @property
     def is_file(self) -> bool:
         """Whether `name` is a local file rather than a hub id."""
         return Path(self.name).suffix in SUFFIXES
@@ -117,7 +114,7 @@ class SourceConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TasksConfig:
-    """The questions of the dataset, by task name."""
+    """Where the questions of the dataset come from, by source name."""
 
     sources: dict[str, SourceConfig]
     splits: SplitConfig = SplitConfig()
@@ -125,29 +122,37 @@ class TasksConfig:
     def __post_init__(self) -> None:
         if not self.sources:
             raise ValueError("sources: at least one is needed")
-        for name in self.sources:
+        for name in (*self.sources, *self.tasks):
             if not re.fullmatch(r"[\w-]+", name):
-                raise ValueError(f"sources: task name {name!r} may hold letters, digits, `_` and `-` only")
+                raise ValueError(f"sources: name {name!r} may hold letters, digits, `_` and `-` only")
+        probed = {s.task or name for name, s in self.sources.items() if s.split in ("", "probe")}
+        for task in sorted(self.tasks - probed):
+            raise ValueError(f"sources: task {task!r} has no source with probe questions: leave `split` of one empty")
+
+    @property
+    def tasks(self) -> set[str]:
+        """The names of all tasks."""
+        return {source.task or name for name, source in self.sources.items()}
 
 
-def collect(config: TasksConfig, seed: int) -> tuple[list[Example], list[Rejected]]:
-    """Every question of every source, split; with the exact duplicates and the surplus, each with its reason.
+def collect(config: TasksConfig, seed: int) -> tuple[list[Example], list[Rejected], int]:
+    """Every question of every source, split; the exact duplicates and the surplus with their reason; the number read.
 
     Raises:
         InputErrors: every source that cannot be read and every unreadable or empty row, together.
     """
     examples: list[Example] = []
     errors: list[Orca2Error] = []
-    for task, source in config.sources.items():
+    for name, source in config.sources.items():
         try:
-            examples += read_source(task, source, seed)
+            read = read_source(source.task or name, source, seed)
+            examples += [_with_split(example, source.split, config.splits, seed) for example in read]
         except Orca2Error as error:
             errors.append(error)
     raise_all(errors)
     unique, duplicates = _drop_duplicates(examples)
-    split = [_with_split(example, config, seed) for example in unique]
-    kept, surplus = _limit(split, config.splits, seed)
-    return kept, duplicates + surplus
+    kept, surplus = _limit(unique, config.splits, seed)
+    return kept, duplicates + surplus, len(examples)
 
 
 def read_source(task: str, source: SourceConfig, seed: int) -> list[Example]:
@@ -257,9 +262,8 @@ def _drop_duplicates(examples: Iterable[Example]) -> tuple[list[Example], list[R
     return kept, rejected
 
 
-def _with_split(example: Example, config: TasksConfig, seed: int) -> Example:
-    fixed = config.sources[example.task].split
-    split = fixed or _split_of(unit_interval(seed, "split", example.row_id), config.splits)
+def _with_split(example: Example, fixed: Split | Literal[""], splits: SplitConfig, seed: int) -> Example:
+    split = fixed or _split_of(unit_interval(seed, "split", example.row_id), splits)
     return replace(example, split=split)
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from orca2 import checkpoints
-from orca2.cluster import ray_session
+from orca2.cluster import ray_session, require_places
 from orca2.errors import Orca2Error
 from orca2.hashing import digest
 from orca2.rows import PackedSequence
@@ -25,7 +25,7 @@ from orca2.training_loop import History, TrainConfig, load_model, make_engine, p
 
 _PROGRESS_S = 15.0
 """Seconds between two lines of progress."""
-_CURVES = ("loss", "learning_rate", "tokens_per_s")
+_CURVES = ("loss", "learning_rate")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,20 +150,15 @@ def _say_where_it_starts(checkpoint_dir: Path, identity: str) -> None:
 
 
 def _cpus_per_worker(ray: Any, cluster: TrainClusterConfig) -> int:
-    """CPUs for each worker; Ray Train would wait for ever for what the cluster does not have."""
-    resources = ray.cluster_resources()
-    num_cpus = cluster.cpus_per_worker or max(1, int(resources.get("CPU", 0)) // cluster.workers)
-    needed = {"CPU": cluster.workers * num_cpus, "GPU": cluster.workers * cluster.use_gpu}
-    for kind, amount in needed.items():
-        available = int(resources.get(kind, 0))
-        if amount > available:
-            hint = "lower cluster.training.workers or cpus_per_worker, or set RAY_ADDRESS to a larger cluster"
-            raise Orca2Error(f"training needs {amount} {kind}s, and Ray has {available}", "cluster.training", hint)
+    """CPUs for each worker: as asked for, else an even share, at most what the largest node has."""
+    per_node = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
+    num_cpus = cluster.cpus_per_worker or max(1, min(sum(per_node) // cluster.workers, max(per_node)))
+    require_places(ray, cluster.workers, num_cpus, int(cluster.use_gpu), "params.yaml: cluster.training")
     return num_cpus
 
 
 def _run_workers(job: _Job, cluster: TrainClusterConfig) -> History:
-    from ray.train import RunConfig, ScalingConfig
+    from ray.train import RunConfig, ScalingConfig, TrainingFailedError
     from ray.train.torch import TorchConfig, TorchTrainer
 
     resources = {"CPU": job.num_cpus} | ({"GPU": 1} if cluster.use_gpu else {})
@@ -176,7 +171,11 @@ def _run_workers(job: _Job, cluster: TrainClusterConfig) -> History:
         ),
         run_config=RunConfig(name="ray", storage_path=str(job.checkpoint_dir)),
     )
-    outcome: History | Orca2Error = trainer.fit().return_value
+    try:
+        outcome: History | Orca2Error = trainer.fit().return_value
+    except TrainingFailedError as error:
+        hint = "run it again: it goes on from the last checkpoint; a worker that runs out of memory needs fewer tokens"
+        raise Orca2Error(f"a worker failed: {error}", "training", hint) from error
     if isinstance(outcome, Orca2Error):
         raise outcome
     return outcome

@@ -45,8 +45,8 @@ def main() -> None:
             rows = [row for row in graded if row.strategy == role]
             write_rows(Path("data/evaluation") / role, Graded, rows)
             results[role] = summarise(rows)
+            write_speed(f"evaluate_{role}", run)
             print(f"evaluate: {role}: {results[role]['macro']['strict']['accuracy']:.1%} strict")
-        write_speed(f"evaluate_{'student' if model is trained else 'teacher'}", run)
     write_json(Path("metrics/evaluate.json"), results)
 
 

@@ -8,6 +8,7 @@ Reads the references in params.yaml. Writes models/: one folder a reference, and
 from pathlib import Path
 
 from orca2 import config
+from orca2.declared import require_declared
 from orca2.errors import exit_on_error
 from orca2.models import ModelsConfig, prepare, write_index
 
@@ -15,6 +16,9 @@ from orca2.models import ModelsConfig, prepare, write_index
 def main() -> None:
     params = config.load(models=ModelsConfig)
     references = {"teacher": params.models.teacher, "student": params.models.student}
+    for reference in sorted(set(references.values())):
+        if reference.startswith("path:"):
+            require_declared(reference.removeprefix("path:"), "prepare_models")
     prepared = {reference: prepare(reference, Path("models")) for reference in sorted(set(references.values()))}
     write_index({role: prepared[reference] for role, reference in references.items()})
     for role, reference in references.items():

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from orca2 import config
 from orca2.counts import write_counts
+from orca2.declared import require_declared
 from orca2.errors import exit_on_error
 from orca2.grading import check_grader
 from orca2.rows import Example, Rejected
@@ -18,12 +19,14 @@ from orca2.tasks import TasksConfig, collect
 
 def main() -> None:
     params = config.load(tasks=TasksConfig, seed=int)
-    for task, source in params.tasks.sources.items():
-        check_grader(source.grader, f"params.yaml: tasks.sources.{task}.grader")
-    examples, rejected = collect(params.tasks, params.seed)
+    for name, source in params.tasks.sources.items():
+        check_grader(source.grader, f"params.yaml: tasks.sources.{name}.grader")
+        if source.is_local:
+            require_declared(source.name, "prepare_tasks")
+    examples, rejected, num_read = collect(params.tasks, params.seed)
     write_rows(Path("data/examples"), Example, examples)
     write_rows(Path("data/rejected/prepare_tasks"), Rejected, rejected)
-    write_counts("prepare_tasks", len(examples) + len(rejected), examples, rejected)
+    write_counts("prepare_tasks", num_read, examples, rejected)
 
 
 if __name__ == "__main__":

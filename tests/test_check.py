@@ -63,7 +63,7 @@ def test_everything_that_is_wrong_anywhere_is_told_at_once(place, monkeypatch):
     monkeypatch.setenv("RAY_ADDRESS", "nonsense")
     spoil(place, "genrate", {})
     spoil(place, "generate.sampling.temprature", 1.0)
-    spoil(place, "train.learning_rate", "1e-4")
+    spoil(place, "train.learning_rate", "small")
     spoil(place, "probe.strategies", ["direct", "drect"])
     spoil(place, "erase.student_template", "plain")
     spoil(place, "models.teacher", "package:gpt-9")
@@ -73,7 +73,7 @@ def test_everything_that_is_wrong_anywhere_is_told_at_once(place, monkeypatch):
         "unknown section `genrate`",
         "did you mean `generate`?",
         "generate.sampling.temprature: unknown parameter",
-        "train.learning_rate: must be float, not '1e-4'",
+        "train.learning_rate: must be float, not 'small'",
         "package:gpt-9: no package carries this model",
         f"{folder / 'gone.jsonl'}: no such file",
         "tasks.sources.b.grader: unknown grader 'numerc'",
@@ -163,3 +163,14 @@ def test_an_address_that_answers_passes_as_do_the_words_that_ray_knows():
         check_address(f"127.0.0.1:{server.getsockname()[1]}")
     for word in ("", "auto", "local"):
         check_address(word)
+
+
+def test_a_file_that_dvc_does_not_watch_is_told_with_the_line_to_add(place, monkeypatch):
+    folder, _ = place
+    monkeypatch.chdir(folder)
+    (folder / "rows.jsonl").write_text('{"question": "1 + 1?", "answer": "2"}\n')
+    spoil(place, "tasks.sources", {"a": source(grader="numeric")})
+    write_yaml(folder / "dvc.yaml", {"stages": {"prepare_tasks": {"deps": ["stages/prepare_tasks.py"]}}})
+    assert "add `- rows.jsonl` to the deps of stages.prepare_tasks" in told(place)
+    write_yaml(folder / "dvc.yaml", {"stages": {"prepare_tasks": {"deps": ["rows.jsonl"]}}})
+    check(write_yaml(folder / "params.yaml", place[1]), folder / "templates")

@@ -1,13 +1,18 @@
 """The whole recipe through `dvc repro`, on real parts and the embedded model, at a very small size."""
 
+import json
 import shutil
 
 import pytest
+import yaml
 
 from tests.workspace import SMALL, Workspace
 
 REPRODUCIBLE = ["data/examples", "data/probe", "data/strategies.yaml", "data/requests", "data/generations"]
-REPRODUCIBLE += ["data/graded", "data/chats", "data/packed", "data/rejected/grade", "data/rejected/pack"]
+REPRODUCIBLE += ["data/graded", "data/chats", "data/packed"]
+REPRODUCIBLE += [f"data/rejected/{stage}" for stage in ("prepare_tasks", "grade", "erase", "pack")]
+
+WORKED_TURN = "{% call user() %}What is 1 + 1?{% endcall %}{% call assistant() %}Answer: 2{% endcall %}"
 
 
 @pytest.fixture(scope="module")
@@ -57,13 +62,21 @@ def test_a_comment_in_a_template_and_a_docstring_in_a_module_cost_no_teacher_tok
 
 def test_an_edited_strategy_generates_exactly_the_rows_under_it(built):
     splits, strategies = SMALL["tasks"]["splits"], len(built.params()["probe"]["strategies"])
-    tasks = len(SMALL["tasks"]["sources"])
-    built.edit("templates/strategies/step_by_step.j2", "{% call system() %}", "{% call system() %}Take care. ")
+    chosen = yaml.safe_load((built.root / "data" / "strategies.yaml").read_text("utf-8"))["strategies"]
+    edited = chosen["gcd"]
+    built.edit(f"templates/tasks/gcd/{edited}.j2", "{% block examples %}", "{% block examples %}" + WORKED_TURN)
     built.repro("probe")
     probed = built.speed("probe")
-    # Both tasks of the small project use the general files, so each probe question is asked anew under one strategy.
-    assert probed["num_generated"] == tasks * splits["probe_limit"]
-    assert probed["num_cached"] == tasks * splits["probe_limit"] * (strategies - 1)
+    assert probed["num_generated"] == splits["probe_limit"]
+    assert probed["num_cached"] == splits["probe_limit"] * (strategies * len(chosen) - 1)
+    # Were the choice to change, so would the rows; a person may pin it.
+    built.repro("select_strategies")
+    (built.root / "data" / "strategies.yaml").write_text(yaml.safe_dump({"strategies": chosen}), "utf-8")
+    built.run("dvc", "commit", "-f", "select_strategies")
+    built.repro("generate")
+    generated = built.speed("generate")
+    assert generated["num_generated"] == splits["train_limit"]
+    assert generated["num_cached"] == splits["train_limit"] * (len(chosen) - 1)
 
 
 def test_artifacts_are_byte_identical_when_rebuilt_from_nothing_but_the_store_with_two_engines(built):
@@ -77,9 +90,27 @@ def test_artifacts_are_byte_identical_when_rebuilt_from_nothing_but_the_store_wi
 
 
 def test_an_experiment_in_a_temporary_workspace_hits_the_same_answers(built):
-    store = built.root / ".orca2" / "store"
-    before = set(store.iterdir())
-    changes = ("-S", "seed=7", "-S", "tasks.splits.probe_limit=1")
-    built.run("dvc", "exp", "run", "--temp", *changes, "probe")
-    assert set(store.iterdir()) > before
-    assert not list(built.root.glob(".dvc/tmp/exps/**/store"))
+    asked = 2 * built.speed("probe")["num_generated"]
+    built.run("dvc", "exp", "run", "--temp", "--name", "fewer", "-S", "tasks.splits.probe_limit=1", "probe")
+    shown = json.loads(built.run("dvc", "exp", "show", "--json").stdout)
+    speeds = [found["num_generated"] for found in _find(shown, "metrics/speed/probe.json")]
+    assert asked > 0
+    assert speeds[-1] == 0
+
+
+def _find(tree, name):
+    """What stands under every key `name` of nested JSON, in order; metrics lie under `data`."""
+    if isinstance(tree, list):
+        return [found for item in tree for found in _find(item, name)]
+    if not isinstance(tree, dict):
+        return []
+    here = [tree[name]["data"]] if name in tree and tree[name].get("data") else []
+    return here + [found for item in tree.values() for found in _find(item, name)]
+
+
+def test_a_clone_with_the_artifacts_has_nothing_to_run(built, tmp_path):
+    clone = tmp_path / "clone"
+    built.run("git", "clone", "-q", str(built.root), str(clone))
+    shutil.copytree(built.root / ".dvc" / "cache", clone / ".dvc" / "cache")
+    built.run("dvc", "checkout", "-q", "--cd", str(clone))
+    assert "Running stage" not in built.run("dvc", "repro", "--dry", "--cd", str(clone)).stdout

@@ -103,7 +103,7 @@ def test_gsm8k_is_read_whole_by_column_mapping():
     config = TasksConfig(
         sources={"gsm8k": source(GSM8K, grader="numeric", answer_pattern="#### (.+)")}, splits=ANY_SPLIT
     )
-    examples, rejected = collect(config, 42)
+    examples, rejected, _ = collect(config, 42)
     lines = GSM8K.read_text("utf-8").splitlines()
     assert len(examples) + len(rejected) == len(lines)
     finals = Counter(line.rsplit("#### ", 1)[1].rsplit('"', 1)[0] for line in lines)
@@ -251,7 +251,7 @@ def test_metadata_of_sets_is_the_same_text_in_any_process():
 def test_exact_duplicates_within_a_task_are_rejected_by_name_and_the_first_stays(tmp_path):
     rows = [*sums(3), sums(1)[0], {"question": "0 + 1?", "answer": "one"}, sums(1)[0]]
     config = TasksConfig(sources={"t": source(jsonl(tmp_path / "t.jsonl", rows))})
-    examples, rejected = collect(config, 1)
+    examples, rejected, _ = collect(config, 1)
     (original,) = (e for e in examples if e.question == "0 + 1?")
     assert original.answer == "1"
     assert len(examples) == 3
@@ -261,7 +261,7 @@ def test_exact_duplicates_within_a_task_are_rejected_by_name_and_the_first_stays
 
 def test_the_same_question_in_two_tasks_is_kept_once_so_that_none_is_taught_and_examined(tmp_path):
     file = jsonl(tmp_path / "t.jsonl", sums(4))
-    examples, rejected = collect(TasksConfig(sources={"a": source(file), "b": source(file)}), 1)
+    examples, rejected, _ = collect(TasksConfig(sources={"a": source(file), "b": source(file)}), 1)
     assert {e.task for e in examples} == {"a"}
     assert [(r.task, r.reason) for r in rejected] == [("b", "duplicate question")] * 4
 
@@ -277,7 +277,7 @@ def test_whatever_is_read_is_kept_or_rejected_once(tmp_path, numbers, limits, se
     names = ("probe", "evaluation", "train")
     splits = dataclasses.replace(ANY_SPLIT, **{f"{s}_limit": n for s, n in zip(names, limits, strict=True)})
     config = TasksConfig(sources={"t": source(jsonl(tmp_path / "t.jsonl", rows))}, splits=splits)
-    examples, rejected = collect(config, seed)
+    examples, rejected, _ = collect(config, seed)
     assert len(examples) + len(rejected) == len(rows)
     assert len({(r.row_id, r.sample_index) for r in rejected}) == len(rejected)
     assert len({e.row_id for e in examples}) == len(examples)
@@ -306,16 +306,27 @@ def test_raising_a_limit_only_adds_rows(tmp_path):
     kept = []
     for limit in (3, 6, 0):
         splits = dataclasses.replace(ANY_SPLIT, train_limit=limit)
-        examples, _ = collect(TasksConfig(sources={"t": source(file)}, splits=splits), 1)
+        examples, _, _ = collect(TasksConfig(sources={"t": source(file)}, splits=splits), 1)
         kept.append({(e.row_id, e.split) for e in examples})
     assert kept[0] < kept[1] < kept[2]
 
 
-@pytest.mark.parametrize("split", ["probe", "train", "evaluation"])
-def test_a_fixed_split_takes_every_question_of_its_source(tmp_path, split):
-    file = jsonl(tmp_path / "t.jsonl", sums(30))
-    examples, _ = collect(TasksConfig(sources={"t": source(file, split=split)}), 1)
-    assert {e.split for e in examples} == {split}
+def test_several_sources_may_share_a_task_each_with_a_split_of_its_own(tmp_path):
+    rows = sums(60)
+    taught = source(jsonl(tmp_path / "train.jsonl", rows[:40]), task="sums")
+    held_out = source(jsonl(tmp_path / "test.jsonl", rows[40:]), task="sums", split="evaluation")
+    examples, _, num_read = collect(TasksConfig(sources={"a": taught, "b": held_out}), 1)
+    assert num_read == 60
+    assert {e.task for e in examples} == {"sums"}
+    assert {e.split for e in examples if e.question in {row["question"] for row in rows[40:]}} == {"evaluation"}
+    assert {e.split for e in examples} == {"probe", "train", "evaluation"}
+
+
+@pytest.mark.parametrize("split", ["train", "evaluation"])
+def test_a_task_without_probe_questions_is_refused(tmp_path, split):
+    file = jsonl(tmp_path / "t.jsonl", sums(3))
+    with pytest.raises(ValueError, match="no source with probe questions"):
+        TasksConfig(sources={"t": source(file, split=split)})
 
 
 @pytest.mark.parametrize(
