@@ -6,6 +6,7 @@ which stays honest where a task scores 0 or 1.
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -77,8 +78,10 @@ def _request(example: Example, role: str, template: str, messages: Any, model: s
 
 
 def _task_summary(rows: list[Graded]) -> dict[str, Any]:
+    """`majority` is what always giving the commonest answer would score: a result near it shows no reasoning."""
     return {
         "questions": len(rows),
+        "majority": round(Counter(row.expected for row in rows).most_common(1)[0][1] / len(rows), 4),
         "strict": _proportion(sum(row.strict_correct for row in rows), len(rows)),
         "lenient": _proportion(sum(row.lenient_correct for row in rows), len(rows)),
         "format_ok": round(sum(row.strict_answer is not None for row in rows) / len(rows), 4),

@@ -19,7 +19,6 @@ from jinja2 import meta, nodes
 from jinja2.sandbox import SandboxedEnvironment
 
 from orca2.errors import Orca2Error, raise_all
-from orca2.hashing import digest
 from orca2.rows import Example, Message, Role
 
 VARIABLES = ("question", "task", "category")
@@ -37,11 +36,6 @@ class Conversation:
 
     template: str
     messages: tuple[Message, ...]
-
-    @property
-    def instruction(self) -> tuple[Message, ...]:
-        """All turns before the question: system instruction and worked turns."""
-        return self.messages[:-1]
 
 
 class Templates:
@@ -124,12 +118,6 @@ class Templates:
         if problem:
             raise Orca2Error(problem, str(self.root / template), "see another template of the folder")
         return Conversation(template=template, messages=tuple(turns))
-
-    def digest(self, template: str) -> str:
-        """Digest of a file and all it extends or includes, for lineage; never part of a request's key."""
-        return digest(
-            "template", {name: (self.root / name).read_text("utf-8") for name in sorted(self._reach(template))}
-        )
 
     def _line_of(self, error: BaseException, template: str) -> str:
         """File and line of the innermost template line that an error came through."""

@@ -116,13 +116,13 @@ def test_no_shipped_student_template_lets_a_run_of_the_teachers_instruction_thro
     templates = Templates(ROOT / "templates")
     asked = example(task=task, question="zzz")
     teacher = templates.teacher(asked, strategy)
-    assert any(shingles(m.content) for m in teacher.instruction), "nothing to erase: this test would prove nothing"
+    assert any(shingles(m.content) for m in teacher.messages[:-1]), "nothing to erase: this test would prove nothing"
     for name in (file.split("/")[1][:-3] for file in templates.files if file.startswith("student/")):
         student = templates.student(asked, name)
-        assert not quoted("\n".join(m.content for m in student.messages), teacher.instruction, allowed=())
+        assert not quoted("\n".join(m.content for m in student.messages), teacher.messages[:-1], allowed=())
         row = erase(graded(text="Answer: 5"), request(messages=teacher.messages), student.messages, student.template)
         everything = " ".join(m.content for m in row.messages)
-        assert not shingles(everything) & {s for m in teacher.instruction for s in shingles(m.content)}
+        assert not shingles(everything) & {s for m in teacher.messages[:-1] for s in shingles(m.content)}
 
 
 def test_a_student_template_that_repeats_the_instruction_would_be_caught_here():

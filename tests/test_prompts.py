@@ -84,7 +84,7 @@ def test_a_template_may_carry_worked_turns(tmp_path):
     worked = "{% call user() %}1+1?{% endcall %}{% call assistant() %}Answer: 2{% endcall %}" + USER
     conversation = opened(tmp_path, strategies__few=worked).teacher(example(question="2+2?"), "few")
     assert spoken(conversation) == [("user", "1+1?"), ("assistant", "Answer: 2"), ("user", "2+2?")]
-    assert [m.content for m in conversation.instruction] == ["1+1?", "Answer: 2"]
+    assert [m.content for m in conversation.messages[:-1]] == ["1+1?", "Answer: 2"]
 
 
 def test_the_most_specific_file_of_a_strategy_wins(tmp_path):
@@ -241,16 +241,6 @@ def test_an_expression_that_reaches_out_or_fails_is_an_error_with_file_and_line(
 def test_a_template_that_includes_itself_is_an_error(tmp_path):
     with pytest.raises(Orca2Error, match="cannot be rendered"):
         opened(tmp_path, strategies__a="{% include 'strategies/a.j2' %}" + USER).teacher(example(), "a")
-
-
-def test_the_digest_of_a_template_covers_what_it_includes_and_nothing_else(tmp_path):
-    files = {"strategies__a": "{% include 'shared/x.j2' %}" + USER, "shared__x": "", "strategies__b": USER}
-    root = write_templates(tmp_path / "templates", **files)
-    before = Templates(root).digest("strategies/a.j2")
-    write_templates(root, **files | {"strategies__b": USER + "{# new #}"})
-    assert Templates(root).digest("strategies/a.j2") == before
-    write_templates(root, **files | {"shared__x": "{# new #}"})
-    assert Templates(root).digest("strategies/a.j2") != before
 
 
 def test_a_folder_of_templates_that_no_task_uses_is_named(shipped):
