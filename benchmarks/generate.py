@@ -46,7 +46,9 @@ def _arguments() -> argparse.Namespace:
 def _measure(side: str, requests: int) -> dict[str, float]:
     command = [sys.executable, __file__, "--side", side, "--requests", str(requests)]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1", "VLLM_LOGGING_LEVEL": "ERROR"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=ROOT, check=True)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=ROOT, check=False)
+    if done.returncode:
+        sys.exit(done.stderr)
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
