@@ -112,5 +112,5 @@ def test_a_clone_with_the_artifacts_has_nothing_to_run(built, tmp_path):
     clone = tmp_path / "clone"
     built.run("git", "clone", "-q", str(built.root), str(clone))
     shutil.copytree(built.root / ".dvc" / "cache", clone / ".dvc" / "cache")
-    built.run("dvc", "checkout", "-q", "--cd", str(clone))
-    assert "Running stage" not in built.run("dvc", "repro", "--dry", "--cd", str(clone)).stdout
+    built.run("dvc", "--cd", str(clone), "checkout", "-q")
+    assert "Running stage" not in built.run("dvc", "--cd", str(clone), "repro", "--dry").stdout
