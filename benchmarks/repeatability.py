@@ -2,8 +2,8 @@
 
     python benchmarks/repeatability.py [--requests 64]
 
-Generates the same requests into empty stores with 64, 64 again, 16 and 8 sequences at a time and compares the texts. This is a
-measurement of one machine, not a promise: what is stored is what counts.
+Generates the same requests into empty stores with 64, 64 again, 16 and 8 sequences at a time and compares the texts.
+This is a measurement of one machine, not a promise: what is stored is what counts.
 """
 
 import argparse

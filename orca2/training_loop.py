@@ -43,7 +43,9 @@ class TrainConfig:
     max_grad_norm: float = 1.0
     """Gradients with a larger norm are scaled down to it; 0 leaves them."""
     zero_stage: Literal[0, 1, 2, 3] = 1
-    """What DeepSpeed ZeRO spreads over workers: 1 optimiser state, 2 also gradients, 3 also weights, 0 nothing."""
+    """What DeepSpeed ZeRO spreads over workers: 1 optimiser state, 2 also gradients, 3 also weights, 0 nothing.
+
+    One worker in float32 has nothing to spread and runs as 0."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Of weights and computation; bfloat16 keeps float32 master weights in the optimiser."""
     checkpoint_every_steps: int = 50
@@ -103,6 +105,7 @@ def make_engine(model: Any, config: TrainConfig) -> Any:
     import torch
 
     logging.getLogger("DeepSpeed").setLevel(logging.WARNING)
+    deepspeed.init_distributed()
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     groups = [
         {"params": [p for p in parameters if p.dim() >= 2], "weight_decay": config.weight_decay},
@@ -164,11 +167,15 @@ def supervised_loss(model: Any, sequence: PackedSequence, device: Any) -> Any:
 
 def _deepspeed_config(config: TrainConfig) -> dict[str, Any]:
     """Accumulation and the learning rate are ours (see `_accumulate`, `_prepare_step`); the rest is DeepSpeed's."""
+    from deepspeed import comm
+
+    # One rank has nobody to share with: ZeRO's partitioned buffers would only cost it a fifth of its speed.
+    alone = comm.get_world_size() == 1 and config.dtype == "float32"
     return {
         "train_micro_batch_size_per_gpu": 1,
         "gradient_accumulation_steps": 1,
         "gradient_clipping": config.max_grad_norm,
-        "zero_optimization": {"stage": config.zero_stage},
+        "zero_optimization": {"stage": 0 if alone else config.zero_stage},
         "zero_allow_untested_optimizer": True,
         "zero_force_ds_cpu_optimizer": False,
         "bf16": {"enabled": config.dtype == "bfloat16"},

@@ -302,5 +302,5 @@ def test_data_packed_for_a_larger_vocabulary_is_an_error(data):
 
 
 def test_more_workers_than_the_cluster_has_room_for_is_an_error(data, session):
-    with pytest.raises(Orca2Error, match="9000 worker.s. of 1 CPUs"):
+    with pytest.raises(Orca2Error, match="do not fit"):
         untrainable(data, cluster=TrainClusterConfig(workers=9000, cpus_per_worker=1))
