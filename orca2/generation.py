@@ -96,7 +96,7 @@ def answer(requests: Sequence[Request], model: Path, store: Store, config: Gener
         generated_tokens=tally.tokens,
         num_nodes=len(tally.nodes),
         start_s=ready - begin,
-        generate_s=time.time() - ready if missing else 0.0,
+        generate_s=tally.last - ready if missing else 0.0,
     )
 
 
@@ -107,16 +107,17 @@ class _Tally:
         self._wanted, self._said = wanted, time.time()
         self.answered = self.tokens = 0
         self.nodes: set[str] = set()
-        self.ready = 0.0
-        """When the first engine was."""
+        self.ready = self.last = 0.0
+        """When the first engine was, and when the last answer came; stopping Ray comes later."""
 
     def count(self, origin: _Origin, fresh: list[Answer]) -> None:
+        self.last = time.time()
         self.answered += len(fresh)
         self.tokens += sum(a.completion_tokens for a in fresh)
         self.nodes.add(origin.node)
         self.ready = min(self.ready or origin.ready, origin.ready)
-        if time.time() - self._said > _PROGRESS_S:
-            self._said = time.time()
+        if self.last - self._said > _PROGRESS_S:
+            self._said = self.last
             rate = self.tokens / (self._said - self.ready)
             print(f"  {self.answered} of {self._wanted} answered, {rate:.0f} tokens/s", flush=True)
 
