@@ -37,7 +37,7 @@ class GenerationConfig:
     cpus_per_engine: float = 2
     """Cores an engine computes on."""
     gpus_per_engine: float = 0
-    batch_size: int = 4
+    batch_size: int = 16
     """Requests that travel together and come back when the last of them is answered; many batches are in flight."""
     engine: EngineConfig = field(default_factory=EngineConfig)
 
