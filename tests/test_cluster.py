@@ -19,9 +19,11 @@ from orca2.store import Store
 from tests.test_generation import CONFIG, ENGINE, ROOT, make_requests
 from tests.tiny import make_tiny_model
 
+# Ray gives work to the first engine that is ready; so little work would all be done before the second one is.
 _GENERATE = """
-import json, sys
+import sys
 from pathlib import Path
+from ray.data import DataContext
 from tests.test_generation import make_requests
 from tests.test_cluster import TWO_ENGINES
 from orca2.generation import answer
@@ -29,6 +31,7 @@ from orca2.rows import Generation
 from orca2.shards import write_rows
 from orca2.store import Store
 model, store, out = map(Path, sys.argv[1:])
+DataContext.get_current().wait_for_min_actors_s = 120
 run = answer(make_requests(model, 40, max_tokens=60), model, Store(store), TWO_ENGINES)
 write_rows(out, Generation, run.generations)
 print(run.num_nodes, run.num_generated)
