@@ -1,11 +1,12 @@
 """Tokens/s of the training loop against bare PyTorch on the same model, batches and loss. Target: at least 0.9.
 
-    python -m benchmarks.train [MODEL_FOLDER] [--tokens 512] [--sequences 2] [--rounds 5]
+    python -m benchmarks.train [MODEL_FOLDER] [--tokens 512] [--sequences 2] [--rounds 9]
 
 One rank with all cores. Loading, Ray and the first step of each contestant are left out; the contestants take turns,
-a step each, and the medians are compared. `orca2` is the loop of `orca2.training_loop` inside DeepSpeed ZeRO 1; `bare`
-is forward, backward, clip and AdamW with nothing around them, once with logits on every position as Transformers
-computes its loss (`bare, all logits`), once with our own loss (`bare, supervised logits`).
+a step each, in an order that moves on every round. Shared machines drift by half within a minute, so each round is a
+ratio of its own and the median of these is printed. `orca2` is the loop of `orca2.training_loop` in DeepSpeed as one
+rank runs it; `bare` is forward, backward, clip and AdamW with nothing around them, once with logits on every position as
+Transformers computes its loss (`bare, all logits`), once with our own loss (`bare, supervised logits`).
 """
 
 import argparse
@@ -34,8 +35,10 @@ def main() -> None:
     contestants = {"orca2": our_step(folder, batch)}
     contestants |= bare_steps(folder, batch)
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
+    turns = list(contestants.items())
     for round_number in range(arguments.rounds + 1):
-        for name, step in contestants.items():
+        turns = turns[1:] + turns[:1]
+        for name, step in turns:
             started = time.perf_counter()
             loss = step()
             if round_number:
@@ -49,7 +52,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("model", nargs="?", type=Path, help=f"model folder; without it {REFERENCE}")
     parser.add_argument("--tokens", type=int, default=512, help="longest packed sequence")
     parser.add_argument("--sequences", type=int, default=2, help="packed sequences a step")
-    parser.add_argument("--rounds", type=int, default=5, help="measured steps of each contestant")
+    parser.add_argument("--rounds", type=int, default=9, help="measured steps of each contestant")
     return parser.parse_args()
 
 
@@ -130,9 +133,12 @@ def loss_on_all_logits(model: Any, sequence: PackedSequence) -> Any:
 
 
 def report(seconds: dict[str, list[float]], tokens: int) -> None:
-    speeds = {name: tokens / statistics.median(measured) for name, measured in seconds.items()}
-    for name, speed in speeds.items():
-        print(f"{name:26} {speed:8.1f} tokens/s   orca2 is {speeds['orca2'] / speed:.2f} of it")
+    for name, measured in seconds.items():
+        ratios = sorted(bare / ours for bare, ours in zip(measured, seconds["orca2"], strict=True))
+        print(
+            f"{name:26} {tokens / statistics.median(measured):8.1f} tokens/s   orca2 is {statistics.median(ratios):.2f}"
+            f" of it (rounds: {ratios[0]:.2f} to {ratios[-1]:.2f})"
+        )
 
 
 if __name__ == "__main__":

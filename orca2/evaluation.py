@@ -1,19 +1,16 @@
-"""Base, student and teacher on the same held-out questions, by the same engine and graders (Orca 2, section 5).
+"""How base, student and teacher did on the same held-out questions (Orca 2, section 5).
 
-Base and student are asked zero-shot under the generic instruction, greedily; the teacher under its chosen strategy.
 Intervals are 95 %: Wilson's for a task; for the macro average the MOVER combination of those (Zou and Donner, 2008),
 which stays honest where a task scores 0 or 1.
 """
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from orca2.prompts import Templates
-from orca2.requests import build_request
-from orca2.rows import Example, Graded, Request, Sampling
+from orca2.rows import Graded, Sampling
 from orca2.strategies import wilson
 
 
@@ -26,22 +23,6 @@ class EvaluateConfig:
     def __post_init__(self) -> None:
         if self.sampling.temperature:
             raise ValueError("sampling.temperature must be 0: an evaluation is greedy")
-
-
-def student_requests(
-    examples: Iterable[Example], templates: Templates, template: str, role: str, model: str, config: EvaluateConfig
-) -> list[Request]:
-    """One request a question under the student's generic instruction; `role` stands in place of the strategy."""
-    conversations = ((example, templates.student(example, template)) for example in examples)
-    return [_request(e, role, c.template, c.messages, model, config) for e, c in conversations]
-
-
-def teacher_requests(
-    examples: Iterable[Example], templates: Templates, chosen: dict[str, str], model: str, config: EvaluateConfig
-) -> list[Request]:
-    """One request a question under the strategy chosen for its task."""
-    conversations = ((example, templates.teacher(example, chosen[example.task])) for example in examples)
-    return [_request(e, "teacher", c.template, c.messages, model, config) for e, c in conversations]
 
 
 def summarise(graded: Sequence[Graded]) -> dict[str, Any]:
@@ -61,20 +42,6 @@ def macro_average(tasks: Sequence[dict[str, float]]) -> dict[str, float]:
     below = math.sqrt(sum((t["accuracy"] - t["low"]) ** 2 for t in tasks)) / len(tasks)
     above = math.sqrt(sum((t["high"] - t["accuracy"]) ** 2 for t in tasks)) / len(tasks)
     return _rounded(accuracy=mean, low=mean - below, high=mean + above)
-
-
-def _request(example: Example, role: str, template: str, messages: Any, model: str, config: EvaluateConfig) -> Request:
-    return build_request(
-        row_id=example.row_id,
-        sample_index=0,
-        task=example.task,
-        strategy=role,
-        template=template,
-        model=model,
-        messages=messages,
-        sampling=config.sampling,
-        seed=0,
-    )
 
 
 def _task_summary(rows: list[Graded]) -> dict[str, Any]:

@@ -12,11 +12,12 @@ from orca2 import config, models, store
 from orca2.counts import write_json, write_speed
 from orca2.erasure import EraseConfig
 from orca2.errors import exit_on_error
-from orca2.evaluation import EvaluateConfig, student_requests, summarise, teacher_requests
+from orca2.evaluation import EvaluateConfig, summarise
 from orca2.generation import GenerationConfig, answer
 from orca2.grading import grade
 from orca2.prompts import Templates
-from orca2.rows import Example, Graded
+from orca2.rendering import evaluation_requests
+from orca2.rows import Example, Graded, Request
 from orca2.shards import read_rows, write_rows
 from orca2.strategies import read_choices, require_choices
 
@@ -31,11 +32,8 @@ def main() -> None:
     base, teacher, trained = index["student"], index["teacher"], models.from_folder(Path("trained"))
     chosen = read_choices(CHOICES)
     require_choices(chosen, {e.task for e in examples}, CHOICES)
-    requests = [
-        *student_requests(examples, templates, generic, "base", base.digest, params.evaluate),
-        *student_requests(examples, templates, generic, "student", trained.digest, params.evaluate),
-        *teacher_requests(examples, templates, chosen, teacher.digest, params.evaluate),
-    ]
+    digests = {"base": base.digest, "student": trained.digest, "teacher": teacher.digest}
+    requests = evaluation_requests(examples, templates, chosen, generic, digests, params.evaluate.sampling)
     results = {}
     for model in {m.digest: m for m in (base, teacher, trained)}.values():
         asked = [r for r in requests if r.model == model.digest]
@@ -47,6 +45,7 @@ def main() -> None:
             results[role] = summarise(rows)
             write_speed(f"evaluate_{role}", run)
             print(f"evaluate: {role}: {results[role]['macro']['strict']['accuracy']:.1%} strict")
+    write_rows(Path("data/evaluation/requests"), Request, requests)
     write_json(Path("metrics/evaluate.json"), results)
 
 

@@ -13,8 +13,8 @@ from orca2.errors import exit_on_error
 from orca2.generation import GenerationConfig, answer
 from orca2.grading import grade
 from orca2.prompts import Templates
-from orca2.requests import build_request
-from orca2.rows import Example, Graded
+from orca2.rendering import probe_requests
+from orca2.rows import Example, Graded, Request
 from orca2.shards import read_rows, write_rows
 from orca2.strategies import ProbeConfig
 
@@ -23,26 +23,13 @@ def main() -> None:
     params = config.load(probe=ProbeConfig, seed=int, cluster={"generation": GenerationConfig})
     templates = Templates()
     templates.check_strategies(params.probe.strategies, "params.yaml: probe.strategies")
-    examples = [e for e in read_rows(Path("data/examples"), Example) if e.split == "probe"]
+    examples = read_rows(Path("data/examples"), Example)
     teacher = models.read_index()["teacher"]
-    conversations = [(e, s, templates.teacher(e, s)) for e in examples for s in params.probe.strategies]
-    requests = [
-        build_request(
-            row_id=example.row_id,
-            sample_index=0,
-            task=example.task,
-            strategy=strategy,
-            template=conversation.template,
-            model=teacher.digest,
-            messages=conversation.messages,
-            sampling=params.probe.sampling,
-            seed=params.seed,
-        )
-        for example, strategy, conversation in conversations
-    ]
+    requests = probe_requests(examples, templates, params.probe, teacher.digest, params.seed)
     run = answer(requests, teacher.folder, store.Store(store.default_root()), params.cluster.generation)
     graded = grade(examples, run.generations)
-    write_rows(Path("data/probe"), Graded, graded)
+    write_rows(Path("data/probe/requests"), Request, requests)
+    write_rows(Path("data/probe/graded"), Graded, graded)
     write_speed("probe", run)
     write_counts("probe", len(requests), graded, [])
 

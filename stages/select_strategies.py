@@ -14,7 +14,7 @@ from orca2.strategies import select, write_choices
 
 
 def main() -> None:
-    choices = select(read_rows(Path("data/probe"), Graded))
+    choices = select(read_rows(Path("data/probe/graded"), Graded))
     write_choices(choices, Path("data/strategies.yaml"))
     for choice in choices:
         best = choice.scores[0]

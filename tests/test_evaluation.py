@@ -6,11 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orca2.evaluation import EvaluateConfig, macro_average, student_requests, summarise, teacher_requests
-from orca2.prompts import Templates
-from orca2.rows import Sampling
+from orca2.evaluation import macro_average, summarise
 from orca2.strategies import wilson
-from tests.examples import ROOT, example, graded
+from tests.examples import graded
 
 ROUNDED = 1.5e-4
 RESULTS = st.lists(
@@ -95,21 +93,3 @@ def test_the_order_of_rows_leaves_no_trace():
 
 def test_macro_average_takes_the_ends_as_they_are_given():
     assert macro_average([{"accuracy": 0.5, "low": 0.2, "high": 0.9}]) == {"accuracy": 0.5, "low": 0.2, "high": 0.9}
-
-
-def test_base_and_student_are_asked_the_very_same_and_differ_by_model_alone():
-    templates, config = Templates(ROOT / "templates"), EvaluateConfig(sampling=Sampling(max_tokens=8))
-    examples = [example(row_id=r * 64) for r in "ab"]
-    base, student = (
-        student_requests(examples, templates, "generic", role, role, config) for role in ("base", "student")
-    )
-    assert [r.messages for r in base] == [r.messages for r in student]
-    assert not {r.key for r in base} & {r.key for r in student}
-    assert {r.strategy for r in base} == {"base"}
-
-
-def test_the_teacher_is_asked_under_the_strategy_chosen_for_the_task():
-    templates, config = Templates(ROOT / "templates"), EvaluateConfig(sampling=Sampling())
-    (asked,) = teacher_requests([example()], templates, {"sums": "step_by_step"}, "m", config)
-    assert asked.template == "strategies/step_by_step.j2"
-    assert asked.strategy == "teacher"
