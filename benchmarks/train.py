@@ -5,8 +5,8 @@
 One rank with all cores. Loading, Ray and the first step of each contestant are left out; the contestants take turns,
 a step each, in an order that moves on every round. Shared machines drift by half within a minute, so each round is a
 ratio of its own and the median of these is printed. `orca2` is the loop of `orca2.training_loop` in DeepSpeed as one
-rank runs it; `bare` is forward, backward, clip and AdamW with nothing around them, once with logits on every position as
-Transformers computes its loss (`bare, all logits`), once with our own loss (`bare, supervised logits`).
+rank runs it; `bare` is forward, backward, clip and AdamW with nothing around them, once with logits on every position
+as Transformers computes its loss (`bare, all logits`), once with our own loss (`bare, supervised logits`).
 """
 
 import argparse
