@@ -38,7 +38,8 @@ fix: setup  ## mend what the linter can mend
 	ruff format .
 
 bench: repro  ## measure every claim; results are printed as ratios of one run
-	for script in benchmarks/*.py; do python "$$script"; done
+	pip install --quiet --no-deps --upgrade --target $(VENV)/peers -r requirements/bench.lock
+	for script in benchmarks/*.py; do PYTHONPATH=$(VENV)/peers python "$$script"; done
 
 lock: setup  ## resolve requirements/*.in into the two locks
 	uv pip compile $(RESOLVE) --override requirements/cpu-overrides.txt requirements/cpu.in -o requirements/cpu.lock

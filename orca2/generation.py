@@ -87,7 +87,10 @@ def answer(requests: Sequence[Request], model: Path, store: Store, config: Gener
     begin, tally = time.time(), _Tally(len(missing))
     for origin, fresh in _generate(missing, model, store, config):
         tally.count(origin, fresh)
-        found |= {a.key: a for a in fresh}
+    if missing:
+        # Another process may have stored an earlier answer to the same request: the store's is the one that counts.
+        store.refresh()
+        found = store.find(requests)
     ready = tally.ready or begin
     return Run(
         generations=[_generation(request, found[request.key]) for request in requests],

@@ -14,4 +14,4 @@ def tiny_disk(tmp_path):
     if mounted.returncode:
         pytest.skip(f"no tmpfs to fill: {mounted.stderr.decode().strip()}")
     yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
