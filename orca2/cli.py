@@ -2,6 +2,8 @@
 
 import argparse
 import sys
+from collections.abc import Callable
+from typing import Any
 
 from orca2.errors import exit_on_error
 
@@ -12,19 +14,122 @@ def main() -> None:
 
 
 def _main() -> int:
+    arguments = _parser().parse_args()
+    run: Callable[[argparse.Namespace], int] = arguments.run
+    return run(arguments)
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="orca2", description="Build training data by the Orca 2 recipe.")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    commands.add_parser("check", help="look at parameters, templates, sources and models before anything runs")
-    parser.parse_args()
-    return _check()
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add(commands, "check", _check, "look at parameters, templates, sources and models before anything runs")
+    store = commands.add_parser("store", help="the teacher's answers: what is there, is it sound, share it")
+    verbs = store.add_subparsers(required=True, metavar="VERB")
+    _add(verbs, "stat", _store_stat, "answers, tokens, bytes, conflicts, engines")
+    _add(verbs, "verify", _store_verify, "read every byte: digests, checksums, keys")
+    _add(verbs, "compact", _store_compact, "merge many small files into few")
+    gc = _add(verbs, "gc", _store_gc, "remove answers that no branch, tag, experiment or workspace refers to")
+    gc.add_argument("--keep-days", type=float, default=14.0, help="keep answers younger than this (default: 14)")
+    gc.add_argument("--yes", action="store_true", help="do not ask")
+    for verb, run, what in (("push", _store_push, "to"), ("pull", _store_pull, "from")):
+        moved = _add(verbs, verb, run, f"copy missing answers {what} a folder, an fsspec address or a DVC remote")
+        moved.add_argument("address", help="folder, fsspec address such as s3://bucket/answers, or DVC remote name")
+    return parser
 
 
-def _check() -> int:
+def _add(commands: Any, name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _check(_: argparse.Namespace) -> int:
     from orca2.check import check
 
     check()
     print("orca2 check: nothing wrong", file=sys.stderr)
     return 0
+
+
+def _store_stat(_: argparse.Namespace) -> int:
+    from orca2.upkeep import stat
+
+    for name, value in stat(_store()).items():
+        print(f"{name}: {value:,}" if isinstance(value, int) else f"{name}: {value}")
+    return 0
+
+
+def _store_verify(_: argparse.Namespace) -> int:
+    from orca2.rows import Request
+    from orca2.shards import read_rows
+    from orca2.store import default_root
+    from orca2.upkeep import REQUESTS, verify
+
+    asked = [request for folder in REQUESTS if folder.is_dir() for request in read_rows(folder, Request)]
+    problems = verify(default_root(), asked)
+    for problem in problems:
+        print(f"error: {problem}", file=sys.stderr)
+    print(f"orca2 store verify: {len(_store())} answers, {len(asked)} requests, {len(problems)} problems")
+    return 1 if problems else 0
+
+
+def _store_compact(_: argparse.Namespace) -> int:
+    from orca2.upkeep import compact
+
+    store = _store()
+    fewer = compact(store)
+    print(f"orca2 store compact: {len(store.segments)} segments, {fewer} fewer")
+    return 0
+
+
+def _store_gc(arguments: argparse.Namespace) -> int:
+    from orca2.references import needed_keys
+    from orca2.store import main_repository
+    from orca2.upkeep import garbage, remove_garbage
+
+    needed, names = needed_keys(main_repository())
+    store = _store()
+    found = garbage(store, needed, arguments.keep_days)
+    print(f"needed by the workspace and by: {', '.join(names)}")
+    print(f"to keep: {found.kept:,} answers, {found.young:,} of them only because they are young")
+    print(f"to remove: {found.answers:,} answers, {found.tokens:,} generated tokens")
+    if not found.answers:
+        return 0
+    if not arguments.yes and not _agreed("remove them?"):
+        print("nothing removed")
+        return 1
+    remove_garbage(store, needed, arguments.keep_days)
+    print(f"removed {found.answers:,} answers")
+    return 0
+
+
+def _store_push(arguments: argparse.Namespace) -> int:
+    from orca2.store import default_root
+    from orca2.sync import push
+
+    moved, there = push(default_root(), arguments.address)
+    print(f"orca2 store push: {moved} segments copied, {there} were there")
+    return 0
+
+
+def _store_pull(arguments: argparse.Namespace) -> int:
+    from orca2.store import default_root
+    from orca2.sync import pull
+
+    moved, here = pull(default_root(), arguments.address)
+    print(f"orca2 store pull: {moved} segments copied, {here} were here; {len(_store())} answers")
+    return 0
+
+
+def _store() -> Any:
+    from orca2.store import Store, default_root
+
+    return Store(default_root())
+
+
+def _agreed(question: str) -> bool:
+    """Ask a person; without one to ask, the answer is no."""
+    return sys.stdin.isatty() and input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from orca2.engine import EngineConfig, Prompt, VllmEngine, check_memory
 from orca2.errors import Orca2Error, raise_all
 from orca2.rows import Answer, Generation, Request, Sampling
 from orca2.store import Store, Writer
+from orca2.upkeep import tidy
 
 _PROGRESS_S = 10.0
 """Seconds between two lines of progress."""
@@ -91,6 +92,7 @@ def answer(requests: Sequence[Request], model: Path, store: Store, config: Gener
         # Another process may have stored an earlier answer to the same request: the store's is the one that counts.
         store.refresh()
         found = store.find(requests)
+        tidy(store)
     ready = tally.ready or begin
     return Run(
         generations=[_generation(request, found[request.key]) for request in requests],
