@@ -13,6 +13,7 @@ from typing import Any
 
 SCHEME = 1
 _CHUNK_BYTES = 1 << 20
+_SCALARS = frozenset({str, bool, int, type(None)})
 
 
 def canonical(value: Any) -> str:
@@ -57,6 +58,8 @@ def _require_plain(value: Any, where: str) -> None:
         if not math.isfinite(value):
             raise TypeError(f"{where}: {value} cannot be hashed")
     elif isinstance(value, list | tuple):
+        if _SCALARS.issuperset(map(type, value)):  # by far the commonest: a message
+            return
         for index, item in enumerate(value):
             _require_plain(item, f"{where}[{index}]")
     elif isinstance(value, dict):

@@ -9,7 +9,7 @@ specific version of one; `templates/student/<name>.j2` is what the student sees.
 import re
 import traceback
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,13 @@ from orca2.rows import Example, Message, Role
 VARIABLES = ("question", "task", "category")
 BLOCKS = ("instruction", "examples", "question")
 _ROLES: tuple[Role, ...] = ("system", "user", "assistant")
+_QUESTION = "\0question\0"
+"""Stands for the question while everything around it is rendered."""
+_TRANSPARENT = (
+    nodes.Template, nodes.Output, nodes.TemplateData, nodes.Name, nodes.Const, nodes.Block, nodes.Extends,
+    nodes.Include, nodes.CallBlock, nodes.Call, nodes.If, nodes.Compare, nodes.Operand,
+)  # fmt: skip
+"""Syntax that passes what it prints on as it is: no filter, no assignment, no macro."""
 _RENDER_ERRORS = (
     jinja2.TemplateError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError
 )  # fmt: skip
@@ -54,6 +61,8 @@ class Templates:
         )
         # The same question gives the same prompt on any day: nothing random is at hand.
         del self._environment.globals["lipsum"], self._environment.filters["random"]
+        self._printing: dict[str, bool] = {}
+        self._skeletons: dict[tuple[str, str, str], tuple[Message, ...]] = {}
         raise_all(error for file in self.files for error in self._errors_in(file))
         raise_all(self._unreachable())
 
@@ -107,6 +116,11 @@ class Templates:
         Raises:
             Orca2Error: the template fails on this question, or its turns do not make a conversation.
         """
+        if example.question.strip() and self._only_prints_question(template):
+            return self._fill(template, example)
+        return self._run(template, example)
+
+    def _run(self, template: str, example: Example) -> Conversation:
         turns: list[Message] = []
         values = {name: getattr(example, name) for name in VARIABLES}
         try:
@@ -118,6 +132,34 @@ class Templates:
         if problem:
             raise Orca2Error(problem, str(self.root / template), "see another template of the folder")
         return Conversation(template=template, messages=tuple(turns))
+
+    def _fill(self, template: str, example: Example) -> Conversation:
+        """The same as `_run`, a hundred times faster: everything but the question is rendered once for each task."""
+        place = (template, example.task, example.category)
+        if place not in self._skeletons:
+            self._skeletons[place] = self._run(template, replace(example, question=_QUESTION)).messages
+        messages = (
+            Message(role=m.role, content=m.content.replace(_QUESTION, example.question).strip())
+            if _QUESTION in m.content
+            else m
+            for m in self._skeletons[place]
+        )
+        return Conversation(template=template, messages=tuple(messages))
+
+    def _only_prints_question(self, template: str) -> bool:
+        """Whether every file behind this one does no more with the question than print it, so it can be filled in."""
+        if template not in self._printing:
+            trees = [self._parse(name) for name in self._reach(template)]
+            every = [node for tree in trees for node in (tree, *tree.find_all(nodes.Node))]
+            uses = sum(isinstance(node, nodes.Name) and node.name == "question" for node in every)
+            printed = sum(
+                isinstance(shown, nodes.Name) and shown.name == "question"
+                for node in every
+                if isinstance(node, nodes.Output)
+                for shown in node.nodes
+            )
+            self._printing[template] = uses == printed and all(isinstance(node, _TRANSPARENT) for node in every)
+        return self._printing[template]
 
     def _line_of(self, error: BaseException, template: str) -> str:
         """File and line of the innermost template line that an error came through."""

@@ -5,7 +5,6 @@ no token. It does not cover `max_tokens`: an answer that stopped by itself is th
 the store keeps an answer cut by a limit apart by that limit.
 """
 
-import dataclasses
 from dataclasses import dataclass
 
 from orca2.hashing import derive_seed, digest
@@ -38,7 +37,6 @@ def request_key(model: str, messages: tuple[Message, ...], sampling: Sampling, s
     A greedy answer depends on no seed and no sample index, so these are left out of its key.
     """
     greedy = sampling.temperature == 0
-    fields = dataclasses.asdict(sampling)
     return digest(
         "request",
         {
@@ -46,7 +44,7 @@ def request_key(model: str, messages: tuple[Message, ...], sampling: Sampling, s
             "messages": [[message.role, message.content] for message in messages],
             "sampling": {"temperature": 0.0, "stop": sampling.stop}
             if greedy
-            else {name: fields[name] for name in sorted(IN_KEY)},
+            else {name: getattr(sampling, name) for name in sorted(IN_KEY)},
             "seed": None if greedy else seed,
             "sample_index": None if greedy else sample_index,
         },

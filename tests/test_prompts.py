@@ -80,6 +80,34 @@ def test_any_question_survives_rendering_but_for_whitespace_at_its_ends(shipped,
     assert shipped.student(example(question=question), "generic").messages[-1].content == question.strip()
 
 
+@settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(question=st.text(min_size=1, max_size=30).filter(str.strip))
+def test_filling_a_question_in_gives_what_rendering_the_whole_file_gives(shipped, question):
+    asked = example(question=question)
+    for template in shipped.files:
+        assert shipped._only_prints_question(template)
+        assert shipped.render(template, asked) == shipped._run(template, asked)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{% call user() %}{{ question | upper }}{% endcall %}",
+        "{% call user() %}{% filter upper %}{{ question }}{% endfilter %}{% endcall %}",
+        "{% set shown %}{{ question }}{% endset %}{% call user() %}{{ shown | upper }}{% endcall %}",
+        "{% macro show() %}{{ question }}{% endmacro %}{% call user() %}{{ show() | upper }}{% endcall %}",
+        "{% call user() %}{{ 'HOW MANY?' if question == 'how many?' else 'no' }}{% endcall %}",
+        "{% call user() %}{% block question %}{{ question }}{% endblock %} {{ self.question() | upper }}{% endcall %}",
+        "{% call user() %}{% for part in [question] %}{{ part | upper }}{% endfor %}{% endcall %}",
+    ],
+)
+def test_a_template_that_does_more_with_the_question_than_print_it_is_rendered_for_each(tmp_path, text):
+    templates = opened(tmp_path, strategies__loud=text)
+    templates.render("strategies/loud.j2", example(question="what?"))
+    shown = templates.render("strategies/loud.j2", example(question="how many?"))
+    assert "HOW MANY?" in shown.messages[-1].content
+
+
 def test_a_template_may_carry_worked_turns(tmp_path):
     worked = "{% call user() %}1+1?{% endcall %}{% call assistant() %}Answer: 2{% endcall %}" + USER
     conversation = opened(tmp_path, strategies__few=worked).teacher(example(question="2+2?"), "few")
