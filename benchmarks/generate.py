@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -52,7 +53,7 @@ def _measure(side: str, requests: int) -> dict[str, float]:
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
-def build_requests(count: int) -> tuple[Path, list]:
+def build_requests(count: int) -> tuple:
     import reasoning_gym
 
     from orca2 import models
@@ -84,7 +85,7 @@ def build_requests(count: int) -> tuple[Path, list]:
                 seed=1,
             )
         )
-    return ROOT / teacher.folder, requests
+    return replace(teacher, folder=ROOT / teacher.on_disk), requests
 
 
 def _raw(count: int) -> None:
@@ -93,12 +94,12 @@ def _raw(count: int) -> None:
 
     from orca2.engine import EngineConfig
 
-    folder, requests = build_requests(count)
+    teacher, requests = build_requests(count)
     config = EngineConfig()
     begin = time.perf_counter()
     llm = LLM(
-        model=str(folder), dtype=config.dtype, max_model_len=config.max_model_len, max_num_seqs=config.max_num_seqs,
-        block_size=config.block_size, kv_cache_memory_bytes=int(config.kv_cache_gib * 2**30), enforce_eager=True,
+        model=str(teacher.folder), dtype=config.dtype, max_model_len=config.max_model_len,
+        max_num_seqs=config.max_num_seqs, block_size=config.block_size, kv_cache_memory_bytes=int(config.kv_cache_gib * 2**30), enforce_eager=True,
     )  # fmt: skip
     started = time.perf_counter()
     chats = [[{"role": m.role, "content": m.content} for m in r.messages] for r in requests]
@@ -112,9 +113,9 @@ def _ours(count: int) -> None:
     from orca2.generation import GenerationConfig, answer
     from orca2.store import Store
 
-    folder, requests = build_requests(count)
+    teacher, requests = build_requests(count)
     with tempfile.TemporaryDirectory() as store:
-        run = answer(requests, folder, Store(Path(store)), GenerationConfig())
+        run = answer(requests, teacher, Store(Path(store)), GenerationConfig())
     print(json.dumps({"tokens": run.generated_tokens, "seconds": run.generate_s, "start": run.start_s}))
 
 

@@ -17,24 +17,25 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks.generate import build_requests
 from orca2.engine import EngineConfig
 from orca2.generation import GenerationConfig, answer
+from orca2.models import Model
 from orca2.store import Store
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--requests", type=int, default=64)
-    folder, requests = build_requests(parser.parse_args().requests)
-    reference = _texts(folder, requests, 64)
+    teacher, requests = build_requests(parser.parse_args().requests)
+    reference = _texts(teacher, requests, 64)
     for max_num_seqs in (64, 16, 8):
-        texts = _texts(folder, requests, max_num_seqs)
+        texts = _texts(teacher, requests, max_num_seqs)
         differing = sum(a != b for a, b in zip(reference, texts, strict=True))
         print(f"max_num_seqs {max_num_seqs:2}: {differing} of {len(texts)} answers differ from the first run")
 
 
-def _texts(folder: Path, requests: list, max_num_seqs: int) -> list[str]:
+def _texts(teacher: Model, requests: list, max_num_seqs: int) -> list[str]:
     config = GenerationConfig(engine=replace(EngineConfig(), max_num_seqs=max_num_seqs))
     with tempfile.TemporaryDirectory() as store:
-        return [g.text for g in answer(requests, folder, Store(Path(store)), config).generations]
+        return [g.text for g in answer(requests, teacher, Store(Path(store)), config).generations]
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from orca2.evaluation import EvaluateConfig
 from orca2.filtering import GradeConfig
 from orca2.generation import GenerationConfig
 from orca2.grading import check_grader
+from orca2.http_engine import check_endpoint
 from orca2.models import ModelsConfig, check_reference
 from orca2.packing import PackConfig
 from orca2.prompts import Templates
@@ -74,6 +75,8 @@ def _check_params(errors: list[Orca2Error], params: SimpleNamespace, file: Path)
         _attempt(errors, partial(check_reference, reference))
         if reference.startswith("path:"):
             _attempt(errors, partial(require_declared, reference.removeprefix("path:"), "prepare_models"))
+    if params.models and params.models.teacher.startswith("http:") and params.cluster:
+        _attempt(errors, lambda: check_endpoint(params.cluster.generation.http))
     for task, source in params.tasks.sources.items() if params.tasks else ():
         _attempt(errors, partial(check_grader, source.grader, f"{file}: tasks.sources.{task}.grader"))
         if source.is_local and not Path(source.name).is_file():

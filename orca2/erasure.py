@@ -42,6 +42,7 @@ def erase(row: Graded, teacher: Request, student: tuple[Message, ...], student_t
             stage="erase",
             reason="answer quotes the erased instruction",
             detail=quotation,
+            strategy=row.strategy,
         )
     return Chat(
         row_id=row.row_id,

@@ -1,7 +1,7 @@
 """How base, student and teacher did on the same held-out questions (Orca 2, section 5).
 
 Intervals are 95 %: Wilson's for a task; for the macro average the MOVER combination of those (Zou and Donner, 2008),
-which stays honest where a task scores 0 or 1.
+which stays honest where a task scores 0 or 1. A question that a model got no answer to counts as wrong.
 """
 
 import math
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from orca2.rows import Graded, Sampling
+from orca2.rows import Graded, Rejected, Sampling
 from orca2.strategies import wilson
 
 
@@ -25,12 +25,13 @@ class EvaluateConfig:
             raise ValueError("sampling.temperature must be 0: an evaluation is greedy")
 
 
-def summarise(graded: Sequence[Graded]) -> dict[str, Any]:
+def summarise(graded: Sequence[Graded], unanswered: Sequence[Rejected] = ()) -> dict[str, Any]:
     """One model's result: per task and macro average, by strict and by lenient extraction, with intervals."""
-    by_task: dict[str, list[Graded]] = {}
+    by_task: dict[str, list[Graded]] = {row.task: [] for row in unanswered}
     for row in graded:
         by_task.setdefault(row.task, []).append(row)
-    tasks = {task: _task_summary(by_task[task]) for task in sorted(by_task)}
+    without = Counter(row.task for row in unanswered)
+    tasks = {task: _task_summary(by_task[task], without[task]) for task in sorted(by_task)}
     macro = {name: macro_average([t[name] for t in tasks.values()]) for name in ("strict", "lenient")}
     means = {name: _mean([t[name] for t in tasks.values()]) for name in ("format_ok", "answer_tokens")}
     return {"macro": macro | means, "tasks": tasks}
@@ -44,15 +45,17 @@ def macro_average(tasks: Sequence[dict[str, float]]) -> dict[str, float]:
     return _rounded(accuracy=mean, low=mean - below, high=mean + above)
 
 
-def _task_summary(rows: list[Graded]) -> dict[str, Any]:
+def _task_summary(rows: list[Graded], unanswered: int) -> dict[str, Any]:
     """`majority` is what always giving the commonest answer would score: a result near it shows no reasoning."""
+    questions, answers = len(rows) + unanswered, max(1, len(rows))
     return {
-        "questions": len(rows),
-        "majority": round(Counter(row.expected for row in rows).most_common(1)[0][1] / len(rows), 4),
-        "strict": _proportion(sum(row.strict_correct for row in rows), len(rows)),
-        "lenient": _proportion(sum(row.lenient_correct for row in rows), len(rows)),
-        "format_ok": round(sum(row.strict_answer is not None for row in rows) / len(rows), 4),
-        "answer_tokens": round(sum(row.completion_tokens for row in rows) / len(rows), 2),
+        "questions": questions,
+        "unanswered": unanswered,
+        "majority": round(max(Counter(row.expected for row in rows).values(), default=0) / answers, 4),
+        "strict": _proportion(sum(row.strict_correct for row in rows), questions),
+        "lenient": _proportion(sum(row.lenient_correct for row in rows), questions),
+        "format_ok": round(sum(row.strict_answer is not None for row in rows) / answers, 4),
+        "answer_tokens": round(sum(row.completion_tokens for row in rows) / answers, 2),
     }
 
 

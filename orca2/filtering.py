@@ -47,4 +47,5 @@ def _reject(row: Graded, reason: str) -> Rejected:
         stage="grade",
         reason=reason,
         detail=f"expected {row.expected!r}, got {given!r}",
+        strategy=row.strategy,
     )

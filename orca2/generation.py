@@ -1,50 +1,40 @@
-"""Answer a list of requests: look them up, send only the missing to Ray, stream the answers into the store.
+"""Answer a list of requests: look them up, ask only the missing, stream the answers into the store.
 
-Ray Data feeds small batches to a pool of actors, each holding one engine; every actor works on several batches at once,
-so its continuous batch never drains between them. The driver alone writes to the store, as answers arrive, so a killed
-run loses only what was in flight, and nodes need not share a disk with it.
+A model in a folder is run by engines of our own on Ray, one behind HTTP is asked from here. The driver alone writes to
+the store, as answers arrive, so a killed run loses only what was in flight.
 """
 
-import logging
-import os
-import re
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import as_completed
-from contextlib import ExitStack
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, NamedTuple
 
-from orca2.chat import encode_prompt, load_tokenizer
-from orca2.cluster import ray_session, require_places
-from orca2.engine import EngineConfig, Prompt, VllmEngine, check_memory
-from orca2.errors import Orca2Error, raise_all
-from orca2.rows import Answer, Generation, Request, Sampling
+from orca2.errors import Orca2Error
+from orca2.http_engine import HttpConfig, outcomes
+from orca2.models import Model
+from orca2.ray_generation import Batch, RayConfig, answering_on_ray
+from orca2.rows import Answer, Generation, Outcome, Rejected, Request
 from orca2.store import Store, Writer
 from orca2.upkeep import tidy
 
 _PROGRESS_S = 10.0
 """Seconds between two lines of progress."""
+_SHOWN = 20
+"""Rows without an answer that an error names; the others lie beside them on disk."""
+REASONS = {
+    "refused": "refused by the endpoint",
+    "invalid": "no valid reply from the endpoint",
+    "failed": "no reply from the endpoint",
+}
+"""Kinds of outcomes without an answer, as rejections name them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GenerationConfig:
+class GenerationConfig(RayConfig):
     """Where and how fast requests are answered; no answer depends on it (`cluster.generation` of params.yaml)."""
 
-    engines: int = 1
-    """Actors, each with a model of its own."""
-    cpus_per_engine: float = 2
-    """Cores an engine computes on."""
-    gpus_per_engine: float = 0
-    batch_size: int = 16
-    """Requests that travel together and come back when the last of them is answered; many batches are in flight."""
-    engine: EngineConfig = field(default_factory=EngineConfig)
-
-    def __post_init__(self) -> None:
-        if self.engines < 1 or self.batch_size < 1 or self.cpus_per_engine <= 0:
-            raise ValueError("engines, batch_size and cpus_per_engine must be above 0")
+    http: HttpConfig = field(default_factory=HttpConfig)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,42 +42,39 @@ class Run:
     """What became of the requests."""
 
     generations: list[Generation]
-    """In the order of the requests."""
+    """Of those that have an answer, in the order of the requests."""
+    failures: list[Rejected]
+    """The others, in the same order."""
     num_cached: int
     """Distinct requests that the store answered."""
     num_generated: int
     """Distinct requests that an engine answered."""
     generated_tokens: int
     num_nodes: int
-    """Machines that generated."""
+    """Machines that generated; 0 behind HTTP, where nobody knows them."""
     start_s: float
     """Seconds until the first engine was ready."""
     generate_s: float
     """Seconds from there to the last answer."""
 
 
-class _Origin(NamedTuple):
-    """Which engine answered."""
-
-    node: str
-    ready: float
-    """When the engine was, by the driver's clock."""
-
-
-def answer(requests: Sequence[Request], model: Path, store: Store, config: GenerationConfig) -> Run:
-    """Every request with its answer, from the store or from engines of the model in folder `model`.
+def answer(
+    requests: Sequence[Request], model: Model, store: Store, config: GenerationConfig, stage: str = "generate"
+) -> Run:
+    """Every request with its answer, from the store or from engines of `model`; `stage` names the rejections.
 
     Requests of one call share their sampling parameters, so that a key stands for one answer.
 
     Raises:
         InputErrors: a request is longer than the context; all of them are named, before an engine starts.
-        Orca2Error: there is no memory for the engines, no Ray, or no room for the answers.
+        Orca2Error: there is no memory for the engines, no Ray, no endpoint, or no room for the answers.
     """
-    found = store.find(requests)
+    found, failed = store.find(requests), dict[str, Outcome]()
     missing = list({r.key: r for r in requests if r.key not in found}.values())
     begin, tally = time.time(), _Tally(len(missing))
-    for origin, fresh in _generate(missing, model, store, config):
-        tally.count(origin, fresh)
+    for batch in _generate(missing, model, store, config):
+        tally.count(batch)
+        failed |= {o.key: o for o in batch.outcomes if not o.answer}
     if missing:
         # Another process may have stored an earlier answer to the same request: the store's is the one that counts.
         store.refresh()
@@ -95,162 +82,100 @@ def answer(requests: Sequence[Request], model: Path, store: Store, config: Gener
         tidy(store)
     ready = tally.ready or begin
     return Run(
-        generations=[_generation(request, found[request.key]) for request in requests],
+        generations=[_generation(request, found[request.key]) for request in requests if request.key in found],
+        failures=[_rejected(request, failed[request.key], stage) for request in requests if request.key not in found],
         num_cached=len({r.key for r in requests}) - len(missing),
-        num_generated=len(missing),
+        num_generated=tally.answered,
         generated_tokens=tally.tokens,
         num_nodes=len(tally.nodes),
         start_s=ready - begin,
-        generate_s=tally.last - ready if missing else 0.0,
+        generate_s=tally.last - ready if tally.answered else 0.0,
     )
 
 
+def require_answers(run: Run, config: GenerationConfig) -> None:
+    """Raise, and name the rows, when more of them have no answer than `max_failure_share` allows."""
+    failures, total = run.failures, len(run.failures) + len(run.generations)
+    if len(failures) <= config.http.max_failure_share * total:
+        return
+    stage = failures[0].stage
+    rows = [f"row {f.row_id[:12]}, sample {f.sample_index}, {f.strategy}: {f.reason}: {f.detail}" for f in failures]
+    more = [f"and {len(rows) - _SHOWN} more, all in data/rejected/{stage}"] if len(rows) > _SHOWN else []
+    listed = "\n    ".join(rows[:_SHOWN] + more)
+    message = f"{len(failures)} of {total} requests have no answer, more than max_failure_share allows\n    {listed}"
+    hint = "run it again, which asks for these alone; or raise cluster.generation.http.max_failure_share to go without"
+    raise Orca2Error(message, f"stage {stage}", hint)
+
+
 class _Tally:
-    """Counts what the engines answer, and says so now and then."""
+    """Counts what becomes of the requests, and says so now and then."""
 
     def __init__(self, wanted: int) -> None:
         self._wanted, self._said = wanted, time.time()
-        self.answered = self.tokens = 0
+        self.answered = self.tokens = self._failed = 0
         self.nodes: set[str] = set()
         self.ready = self.last = 0.0
         """When the first engine was, and when the last answer came; stopping Ray comes later."""
 
-    def count(self, origin: _Origin, fresh: list[Answer]) -> None:
-        self.last = time.time()
-        self.answered += len(fresh)
-        self.tokens += sum(a.completion_tokens for a in fresh)
-        self.nodes.add(origin.node)
-        self.ready = min(self.ready or origin.ready, origin.ready)
-        if self.last - self._said > _PROGRESS_S:
-            self._said = self.last
-            rate = self.tokens / (self._said - self.ready)
-            print(f"  {self.answered} of {self._wanted} answered, {rate:.0f} tokens/s", flush=True)
+    def count(self, batch: Batch) -> None:
+        answers = [o.answer for o in batch.outcomes if o.answer]
+        self.last = time.time() if answers else self.last
+        self.answered += len(answers)
+        self.tokens += sum(a.completion_tokens for a in answers)
+        self._failed += len(batch.outcomes) - len(answers)
+        self.nodes |= {batch.node} - {""}
+        self.ready = min(self.ready or batch.ready, batch.ready)
+        if time.time() - self._said > _PROGRESS_S:
+            self._said = time.time()
+            self._say(self.tokens / (self._said - self.ready))
+
+    def _say(self, rate: float) -> None:
+        without = f", {self._failed} without an answer" if self._failed else ""
+        print(f"  {self.answered} of {self._wanted} answered{without}, {rate:.0f} tokens/s", flush=True)
 
 
-def _generate(
-    missing: list[Request], model: Path, store: Store, config: GenerationConfig
-) -> Iterator[tuple[_Origin, list[Answer]]]:
-    """Batches of fresh answers, each stored before it is passed on, with the engine they came from."""
+def _generate(missing: list[Request], model: Model, store: Store, config: GenerationConfig) -> Iterator[Batch]:
+    """Batches of outcomes, with their answers stored under their provenance before they are passed on."""
     if not missing:
         return
-    prompts = _tokenise(missing, model, config.engine.max_model_len)
-    if not os.environ.get("RAY_ADDRESS") and not config.gpus_per_engine:
-        check_memory(model, config.engine, config.engines)
-    with ray_session() as ray:
-        engines = min(config.engines, -(-len(prompts) // config.batch_size))
-        where = "params.yaml: cluster.generation"
-        require_places(ray, engines, config.cpus_per_engine, config.gpus_per_engine, where)
-        try:
-            yield from _stored(_answered_batches(ray, prompts, model, config, engines), store)
-        except ray.exceptions.RayError as error:
-            hint = "what is stored so far is kept; mend the cause and run again"
-            raise Orca2Error(f"an engine failed: {_last_words(error)}", str(model), hint) from error
-
-
-def _stored(batches: Iterator[list[dict[str, Any]]], store: Store) -> Iterator[tuple[_Origin, list[Answer]]]:
-    """Store each batch under the provenance of the engine it came from, then pass it on."""
-    with ExitStack() as stack:
+    with _answering(missing, model, config) as batches, ExitStack() as stack:
         writers: dict[str, Writer] = {}
         for batch in batches:
-            answers, engine = [_answer(record) for record in batch], batch[0]
-            provenance = engine["provenance"]
-            if provenance not in writers:
+            for provenance in {o.provenance for o in batch.outcomes if o.answer} - set(writers):
                 writers[provenance] = stack.enter_context(store.writer(_with_commit(provenance)))
-            writers[provenance].add(answers)
-            yield _Origin(engine["node"], time.time() - engine["running_s"]), answers
+            for provenance, writer in writers.items():
+                # Also where there is nothing new, so that no answer waits for the next one to be written.
+                writer.add([o.answer for o in batch.outcomes if o.answer and o.provenance == provenance])
+            yield batch
 
 
-def _answered_batches(
-    ray: Any, prompts: list[Prompt], model: Path, config: GenerationConfig, engines: int
-) -> Iterator[Any]:
-    """Lists of answered records, as the actors finish them."""
-    ray.data.DataContext.get_current().enable_progress_bars = False
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
-    engine_concurrency = 2 + config.engine.max_num_seqs // config.batch_size
-    pool = ray.data.ActorPoolStrategy(
-        size=engines,
-        max_concurrent_calls_per_actor=engine_concurrency,
-        max_tasks_in_flight_per_actor=engine_concurrency + 1,
-        enable_true_multi_threading=True,
-    )
-    records = [_record(prompt) for prompt in prompts]
-    blocks = -(-len(records) // config.batch_size)
-    answered = ray.data.from_items(records, override_num_blocks=blocks).map_batches(
-        EngineActor,
-        fn_constructor_kwargs={"folder": str(model.resolve()), "config": config.engine},
-        batch_size=None,
-        compute=pool,
-        num_cpus=config.cpus_per_engine,
-        num_gpus=config.gpus_per_engine or None,
-        runtime_env={"env_vars": {"OMP_NUM_THREADS": str(max(1, int(config.cpus_per_engine)))}},
-    )
-    for batch in answered.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
-        yield batch.to_pylist()
-
-
-class EngineActor:
-    """The Ray actor: one engine, many batches at once."""
-
-    def __init__(self, folder: str, config: EngineConfig) -> None:
-        import ray
-
-        self._engine = VllmEngine(Path(folder), config)
-        self._node, self._ready = ray.get_runtime_context().get_node_id(), time.monotonic()
-
-    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
-        prompts = [_prompt({name: column[i] for name, column in batch.items()}) for i in range(len(batch["key"]))]
-        answers = [future.result() for future in as_completed(self._engine.submit(prompts))]
-        columns = {name: [getattr(a, name) for a in answers] for name in Answer.__dataclass_fields__}
-        running_s = time.monotonic() - self._ready
-        of_engine = {"provenance": self._engine.provenance, "node": self._node, "running_s": running_s}
-        return columns | {name: [value] * len(answers) for name, value in of_engine.items()}
-
-
-def _tokenise(missing: list[Request], model: Path, max_model_len: int) -> list[Prompt]:
-    """Prompts in an order that lets an engine reuse shared prefixes; too long ones are errors."""
-    tokenizer = load_tokenizer(model)
+def _answering(
+    missing: list[Request], model: Model, config: GenerationConfig
+) -> AbstractContextManager[Iterator[Batch]]:
+    """What gives the outcomes; its end stops the engines. Requests that share a prefix are asked one after another."""
     ordered = sorted(missing, key=lambda r: ([m.content for m in r.messages[:-1]], r.row_id, r.sample_index))
-    prompts = [
-        Prompt(key=r.key, token_ids=encode_prompt(tokenizer, r.messages), sampling=r.sampling, seed=r.seed)
-        for r in ordered
-    ]
-    raise_all(
-        Orca2Error(
-            f"question needs {len(p.token_ids)} + {p.sampling.max_tokens} tokens, the context holds {max_model_len}",
-            f"task {r.task}, row {r.row_id[:12]}, template {r.template}",
-            "raise cluster.generation.engine.max_model_len if the model allows it, or drop the question",
-        )
-        for r, p in zip(ordered, prompts, strict=True)
-        if len(p.token_ids) + p.sampling.max_tokens > max_model_len
+    if model.folder is None:
+        return closing(_over_http(ordered, model, config.http))
+    return answering_on_ray(ordered, model.folder, config)
+
+
+def _over_http(requests: list[Request], model: Model, config: HttpConfig) -> Generator[Batch, None, None]:
+    begin = time.time()
+    with closing(outcomes(requests, model, config)) as lists:
+        for known in lists:
+            yield Batch(known, "", begin)
+
+
+def _rejected(request: Request, outcome: Outcome, stage: str) -> Rejected:
+    return Rejected(
+        row_id=request.row_id,
+        sample_index=request.sample_index,
+        task=request.task,
+        stage=stage,
+        reason=REASONS[outcome.kind],
+        detail=outcome.detail,
+        strategy=request.strategy,
     )
-    return prompts
-
-
-def _record(prompt: Prompt) -> dict[str, Any]:
-    s = prompt.sampling
-    return {
-        "key": prompt.key, "token_ids": prompt.token_ids, "seed": prompt.seed, "temperature": s.temperature,
-        "top_p": s.top_p, "top_k": s.top_k, "max_tokens": s.max_tokens, "stop": "\0".join(s.stop),
-    }  # fmt: skip
-
-
-def _prompt(record: dict[str, Any]) -> Prompt:
-    return Prompt(
-        key=str(record["key"]),
-        token_ids=[int(token) for token in record["token_ids"]],
-        seed=int(record["seed"]),
-        sampling=Sampling(
-            temperature=float(record["temperature"]),
-            top_p=float(record["top_p"]),
-            top_k=int(record["top_k"]),
-            max_tokens=int(record["max_tokens"]),
-            stop=tuple(part for part in str(record["stop"]).split("\0") if part),
-        ),
-    )
-
-
-def _answer(record: dict[str, Any]) -> Answer:
-    return Answer(**{name: record[name] for name in Answer.__dataclass_fields__})
 
 
 def _generation(request: Request, answered: Answer) -> Generation:
@@ -271,10 +196,3 @@ def _with_commit(provenance: str) -> str:
     command = ["git", "rev-parse", "HEAD"]
     commit = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
     return f'{provenance[:-1]}, "commit": "{commit}"}}'
-
-
-def _last_words(error: Exception) -> str:
-    """The innermost error's own line out of a remote traceback, without its colours and its tail."""
-    plain = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
-    named = list(re.finditer(r"^(?:\w+\.)*\w*(?:Error|Exception)\b", plain, re.MULTILINE))
-    return " ".join(plain[named[-1].start() if named else 0 :].split())[:400]

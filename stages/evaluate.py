@@ -2,8 +2,8 @@
 
     python -m stages.evaluate
 
-Reads data/examples, data/strategies.yaml, models/, trained/ and templates/. Writes data/evaluation/ and
-metrics/evaluate.json.
+Reads data/examples, data/strategies.yaml, models/, trained/ and templates/. Writes data/evaluation/,
+data/rejected/evaluate and metrics/evaluate.json.
 """
 
 from pathlib import Path
@@ -13,11 +13,11 @@ from orca2.counts import write_json, write_speed
 from orca2.erasure import EraseConfig
 from orca2.errors import exit_on_error
 from orca2.evaluation import EvaluateConfig, summarise
-from orca2.generation import GenerationConfig, answer
+from orca2.generation import GenerationConfig, answer, require_answers
 from orca2.grading import grade
 from orca2.prompts import Templates
 from orca2.rendering import evaluation_requests
-from orca2.rows import Example, Graded, Request
+from orca2.rows import Example, Graded, Rejected, Request
 from orca2.shards import read_rows, write_rows
 from orca2.strategies import read_choices, require_choices
 
@@ -34,15 +34,18 @@ def main() -> None:
     require_choices(chosen, {e.task for e in examples}, CHOICES)
     digests = {"base": base.digest, "student": trained.digest, "teacher": teacher.digest}
     requests = evaluation_requests(examples, templates, chosen, generic, digests, params.evaluate.sampling)
-    results = {}
+    results, unanswered = {}, []
     for model in {m.digest: m for m in (base, teacher, trained)}.values():
         asked = [r for r in requests if r.model == model.digest]
-        run = answer(asked, model.folder, store.Store(store.default_root()), params.cluster.generation)
+        run = answer(asked, model, store.Store(store.default_root()), params.cluster.generation, stage="evaluate")
+        unanswered += run.failures
+        write_rows(Path("data/rejected/evaluate"), Rejected, unanswered)
+        require_answers(run, params.cluster.generation)
         graded = grade(examples, run.generations)
-        for role in sorted({row.strategy for row in graded}):
+        for role in sorted({request.strategy for request in asked}):
             rows = [row for row in graded if row.strategy == role]
             write_rows(Path("data/evaluation") / role, Graded, rows)
-            results[role] = summarise(rows)
+            results[role] = summarise(rows, [row for row in run.failures if row.strategy == role])
             write_speed(f"evaluate_{role}", run)
             print(f"evaluate: {role}: {results[role]['macro']['strict']['accuracy']:.1%} strict")
     write_rows(Path("data/evaluation/requests"), Request, requests)

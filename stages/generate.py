@@ -1,8 +1,8 @@
-"""Answer every request, from the store where it knows the answer and else from vLLM on Ray.
+"""Answer every request, from the store where it knows the answer and else from the teacher.
 
     python -m stages.generate
 
-Reads data/requests and models/. Writes data/generations and metrics/generate.json.
+Reads data/requests and models/. Writes data/generations, data/rejected/generate and metrics/generate.json.
 """
 
 from pathlib import Path
@@ -10,8 +10,8 @@ from pathlib import Path
 from orca2 import config, models, store
 from orca2.counts import write_counts, write_speed
 from orca2.errors import exit_on_error
-from orca2.generation import GenerationConfig, answer
-from orca2.rows import Generation, Request
+from orca2.generation import GenerationConfig, answer, require_answers
+from orca2.rows import Generation, Rejected, Request
 from orca2.shards import read_rows, write_rows
 
 
@@ -19,10 +19,12 @@ def main() -> None:
     params = config.load(cluster={"generation": GenerationConfig})
     requests = read_rows(Path("data/requests"), Request)
     teacher = models.read_index()["teacher"]
-    run = answer(requests, teacher.folder, store.Store(store.default_root()), params.cluster.generation)
+    run = answer(requests, teacher, store.Store(store.default_root()), params.cluster.generation)
+    write_rows(Path("data/rejected/generate"), Rejected, run.failures)
+    require_answers(run, params.cluster.generation)
     write_rows(Path("data/generations"), Generation, run.generations)
     write_speed("generate", run)
-    write_counts("generate", len(requests), run.generations, [])
+    write_counts("generate", len(requests), run.generations, run.failures)
 
 
 if __name__ == "__main__":

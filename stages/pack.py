@@ -18,7 +18,7 @@ from orca2.shards import read_rows, write_rows
 
 def main() -> None:
     params = config.load(pack=PackConfig)
-    tokenizer = load_tokenizer(models.read_index()["student"].folder)
+    tokenizer = load_tokenizer(models.read_index()["student"].on_disk)
     chats = read_rows(Path("data/chats"), Chat)
     sequences, rejected = pack(chats, tokenizer, params.pack)
     packed = [segment for sequence in sequences for segment in sequence.segments]

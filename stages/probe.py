@@ -2,7 +2,7 @@
 
     python -m stages.probe
 
-Reads data/examples, models/ and templates/. Writes data/probe and metrics/probe.json.
+Reads data/examples, models/ and templates/. Writes data/probe, data/rejected/probe and metrics/probe.json.
 """
 
 from pathlib import Path
@@ -10,11 +10,11 @@ from pathlib import Path
 from orca2 import config, models, store
 from orca2.counts import write_counts, write_speed
 from orca2.errors import exit_on_error
-from orca2.generation import GenerationConfig, answer
+from orca2.generation import GenerationConfig, answer, require_answers
 from orca2.grading import grade
 from orca2.prompts import Templates
 from orca2.rendering import probe_requests
-from orca2.rows import Example, Graded, Request
+from orca2.rows import Example, Graded, Rejected, Request
 from orca2.shards import read_rows, write_rows
 from orca2.strategies import ProbeConfig
 
@@ -26,12 +26,14 @@ def main() -> None:
     examples = read_rows(Path("data/examples"), Example)
     teacher = models.read_index()["teacher"]
     requests = probe_requests(examples, templates, params.probe, teacher.digest, params.seed)
-    run = answer(requests, teacher.folder, store.Store(store.default_root()), params.cluster.generation)
+    run = answer(requests, teacher, store.Store(store.default_root()), params.cluster.generation, stage="probe")
+    write_rows(Path("data/rejected/probe"), Rejected, run.failures)
+    require_answers(run, params.cluster.generation)
     graded = grade(examples, run.generations)
     write_rows(Path("data/probe/requests"), Request, requests)
     write_rows(Path("data/probe/graded"), Graded, graded)
     write_speed("probe", run)
-    write_counts("probe", len(requests), graded, [])
+    write_counts("probe", len(requests), graded, run.failures)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import ray
 from orca2.cluster import check_address
 from orca2.errors import Orca2Error
 from orca2.generation import GenerationConfig, answer
+from orca2.models import from_folder
 from orca2.rows import Generation
 from orca2.shards import write_rows
 from orca2.store import Store
@@ -27,10 +28,12 @@ from ray.data import DataContext
 from tests.test_generation import make_requests
 from tests.test_cluster import TWO_ENGINES
 from orca2.generation import answer
+from orca2.models import from_folder
 from orca2.rows import Generation
 from orca2.shards import write_rows
 from orca2.store import Store
 model, store, out = map(Path, sys.argv[1:])
+model = from_folder(model)
 DataContext.get_current().wait_for_min_actors_s = 120
 run = answer(make_requests(model, 40, max_tokens=60), model, Store(store), TWO_ENGINES)
 write_rows(out, Generation, run.generations)
@@ -91,10 +94,10 @@ def _wait_for(address, nodes):
 
 
 def test_both_nodes_of_a_cluster_generate_and_the_artifact_is_the_same_as_locally(two_nodes, tmp_path):
-    model = make_tiny_model(tmp_path / "tiny")
+    model = from_folder(make_tiny_model(tmp_path / "tiny"))
     store = tmp_path / "store"
     environment = os.environ | NO_TOKEN | {"RAY_ADDRESS": two_nodes, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-c", _GENERATE, str(model), str(store), str(tmp_path / "cluster")]
+    command = [sys.executable, "-c", _GENERATE, str(model.folder), str(store), str(tmp_path / "cluster")]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.stdout.splitlines()[-1:] == ["2 40"], done.stderr
     local = answer(make_requests(model, 40, max_tokens=60), model, Store(store), CONFIG)

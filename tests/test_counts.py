@@ -17,7 +17,7 @@ def in_a_folder_of_its_own(tmp_path, monkeypatch):
 
 
 def run(**figures):
-    return Run(**{field.name: 0 for field in dataclasses.fields(Run)} | {"generations": []} | figures)
+    return Run(**{field.name: 0 for field in dataclasses.fields(Run)} | {"generations": [], "failures": []} | figures)
 
 
 def written(name):

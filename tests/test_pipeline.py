@@ -10,7 +10,7 @@ from tests.workspace import SMALL, Workspace
 
 REPRODUCIBLE = ["data/examples", "data/probe", "data/strategies.yaml", "data/requests", "data/generations"]
 REPRODUCIBLE += ["data/graded", "data/chats", "data/packed"]
-REPRODUCIBLE += [f"data/rejected/{stage}" for stage in ("prepare_tasks", "grade", "erase", "pack")]
+REPRODUCIBLE += [f"data/rejected/{stage}" for stage in ("prepare_tasks", "probe", "generate", "grade", "erase", "pack")]
 
 WORKED_TURN = "{% call user() %}What is 1 + 1?{% endcall %}{% call assistant() %}Answer: 2{% endcall %}"
 
