@@ -23,6 +23,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="orca2", description="Build training data by the Orca 2 recipe.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add(commands, "check", _check, "look at parameters, templates, sources and models before anything runs")
+    plan = _add(commands, "plan", _plan, "what `dvc repro` would run, generate and cost, and why; exits 2 if anything")
+    plan.add_argument("--json", action="store_true", help="for machines, every request by its key")
+    plan.add_argument("--max-new-tokens", type=int, metavar="N", help="fail if a stage could generate more than this")
     store = commands.add_parser("store", help="the teacher's answers: what is there, is it sound, share it")
     verbs = store.add_subparsers(required=True, metavar="VERB")
     _add(verbs, "stat", _store_stat, "answers, tokens, bytes, conflicts, engines")
@@ -49,6 +52,18 @@ def _check(_: argparse.Namespace) -> int:
     check()
     print("orca2 check: nothing wrong", file=sys.stderr)
     return 0
+
+
+def _plan(arguments: argparse.Namespace) -> int:
+    import json
+
+    from orca2.plan import make_plan, require_budget
+    from orca2.plan_output import as_json, as_text
+
+    plan = make_plan(_store(), arguments.max_new_tokens)
+    print(json.dumps(as_json(plan), indent=2) if arguments.json else as_text(plan), end="")
+    require_budget(plan)
+    return 2 if plan.has_work else 0
 
 
 def _store_stat(_: argparse.Namespace) -> int:

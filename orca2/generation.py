@@ -4,12 +4,15 @@ A model in a folder is run by engines of our own on Ray, one behind HTTP is aske
 the store, as answers arrive, so a killed run loses only what was in flight.
 """
 
+import json
+import os
 import subprocess
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import dataclass, field
 
+from orca2 import speeds
 from orca2.errors import Orca2Error
 from orca2.http_engine import HttpConfig, outcomes
 from orca2.models import Model
@@ -35,6 +38,8 @@ class GenerationConfig(RayConfig):
     """Where and how fast requests are answered; no answer depends on it (`cluster.generation` of params.yaml)."""
 
     http: HttpConfig = field(default_factory=HttpConfig)
+    max_new_tokens: int | None = None
+    """Budget of each stage that asks: one that could generate more stops before an engine starts; null is no limit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +76,8 @@ def answer(
     """
     found, failed = store.find(requests), dict[str, Outcome]()
     missing = list({r.key: r for r in requests if r.key not in found}.values())
+    _require_model(missing, model)
+    _require_budget(missing, config)
     begin, tally = time.time(), _Tally(len(missing))
     for batch in _generate(missing, model, store, config):
         tally.count(batch)
@@ -81,8 +88,10 @@ def answer(
         found = store.find(requests)
         tidy(store)
     ready = tally.ready or begin
+    if tally.answered:
+        _remember_speed(tally, model, store, config, ready - begin)
     return Run(
-        generations=[_generation(request, found[request.key]) for request in requests if request.key in found],
+        generations=generations(requests, found),
         failures=[_rejected(request, failed[request.key], stage) for request in requests if request.key not in found],
         num_cached=len({r.key for r in requests}) - len(missing),
         num_generated=tally.answered,
@@ -91,6 +100,22 @@ def answer(
         start_s=ready - begin,
         generate_s=tally.last - ready if tally.answered else 0.0,
     )
+
+
+def generations(requests: Iterable[Request], found: Mapping[str, Answer]) -> list[Generation]:
+    """The requests that have an answer, with it, in their order."""
+    return [_generation(request, found[request.key]) for request in requests if request.key in found]
+
+
+def most_new_tokens(requests: Iterable[Request]) -> int:
+    """What these requests could generate, were every answer as long as its limit."""
+    return sum(request.sampling.max_tokens for request in requests)
+
+
+def places(config: GenerationConfig) -> str:
+    """Where engines run, in words: speeds are compared within one such arrangement."""
+    where = "cluster" if os.environ.get("RAY_ADDRESS") else "this machine"
+    return f"{config.engines} engines of {config.cpus_per_engine:g} CPUs and {config.gpus_per_engine:g} GPUs, {where}"
 
 
 def require_answers(run: Run, config: GenerationConfig) -> None:
@@ -114,6 +139,7 @@ class _Tally:
         self._wanted, self._said = wanted, time.time()
         self.answered = self.tokens = self._failed = 0
         self.nodes: set[str] = set()
+        self.hardware = ""
         self.ready = self.last = 0.0
         """When the first engine was, and when the last answer came; stopping Ray comes later."""
 
@@ -124,6 +150,9 @@ class _Tally:
         self.tokens += sum(a.completion_tokens for a in answers)
         self._failed += len(batch.outcomes) - len(answers)
         self.nodes |= {batch.node} - {""}
+        for outcome in batch.outcomes:
+            if outcome.answer and not self.hardware:
+                self.hardware = json.loads(outcome.provenance).get("hardware", "")
         self.ready = min(self.ready or batch.ready, batch.ready)
         if time.time() - self._said > _PROGRESS_S:
             self._said = time.time()
@@ -164,6 +193,35 @@ def _over_http(requests: list[Request], model: Model, config: HttpConfig) -> Gen
     with closing(outcomes(requests, model, config)) as lists:
         for known in lists:
             yield Batch(known, "", begin)
+
+
+def _require_model(missing: Sequence[Request], model: Model) -> None:
+    """An answer must be that of the model its key names: requests of another one are older than the model folder."""
+    if any(request.model != model.digest for request in missing):
+        hint = "run `dvc repro`, which renders the requests for it"
+        raise Orca2Error("requests name another model than the one prepared", model.reference, hint)
+
+
+def _require_budget(missing: Sequence[Request], config: GenerationConfig) -> None:
+    most = most_new_tokens(missing)
+    if config.max_new_tokens is not None and most > config.max_new_tokens:
+        message = f"{len(missing)} requests could generate {most} tokens, above max_new_tokens {config.max_new_tokens}"
+        hint = "see `orca2 plan` for what they are; then ask less, raise the budget, or set it to null"
+        raise Orca2Error(message, "params.yaml: cluster.generation.max_new_tokens", hint)
+
+
+def _remember_speed(tally: _Tally, model: Model, store: Store, config: GenerationConfig, start_s: float) -> None:
+    speeds.record(
+        store.root,
+        speeds.Speed(
+            model=model.digest,
+            hardware=tally.hardware,
+            places=places(config),
+            tokens=tally.tokens,
+            generate_s=round(tally.last - tally.ready, 3),
+            start_s=round(start_s, 3),
+        ),
+    )
 
 
 def _rejected(request: Request, outcome: Outcome, stage: str) -> Rejected:

@@ -149,7 +149,7 @@ class Templates:
     def _only_prints_question(self, template: str) -> bool:
         """Whether every file behind this one does no more with the question than print it, so it can be filled in."""
         if template not in self._printing:
-            trees = [self._parse(name) for name in self._reach(template)]
+            trees = [self._parse(name) for name in self.reach(template)]
             every = [node for tree in trees for node in (tree, *tree.find_all(nodes.Node))]
             uses = sum(isinstance(node, nodes.Name) and node.name == "question" for node in every)
             printed = sum(
@@ -167,7 +167,8 @@ class Templates:
         lines = [f"{frame.filename}:{frame.lineno}" for frame in frames if frame.filename.endswith(".j2")]
         return lines[-1] if lines else str(self.root / template)
 
-    def _reach(self, template: str) -> set[str]:
+    def reach(self, template: str) -> set[str]:
+        """The files that a template is made of: itself, and all it extends or includes."""
         seen: set[str] = set()
         waiting = [template]
         while waiting:
@@ -213,7 +214,7 @@ class Templates:
 
     def _unreachable(self) -> Iterator[Orca2Error]:
         """Files that no render could ever use: a task's version of a strategy that does not exist, or a stray one."""
-        used = {name for file in self.files if self._is_entry(file) for name in self._reach(file)}
+        used = {name for file in self.files if self._is_entry(file) for name in self.reach(file)}
         for file in sorted(set(self.files) - used):
             hint = f"name it after a strategy ({', '.join(self.strategies)}) as tasks/<task or category>/<strategy>.j2"
             yield Orca2Error("no strategy can reach this file", str(self.root / file), hint)

@@ -55,6 +55,17 @@ def read_rows(folder: Path, row_type: type) -> list[Any]:
     return sorted(rows, key=row_identity)
 
 
+def read_columns(folder: Path, names: Sequence[str]) -> Any:
+    """Some columns of an artifact as an Arrow table, without building rows; shard by shard, in their order.
+
+    Raises:
+        Orca2Error: the artifact is missing, incomplete or torn.
+    """
+    import pyarrow as pa
+
+    return pa.concat_tables(_read_table(shard, names) for shard in _complete_shards(folder))
+
+
 def row_identity(row: Any) -> tuple[Any, ...]:
     """What orders rows and keeps them apart: packed sequences by index, all others by row, sample and strategy."""
     if hasattr(row, "sequence_index"):
@@ -138,14 +149,19 @@ def _shard_names(count: int) -> list[str]:
     return [f"rows-{index:02d}-of-{count:02d}.parquet" for index in range(count)]
 
 
-def _read_shard(shard: Path, row_type: type) -> Iterator[Any]:
+def _read_table(shard: Path, names: Sequence[str] | None = None) -> Any:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        table = pq.read_table(shard, partitioning=None, page_checksum_verification=True)
+        columns = list(names) if names else None
+        return pq.read_table(shard, columns=columns, partitioning=None, page_checksum_verification=True)
     except (pa.ArrowException, OSError) as error:
         raise Orca2Error(f"cannot be read: {error}", str(shard), "run `dvc checkout` or `dvc repro`") from error
+
+
+def _read_shard(shard: Path, row_type: type) -> Iterator[Any]:
+    table = _read_table(shard)
     if table.schema != arrow_schema(row_type):
         names = ", ".join(table.schema.names)
         hint = f"it has {names}; it was written by another version: run `dvc repro`"

@@ -1,0 +1,160 @@
+"""Why a request must be generated: what differs from the request that was asked in its place last time.
+
+The first cause along the lineage counts: question, strategy, model, template, sampling, limit. What was asked last time
+is read from the artifact that lies in the workspace, column by column, without building its rows.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from orca2.prompts import Templates
+from orca2.rows import Request, Sampling
+from orca2.shards import read_columns
+
+_COLUMNS = ("row_id", "sample_index", "strategy", "template", "model", "key", "sampling", "seed")
+
+
+class Earlier:
+    """The requests of an artifact as it lies there; none where it was never built.
+
+    Args:
+        folder: an artifact of `Request` rows.
+        by_strategy: whether a question is asked under several strategies (or roles) side by side.
+    """
+
+    def __init__(self, folder: Path, *, by_strategy: bool) -> None:
+        self._folder, self._by_strategy = folder, by_strategy
+        self.built = any(folder.glob("rows-*.parquet"))
+        columns = read_columns(folder, _COLUMNS).to_pydict() if self.built else {name: [] for name in _COLUMNS}
+        self._columns: dict[str, list[Any]] = columns
+        strategies = columns["strategy"] if by_strategy else [""] * len(columns["row_id"])
+        places = zip(columns["row_id"], columns["sample_index"], strategies, strict=True)
+        self._rows = {place: row for row, place in enumerate(places)}
+
+    def place(self, request: Request) -> tuple[str, int, str]:
+        """What stays the same when anything else about a request changes."""
+        return request.row_id, request.sample_index, request.strategy if self._by_strategy else ""
+
+    def row(self, request: Request) -> dict[str, Any] | None:
+        """What was asked in this place."""
+        number = self._rows.get(self.place(request))
+        return None if number is None else {name: self._columns[name][number] for name in _COLUMNS} | {"row": number}
+
+    def has_question(self, row_id: str) -> bool:
+        """Whether anything was asked about this question."""
+        return row_id in self._questions
+
+    def lines(self, row: int) -> list[str]:
+        """All lines of the conversation that was asked."""
+        return _lines(message["content"] for message in self._messages[row].as_py())
+
+    def dropped(self, requests: Iterable[Request]) -> Counter[str]:
+        """How many requests are not asked any more, by cause."""
+        requests = list(requests)
+        kept, questions = {self.place(r) for r in requests}, {r.row_id for r in requests}
+        strategies = {r.strategy for r in requests}
+        return Counter(
+            "question gone"
+            if row_id not in questions
+            else f"strategy {strategy} dropped"
+            if strategy and strategy not in strategies
+            else "fewer samples"
+            for row_id, sample_index, strategy in self._rows
+            if (row_id, sample_index, strategy) not in kept
+        )
+
+    @cached_property
+    def _questions(self) -> set[str]:
+        return set(self._columns["row_id"])
+
+    @cached_property
+    def _messages(self) -> Any:
+        return read_columns(self._folder, ["messages"])["messages"]
+
+
+class Causes:
+    """Names the cause of one request after another; what a template changed is looked up once for each task."""
+
+    def __init__(self, earlier: Earlier, templates: Templates) -> None:
+        self._earlier, self._templates = earlier, templates
+        self._changes: dict[tuple[str, str], str] = {}
+
+    def of(self, request: Request) -> str:
+        """Why the store has no answer to this request."""
+        old = self._earlier.row(request)
+        if old is None:
+            return self._why_new(request)
+        for cause in (
+            _strategy(old, request),
+            _model(old, request),
+            self._template(old, request),
+            _sampling(old, request),
+            _limit(old, request),
+        ):
+            if cause:
+                return cause
+        return "asked before, but the answer is not in this store (`orca2 store pull`?)"
+
+    def _why_new(self, request: Request) -> str:
+        if not self._earlier.built:
+            return "never built here"
+        if not self._earlier.has_question(request.row_id):
+            return f"new question of task {request.task}"
+        return f"new sample {request.sample_index}" if request.sample_index else f"new strategy {request.strategy}"
+
+    def _template(self, old: dict[str, Any], request: Request) -> str:
+        if old["template"] != request.template:
+            return f"template {old['template']} → {request.template}"
+        place = (request.template, request.task)
+        if place not in self._changes:
+            before, now = self._earlier.lines(old["row"]), _lines(m.content for m in request.messages)
+            self._changes[place] = "" if before == now else self._where(request.template, before, now)
+        return self._changes[place]
+
+    def _where(self, template: str, before: list[str], now: list[str]) -> str:
+        """The template line that shows the first difference; only the file where no line shows it literally."""
+        first = next(
+            (i for i, (a, b) in enumerate(zip(before, now, strict=False)) if a != b), min(map(len, (before, now)))
+        )
+        shown = now[first].strip() if first < len(now) else ""
+        again = sum(line.strip() == shown for line in now[:first])
+        for file in (template, *sorted(self._templates.reach(template) - {template})):
+            source = (self._templates.root / file).read_text("utf-8").splitlines()
+            numbers = [number for number, line in enumerate(source, start=1) if shown and line.strip() == shown]
+            if numbers:
+                return f"{self._templates.root}/{file} line {numbers[min(again, len(numbers) - 1)]}"
+        return f"{self._templates.root}/{template}"
+
+
+def _strategy(old: dict[str, Any], request: Request) -> str:
+    changed = old["strategy"] != request.strategy
+    return f"task {request.task}: strategy {old['strategy']} → {request.strategy}" if changed else ""
+
+
+def _model(old: dict[str, Any], request: Request) -> str:
+    changed = old["model"] != request.model
+    return f"another model: {old['model'][:12]} → {request.model[:12]}" if changed else ""
+
+
+def _sampling(old: dict[str, Any], request: Request) -> str:
+    """Differences in the parameters that are part of the key."""
+    before, now = Sampling(**old["sampling"] | {"stop": tuple(old["sampling"]["stop"])}), request.sampling
+    names = [name for name in Sampling.__dataclass_fields__ if name != "max_tokens"]
+    changes = [f"{n} {getattr(before, n)} → {getattr(now, n)}" for n in names if getattr(before, n) != getattr(now, n)]
+    if now.temperature and old["seed"] != request.seed:
+        changes.append("another seed")
+    return f"sampling: {', '.join(changes)}" if changes and old["key"] != request.key else ""
+
+
+def _limit(old: dict[str, Any], request: Request) -> str:
+    before, now = old["sampling"]["max_tokens"], request.sampling.max_tokens
+    if before == now:
+        return ""
+    return f"max_tokens {before} → {now} and {'cut by length' if now > before else 'longer than that'}"
+
+
+def _lines(contents: Iterable[str]) -> list[str]:
+    return [line for content in contents for line in content.splitlines()]

@@ -1,0 +1,116 @@
+"""Which stages are stale, and why: DVC's own verdict, with the parameter or the file that changed."""
+
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from orca2.errors import Orca2Error
+
+_CODE = ("orca2/", "stages/")
+_SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageState:
+    """One stage of dvc.yaml."""
+
+    name: str
+    state: Literal["fresh", "stale", "waiting"]
+    """`waiting`: nothing of its own changed, but a stage before it will run and may change what it reads."""
+    why: tuple[str, ...]
+
+
+def stage_states(root: Path = Path()) -> list[StageState]:
+    """Every stage in the order of dvc.yaml.
+
+    Raises:
+        Orca2Error: this is no DVC project, or its files are broken.
+    """
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    try:
+        changed = Repo(str(root)).status()
+    except DvcException as error:
+        raise Orca2Error(f"DVC says: {error}", "dvc.yaml", "run this at the root of the project") from error
+    stages = yaml.safe_load((root / "dvc.yaml").read_text("utf-8"))["stages"]
+    lock_file = root / "dvc.lock"
+    locked = (yaml.safe_load(lock_file.read_text("utf-8")) or {}).get("stages", {}) if lock_file.is_file() else {}
+    params = yaml.safe_load((root / "params.yaml").read_text("utf-8"))
+    states: list[StageState] = []
+    for name, stage in stages.items():
+        why = tuple(_reasons(root, changed.get(name, []), locked.get(name), params))
+        before = _stale_before(stage, stages, states)
+        if why:
+            states.append(StageState(name=name, state="stale", why=why))
+        elif before:
+            states.append(StageState(name=name, state="waiting", why=(f"after {', '.join(before)}",)))
+        else:
+            states.append(StageState(name=name, state="fresh", why=()))
+    return states
+
+
+def _reasons(root: Path, changes: list[Any], locked: dict[str, Any] | None, params: Any) -> Iterator[str]:
+    if locked is None and changes:
+        yield "never run here"
+        return
+    for change in changes:
+        if isinstance(change, str):
+            yield change
+            continue
+        deps = change.get("changed deps", {})
+        code = [path for path in deps if path.startswith(_CODE)]
+        if code:
+            yield f"code: {', '.join(code[:_SHOWN])}" + (f" and {len(code) - _SHOWN} more" if code[_SHOWN:] else "")
+        for path, what in deps.items():
+            if path == "params.yaml":
+                yield from _changed_params((locked or {}).get("params", {}).get(path, {}), params)
+            elif path not in code:
+                yield f"{path} {what}{_changed_files(root, path)}"
+        for path, what in change.get("changed outs", {}).items():
+            yield f"output {path} {what}"
+
+
+def _changed_params(before: dict[str, Any], now: Any, path: str = "") -> Iterator[str]:
+    """`probe.sampling.max_tokens 64 → 96`, for every leaf under the sections that the stage reads."""
+    for name, old in before.items():
+        place, new = f"{path}{name}", now.get(name) if isinstance(now, dict) else None
+        if isinstance(old, dict) and isinstance(new, dict):
+            added = {key: None for key in new if key not in old}
+            yield from _changed_params(old | added, new, f"{place}.")
+        elif old != new:
+            yield f"{place} {_short(old)} → {_short(new)}"
+
+
+def _short(value: Any) -> str:
+    text = "absent" if value is None else str(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _changed_files(root: Path, path: str) -> str:
+    """The files of a folder that differ from the last commit: the likeliest ones, where git knows any."""
+    listed = subprocess.run(
+        ["git", "status", "--porcelain", "--untracked-files=all", "--", path],
+        cwd=root, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    files = [line[3:] for line in listed.stdout.splitlines()]
+    return f" ({', '.join(files)})" if files and files != [path] else ""
+
+
+def _stale_before(stage: dict[str, Any], stages: dict[str, Any], states: list[StageState]) -> list[str]:
+    """The stages that will or may run, and whose outputs this one reads."""
+    running = [s.name for s in states if s.state != "fresh"]
+    return [name for name in running if any(_inside(dep, out) for dep in stage["deps"] for out in _outs(stages[name]))]
+
+
+def _outs(stage: dict[str, Any]) -> list[str]:
+    entries = [entry for kind in ("outs", "metrics", "plots") for entry in stage.get(kind, [])]
+    return [entry if isinstance(entry, str) else next(iter(entry)) for entry in entries]
+
+
+def _inside(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(f"{folder}/") or folder.startswith(f"{path}/")
