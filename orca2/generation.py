@@ -64,11 +64,18 @@ class Run:
 
 
 def answer(
-    requests: Sequence[Request], model: Model, store: Store, config: GenerationConfig, stage: str = "generate"
+    requests: Sequence[Request],
+    model: Model,
+    store: Store,
+    config: GenerationConfig,
+    stage: str = "generate",
+    *,
+    last_first: bool = False,
 ) -> Run:
     """Every request with its answer, from the store or from engines of `model`; `stage` names the rejections.
 
-    Requests of one call share their sampling parameters, so that a key stands for one answer.
+    Requests of one call share their sampling parameters, so that a key stands for one answer. They are asked in an
+    order that lets an engine reuse shared prefixes; `last_first` turns it round, to see whether the order matters.
 
     Raises:
         InputErrors: a request is longer than the context; all of them are named, before an engine starts.
@@ -79,7 +86,7 @@ def answer(
     _require_model(missing, model)
     _require_budget(missing, config)
     begin, tally = time.time(), _Tally(len(missing))
-    for batch in _generate(missing, model, store, config):
+    for batch in _generate(_in_order(missing, last_first), model, store, config):
         tally.count(batch)
         failed |= {o.key: o for o in batch.outcomes if not o.answer}
     if missing:
@@ -181,11 +188,16 @@ def _generate(missing: list[Request], model: Model, store: Store, config: Genera
 def _answering(
     missing: list[Request], model: Model, config: GenerationConfig
 ) -> AbstractContextManager[Iterator[Batch]]:
-    """What gives the outcomes; its end stops the engines. Requests that share a prefix are asked one after another."""
-    ordered = sorted(missing, key=lambda r: ([m.content for m in r.messages[:-1]], r.row_id, r.sample_index))
+    """What gives the outcomes; its end stops the engines."""
     if model.folder is None:
-        return closing(_over_http(ordered, model, config.http))
-    return answering_on_ray(ordered, model.folder, config)
+        return closing(_over_http(missing, model, config.http))
+    return answering_on_ray(missing, model.folder, config)
+
+
+def _in_order(missing: list[Request], last_first: bool) -> list[Request]:
+    """Requests that share a prefix one after another."""
+    by_prefix = sorted(missing, key=lambda r: ([m.content for m in r.messages[:-1]], r.row_id, r.sample_index))
+    return by_prefix[::-1] if last_first else by_prefix
 
 
 def _over_http(requests: list[Request], model: Model, config: HttpConfig) -> Generator[Batch, None, None]:

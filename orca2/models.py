@@ -32,6 +32,7 @@ _TOKENIZER_FILES = (
     "added_tokens.json",
     "chat_template*",
 )
+_CONFIG_FILES = ("config.json", "generation_config.json")
 _JSON_FILES = ("config.json", "tokenizer.json", "tokenizer_config.json")
 
 
@@ -124,7 +125,16 @@ def model_digest(folder: Path) -> str:
     raise_all(error for error in errors if error)
     patterns = _IDENTITY_FILES + _TOKENIZER_FILES
     files = sorted({file for pattern in patterns for file in folder.glob(pattern) if file.is_file()})
-    return digest("model", {file.name: file_digest(file) for file in files})
+    return digest("model", {file.name: _content_digest(file) for file in files})
+
+
+def _content_digest(file: Path) -> str:
+    """Of a file's bytes; of a configuration's content without the version of the library that happened to save it."""
+    if file.name not in _CONFIG_FILES:
+        return file_digest(file)
+    content = {name: value for name, value in _parsed(file).items() if name != "transformers_version"}
+    # As text, because configurations may hold infinities, which are no plain data.
+    return digest("model config", json.dumps(content, sort_keys=True))
 
 
 def write_index(models: dict[str, Model], file: Path = INDEX) -> None:
@@ -185,7 +195,7 @@ def _from_hub(name: str, folder: Path) -> None:
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         hint = "check the id, the commit and the network; a private model needs HF_TOKEN"
         raise Orca2Error(f"cannot be fetched: {error}", f"hub:{name}", hint) from error
-    shutil.copytree(snapshot, folder, symlinks=False)
+    _from_path(str(snapshot), folder)
 
 
 def _from_path(name: str, folder: Path) -> None:

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from orca2.hashing import derive_seed, digest
 from orca2.rows import Message, Request, Sampling
 
+KIND = "request"
+"""Tag of a key. Another one (`request 2`) orphans every stored answer on purpose: when the same messages and parameters
+come to mean something else to an engine."""
 IN_KEY = frozenset({"temperature", "top_p", "top_k", "stop"})
 """Sampling parameters that are part of the key."""
 BESIDE_KEY = frozenset({"max_tokens"})
@@ -38,7 +41,7 @@ def request_key(model: str, messages: tuple[Message, ...], sampling: Sampling, s
     """
     greedy = sampling.temperature == 0
     return digest(
-        "request",
+        KIND,
         {
             "model": model,
             "messages": [[message.role, message.content] for message in messages],

@@ -86,6 +86,11 @@ ARTIFACT = {
 ENGINE = "cluster.generation.engine"
 SPEED_ONLY = {
     **under("cluster.generation", engines=2, cpus_per_engine=1.0, gpus_per_engine=1.0, batch_size=8),
+    **under("cluster.generation", max_new_tokens=9),
+    **under("cluster.generation.http", base_url="http://127.0.0.1/v1", api_key_env="KEY", concurrency=2, timeout_s=9.0),
+    **under(
+        "cluster.generation.http", max_retries=1, requests_per_minute=2, tokens_per_minute=3, max_failure_share=0.5
+    ),
     **under(ENGINE, max_num_seqs=8, max_model_len=512, block_size=16, kv_cache_gib=0.5, gpu_memory_utilization=0.5),
     **under(ENGINE, tensor_parallel_size=2, dtype="bfloat16", enforce_eager=False),
     **under("cluster.training", workers=2, use_gpu=True, cpus_per_worker=1),
@@ -390,13 +395,14 @@ def test_every_argument_but_max_tokens_changes_the_key_of_a_sampled_request(call
 
 
 GOLDEN = {
-    "model": "147c36faad278c777d90d4e9585d3ff6b740dd75c8479b33504fe960ec6367ea",
+    "config": "d75dc1352826f22e363a313c5720426985d4ebf4f62c5e92c5546259407d5da8",
+    "model": "6e03d3e9d8cebad6aa08ebae1c568a3aa28b15c194b2568bf2bc5fa3d00fb8af",
     "row": "15e49aafee1d0481e656e96f3cab53a0349fd4c577c5d78b3d305abd7317578e",
-    "greedy": "f90ce13c55d5fe08c0495a825921c09cf318a1034a1786289bad2f278c925992",
+    "greedy": "9994edcc3258a0b2e46d626e1407fee374adf97089856689ab91578460e27e9d",
     "seed": "42007471698442e6cfda6ab11336e3c50a42ea8dc3e02065698317c1914c051e",
-    "sampled": "8d2b6247ac0b512ca11db477c5c874c1ce239119bd81a1773c2e37caa6a4e64f",
+    "sampled": "16a3e986e0c197b741f066d066ba348c1ccf7ab7b7ee71b76820928f2f3e5c85",
 }
-"""Digests of the worked example. Whoever changes one orphans every stored answer: raise `hashing.SCHEME` on purpose."""
+"""Digests of the worked example. Whoever changes one orphans every stored answer: rename `requests.KIND` on purpose."""
 
 
 @pytest.fixture
@@ -413,7 +419,15 @@ def worked_example(tmp_path):
     sampled = build_request(**common, sample_index=1, sampling=drawn)
     seed = digest("seed", [42, "sampling", row.row_id, 1])
     assert sampled.seed == derive_seed(42, "sampling", row.row_id, 1) == int(seed[:16], 16) >> 1
-    return {"model": model, "row": row.row_id, "seed": seed, "greedy": greedy.key, "sampled": sampled.key}
+    config = digest("model config", (tmp_path / "model" / "config.json").read_text("utf-8"))
+    return {
+        "config": config,
+        "model": model,
+        "row": row.row_id,
+        "seed": seed,
+        "greedy": greedy.key,
+        "sampled": sampled.key,
+    }
 
 
 def test_golden_digests_pin_the_scheme_so_that_no_stored_answer_is_orphaned_by_accident(worked_example):

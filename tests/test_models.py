@@ -45,9 +45,19 @@ def test_every_file_that_decides_an_answer_changes_the_digest(folder):
     for name in deciding | {"generation_config.json"}:
         content = (folder / name).read_bytes()
         changed = content[:-1] + bytes([content[-1] ^ 1]) if name.endswith("safetensors") else content + b"\n"
+        if name in ("config.json", "generation_config.json"):
+            changed = json.dumps(json.loads(content) | {"decides": "something"}).encode()
         (folder / name).write_bytes(changed)
         assert model_digest(folder) != before, name
         (folder / name).write_bytes(content)
+    assert model_digest(folder) == before
+
+
+def test_the_library_version_that_saved_a_model_is_not_part_of_it(folder):
+    before = model_digest(folder)
+    for name in ("config.json", "generation_config.json"):
+        content = json.loads((folder / name).read_text())
+        (folder / name).write_text(json.dumps(content | {"transformers_version": "99.0"}, indent=1))
     assert model_digest(folder) == before
 
 

@@ -63,8 +63,8 @@ def test_a_comment_in_a_template_and_a_docstring_in_a_module_cost_no_teacher_tok
 def test_an_edited_strategy_generates_exactly_the_rows_under_it(built):
     splits, strategies = SMALL["tasks"]["splits"], len(built.params()["probe"]["strategies"])
     chosen = yaml.safe_load((built.root / "data" / "strategies.yaml").read_text("utf-8"))["strategies"]
-    edited = chosen["gcd"]
-    built.edit(f"templates/tasks/gcd/{edited}.j2", "{% block examples %}", "{% block examples %}" + WORKED_TURN)
+    edited = chosen["reversal"]
+    built.edit(f"templates/tasks/reversal/{edited}.j2", "{% block examples %}", "{% block examples %}" + WORKED_TURN)
     built.repro("probe")
     probed = built.speed("probe")
     assert probed["num_generated"] == splits["probe_limit"]

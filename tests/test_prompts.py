@@ -272,7 +272,7 @@ def test_a_template_that_includes_itself_is_an_error(tmp_path):
 
 
 def test_a_folder_of_templates_that_no_task_uses_is_named(shipped):
-    shipped.check_tasks(["gcd", "siblings", "sum_of_two", "sum_of_three"], ["logic"], "params.yaml")
+    shipped.check_tasks(["reversal", "siblings", "sum_of_two", "sum_of_three"], ["logic"], "params.yaml")
     with pytest.raises(Orca2Error, match="siblings") as caught:
-        shipped.check_tasks(["gcd", "sibling", "sum_of_two", "sum_of_three"], ["logic"], "params.yaml")
+        shipped.check_tasks(["reversal", "sibling", "sum_of_two", "sum_of_three"], ["logic"], "params.yaml")
     assert "sibling, sum_of_three" in str(caught.value)

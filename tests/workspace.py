@@ -11,13 +11,19 @@ import yaml
 
 from tests.closure import ROOT
 
-GCD = {"kind": "reasoning_gym", "name": "gcd", "size": 60, "category": "arithmetic", "grader": "numeric"}
+REVERSAL = {
+    "kind": "reasoning_gym",
+    "name": "word_sequence_reversal",
+    "size": 60,
+    "category": "text",
+    "grader": "exact",
+}
 SUM = {"kind": "reasoning_gym", "name": "chain_sum", "size": 60, "category": "arithmetic", "grader": "numeric"}
 SMALL = {
     "tasks": {
         "splits": {"probe_limit": 2, "train_limit": 4, "evaluation_limit": 2},
         "sources": {
-            "gcd": GCD | {"config": {"min_numbers": 2, "max_numbers": 2, "max_value": 30}, "licence": "Apache-2.0"},
+            "reversal": REVERSAL | {"config": {"min_words": 2, "max_words": 2}, "licence": "Apache-2.0"},
             "sum_of_two": SUM | {"config": {"max_terms": 2, "max_digits": 1}, "licence": "Apache-2.0"},
         },
     },
