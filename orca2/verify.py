@@ -179,9 +179,9 @@ def _run(stage: str, copy: Path, store: Path) -> None:
 def _differing(stage: str, copy: Path) -> list[str]:
     from dvc.repo import Repo
 
-    changes = Repo(str(copy)).status(targets=[stage]).get(stage, [])
-    outs = [out for change in changes if isinstance(change, dict) for out in change.get("changed outs", {})]
-    return [out for out in outs if not out.startswith(_VOLATILE)]
+    outs = [out for found in Repo(str(copy)).index.stages if found.name == stage for out in found.outs]
+    changed = [str(out.def_path) for out in outs if not out.exists or out.changed_checksum()]
+    return [path for path in changed if not path.startswith(_VOLATILE)]
 
 
 def _take_over(original: Path, copied: Path) -> None:

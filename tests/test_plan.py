@@ -1,0 +1,189 @@
+"""`orca2 plan`: what a run would do, row for row, and why; without an engine, and without a trace."""
+
+import json
+import shutil
+
+import yaml
+
+from tests.answered import PROBE, TRAIN, answer_for
+from tests.tiny import make_tiny_model
+
+TASKS, STRATEGIES = 2, 2
+EXAMPLES = "{% block examples %}"
+WORKED_TURN = "{% call user() %}1 + 1?{% endcall %}{% call assistant() %}Answer: 2{% endcall %}"
+
+
+def planned(project, *options, status=2):
+    done = project.run("orca2", "plan", "--json", *options, check=False)
+    assert done.returncode == status, done.stderr
+    return json.loads(done.stdout)
+
+
+def state(plan, name):
+    return next(stage for stage in plan["stages"] if stage["name"] == name)
+
+
+def counts(asking):
+    return asking["cached"], len(asking["to_generate"])
+
+
+def test_what_is_built_is_fresh_and_wholly_cached_and_what_never_ran_says_so(project):
+    plan = planned(project)
+    for name in ("prepare_models", "prepare_tasks", "probe", "select_strategies", "generate", "pack"):
+        assert state(plan, name) == {"name": name, "state": "fresh", "why": []}
+    assert state(plan, "train")["why"] == ["never run here"]
+    assert counts(plan["asking"]["probe"]) == (TASKS * STRATEGIES * PROBE, 0)
+    assert counts(plan["asking"]["generate"]) == (TASKS * TRAIN, 0)
+    assert plan["asking"]["evaluate"]["causes"] == {"never built here": 3 * TASKS * 2}
+
+
+def test_an_edited_template_is_named_with_its_line_and_asks_for_its_rows_only(project):
+    source = (project.root / "templates/tasks/reversal/step_by_step.j2").read_text("utf-8")
+    line = next(n for n, text in enumerate(source.splitlines(), 1) if "From the last to the first" in text)
+    project.edit("templates/tasks/reversal/step_by_step.j2", "1. lantern. 2. quickly.", "One lantern, two quickly.")
+    plan = planned(project)
+    cause = f"templates/tasks/reversal/step_by_step.j2 line {line}"
+    assert plan["asking"]["probe"]["causes"] == {cause: PROBE}
+    assert {r["task"] for r in plan["asking"]["probe"]["to_generate"]} == {"reversal"}
+    assert state(plan, "probe")["why"] == ["templates/tasks modified (templates/tasks/reversal/step_by_step.j2)"]
+    assert state(plan, "generate")["state"] == "waiting"
+    assert "the probe chooses as data/strategies.yaml says now" in plan["asking"]["generate"]["assumed"]
+
+
+def test_a_line_of_the_general_file_is_named_for_all_tasks_that_extend_it(project):
+    project.edit("templates/strategies/step_by_step.j2", "short ordered steps", "short, ordered steps")
+    plan = planned(project)
+    (cause,) = plan["asking"]["probe"]["causes"]
+    assert cause.startswith("templates/strategies/step_by_step.j2 line ")
+    assert plan["asking"]["probe"]["causes"][cause] == TASKS * PROBE
+
+
+def test_a_comment_makes_stages_stale_and_costs_nothing(project):
+    project.edit("templates/strategies/step_by_step.j2", "{#- Purpose", "{#- A comment. Purpose")
+    plan = planned(project)
+    assert state(plan, "probe")["state"] == "stale"
+    assert counts(plan["asking"]["probe"]) == (TASKS * STRATEGIES * PROBE, 0)
+    assert counts(plan["asking"]["generate"]) == (TASKS * TRAIN, 0)
+    assert plan["asking"]["generate"]["assumed"] == []
+
+
+def test_more_questions_a_new_strategy_and_a_dropped_one_are_told_apart(project):
+    tasks, probe = project.params()["tasks"], project.params()["probe"]
+    tasks["splits"]["train_limit"] += 1
+    project.set_params({"tasks": tasks, "probe": probe | {"strategies": ["step_by_step", "guess_and_check"]}})
+    plan = planned(project)
+    assert plan["asking"]["probe"]["causes"] == {"new strategy guess_and_check": TASKS * PROBE}
+    assert plan["asking"]["probe"]["to_drop"] == {"strategy direct_answer dropped": TASKS * PROBE}
+    new = plan["asking"]["generate"]["causes"]
+    assert {name: new[name] for name in new if name.startswith("new question")} == {
+        "new question of task reversal": 1, "new question of task sum_of_two": 1
+    }  # fmt: skip
+    assert "tasks.splits.train_limit 5 → 6" in state(plan, "prepare_tasks")["why"]
+
+
+def test_fewer_questions_are_rows_to_drop(project):
+    tasks = project.params()["tasks"]
+    tasks["splits"]["train_limit"] -= 2
+    project.set_params({"tasks": tasks})
+    asking = planned(project)["asking"]["generate"]
+    assert asking["to_drop"] == {"question gone": 2 * TASKS}
+    assert counts(asking) == (TASKS * (TRAIN - 2), 0)
+
+
+def test_a_larger_limit_asks_again_only_where_the_answer_was_cut(project):
+    tasks, generate = project.params()["tasks"], project.params()["generate"]
+    tasks["splits"]["train_limit"] += 2
+    project.set_params({"tasks": tasks})
+    assert answer_for(project, "generate", finish_reason="length", completion_tokens=32) == 2 * TASKS
+    project.repro("render_prompts")
+    generate["sampling"]["max_tokens"] = 64
+    project.set_params({"generate": generate})
+    asking = planned(project)["asking"]["generate"]
+    assert asking["causes"] == {"max_tokens 32 → 64 and cut by length": 2 * TASKS}
+    assert asking["cached"] == TASKS * TRAIN
+    assert asking["most_new_tokens"] == 64 * 2 * TASKS
+
+
+def test_other_sampling_and_more_samples_say_so(project):
+    generate = project.params()["generate"]
+    generate = {"samples": 2, "sampling": generate["sampling"] | {"temperature": 0.5}}
+    project.set_params({"generate": generate})
+    causes = planned(project)["asking"]["generate"]["causes"]
+    assert causes == {"sampling: temperature 0.0 → 0.5": TASKS * TRAIN, "new sample 1": TASKS * TRAIN}
+
+
+def test_another_strategy_chosen_by_hand_is_the_cause(project):
+    chosen = yaml.safe_load((project.root / "data/strategies.yaml").read_text("utf-8"))["strategies"]
+    other = "step_by_step" if chosen["reversal"] == "direct_answer" else "direct_answer"
+    (project.root / "data/strategies.yaml").write_text(
+        yaml.safe_dump({"strategies": chosen | {"reversal": other}}), "utf-8"
+    )
+    project.run("dvc", "commit", "-f", "select_strategies")
+    asking = planned(project)["asking"]["generate"]
+    assert asking["causes"] == {f"task reversal: strategy {chosen['reversal']} → {other}": TRAIN}
+    project.run("git", "checkout", "-q", "dvc.lock")
+
+
+def test_an_emptied_store_is_told_from_a_change(project):
+    shutil.rmtree(project.root / ".orca2" / "store")
+    (project.root / ".orca2" / "store").mkdir()
+    asking = planned(project)["asking"]["generate"]
+    assert asking["causes"] == {
+        "asked before, but the answer is not in this store (`orca2 store pull`?)": TASKS * TRAIN
+    }
+
+
+def test_a_model_that_is_not_prepared_yet_has_no_answers(project):
+    make_tiny_model(project.root / "other", seed=1)
+    project.set_params({"models": {"teacher": "path:other", "student": "path:tiny"}})
+    asking = planned(project)["asking"]["probe"]
+    assert counts(asking) == (0, TASKS * STRATEGIES * PROBE)
+    assert asking["assumed"] == ["path:other is not prepared yet, so none of its answers is stored"]
+    (cause,) = asking["causes"]
+    assert cause.startswith("another model: ")
+    shutil.rmtree(project.root / "other")
+
+
+def test_a_plan_writes_nothing(project):
+    def state_of_disk():
+        files = (
+            f for f in project.root.rglob("*") if f.is_file() and ".dvc/tmp" not in str(f) and ".git" not in f.parts
+        )
+        return {file: file.stat().st_mtime_ns for file in files if "__pycache__" not in file.parts}
+
+    before = state_of_disk()
+    planned(project)
+    assert state_of_disk() == before
+
+
+def test_the_run_generates_exactly_the_rows_of_the_plan(project):
+    """Row for row: what the plan wants is answered, and the stages then run on the store alone."""
+    project.edit("templates/tasks/sum_of_two/step_by_step.j2", EXAMPLES, EXAMPLES + WORKED_TURN)
+    project.set_params({"cluster": {"generation": project.params()["cluster"]["generation"] | {"max_new_tokens": 0}}})
+    for stage, last in (("probe", "select_strategies"), ("generate", "pack")):
+        wanted = len(planned(project, "--max-new-tokens", "100000")["asking"][stage]["to_generate"])
+        refused = project.run("dvc", "repro", last, check=False)
+        if wanted:
+            assert f"{wanted} requests could generate {wanted * 32} tokens, above max_new_tokens 0" in refused.stderr
+        assert answer_for(project, stage) == wanted
+        project.repro(last)
+        assert project.speed(stage)["num_generated"] == 0
+    assert counts(planned(project, "--max-new-tokens", "100000")["asking"]["generate"])[1] == 0
+
+
+def test_a_budget_is_refused_by_the_plan_and_by_the_stage_before_an_engine_starts(project):
+    project.edit("templates/strategies/step_by_step.j2", "short ordered steps", "short, ordered steps")
+    done = project.run("orca2", "plan", "--max-new-tokens", "10", check=False)
+    assert done.returncode == 1
+    assert f"could generate {32 * TASKS * PROBE} tokens, above the budget of 10" in done.stderr
+    assert "rows: 6 cached, 6 to generate, 0 to drop" in done.stdout
+
+
+def test_the_text_reads_like_a_plan(project):
+    project.edit("templates/strategies/step_by_step.j2", "short ordered steps", "short, ordered steps")
+    text = project.run("orca2", "plan", check=False).stdout
+    assert "probe              stale    templates/strategies modified (templates/strategies/step_by_step.j2)" in text
+    assert "6  templates/strategies/step_by_step.j2 line " in text
+    assert "cost: about 54 new tokens (at most 192)" in text
+    assert "time unknown: no earlier run of this model here" in text
+    assert text.splitlines()[-1].endswith("new tokens")

@@ -1,0 +1,114 @@
+"""The two rebuilds: from the stored answers to the byte, and by asking again; and answers found from anywhere."""
+
+import shutil
+
+import pytest
+import yaml
+
+from orca2.errors import Orca2Error
+from orca2.generation import answer
+from orca2.models import from_folder
+from orca2.store import Store
+from orca2.verify import regenerate, sample
+from tests.examples import example, request
+from tests.test_generation import CONFIG, make_requests
+from tests.tiny import make_tiny_model
+
+REPLAYED = [
+    "prepare_models",
+    "prepare_tasks",
+    "probe",
+    "select_strategies",
+    "render_prompts",
+    "generate",
+    "grade",
+    "erase",
+]
+
+
+def replayed(project, status):
+    done = project.run("orca2", "verify", "--replay", check=False)
+    assert done.returncode == status, done.stdout + done.stderr
+    return done.stdout.splitlines(), done.stderr
+
+
+def test_a_replay_from_the_store_alone_gives_every_artifact_to_the_byte(project):
+    lines, _ = replayed(project, 0)
+    assert lines == [f"{stage:18} as dvc.lock says" for stage in [*REPLAYED, "pack"]] + [
+        "orca2 verify --replay: every artifact is identical"
+    ]
+
+
+def test_a_stage_that_gives_something_else_is_named_and_the_next_ones_are_judged_by_themselves(project):
+    chosen = yaml.safe_load((project.root / "data/strategies.yaml").read_text("utf-8"))
+    (project.root / "data/strategies.yaml").write_text(yaml.safe_dump(chosen | {"note": "by hand"}), "utf-8")
+    project.run("dvc", "commit", "-f", "select_strategies")
+    project.repro("pack")
+    lines, _ = replayed(project, 1)
+    differing = [line for line in lines if "differs" in line]
+    assert differing == [
+        "select_strategies  differs: data/strategies.yaml",
+    ]
+    assert lines[-1] == "orca2 verify --replay: 1 stages differ"
+
+
+def test_a_missing_answer_is_an_error_with_the_next_step_and_no_engine_starts(project):
+    shutil.rmtree(project.root / ".orca2" / "store")
+    (project.root / ".orca2" / "store").mkdir()
+    _, told = replayed(project, 1)
+    assert "stage probe: cannot be replayed" in told
+    assert "orca2 store pull" in told
+
+
+def test_a_clone_that_pulls_answers_rebuilds_everything_without_an_engine(project, tmp_path):
+    project.run("orca2", "store", "push", str(tmp_path / "shared"))
+    project.run("git", "clone", "-q", str(project.root), str(tmp_path / "clone"))
+    shutil.copytree(project.root / "tiny", tmp_path / "clone" / "tiny", dirs_exist_ok=True)
+    before, project_root = project.lock(), project.root
+    project.root = tmp_path / "clone"
+    try:
+        project.set_params(
+            {"cluster": {"generation": project.params()["cluster"]["generation"] | {"max_new_tokens": 0}}}
+        )
+        project.run("orca2", "store", "pull", str(tmp_path / "shared"), PYTHONPATH=str(project.root))
+        project.run("dvc", "repro", "--force", "pack", PYTHONPATH=str(project.root))
+        after = project.lock()
+    finally:
+        project.root = project_root
+    assert {path: md5 for path, md5 in after.items() if "speed" not in path} == {
+        path: md5 for path, md5 in before.items() if "speed" not in path
+    }
+
+
+@pytest.mark.parametrize(("share", "number"), [("1%", 1), ("10%", 2), ("0.5", 10), ("100%", 20)])
+def test_a_share_is_the_same_requests_each_time_and_at_least_one(share, number):
+    requests = [request(row_id=f"{i:064d}") for i in range(20)]
+    chosen = sample(requests, share)
+    assert len(chosen) == number
+    assert chosen == sample(requests[::-1], share)
+
+
+@pytest.mark.parametrize("share", ["0", "101%", "a few", "-1%"])
+def test_a_share_that_is_none_says_what_one_looks_like(share):
+    with pytest.raises(Orca2Error, match="give one such as 1%"):
+        sample([request()], share)
+
+
+def test_asking_again_reports_where_an_answer_differs_and_whether_its_grade_does(tmp_path):
+    model = from_folder(make_tiny_model(tmp_path / "tiny"))
+    requests = make_requests(model, 6, max_tokens=20)
+    stored = answer(requests, model, Store(tmp_path / "store"), CONFIG).generations
+    examples = [example(row_id=r.row_id, task=r.task) for r in requests]
+    altered = [_with_text(g, g.text[:3] + "#" + g.text[4:]) if i == 2 else g for i, g in enumerate(stored)]
+    found = regenerate(requests, altered, examples, model, CONFIG)
+    assert found.asked == 6
+    (difference,) = found.differences
+    assert difference.request.row_id == stored[2].row_id
+    assert 0 < difference.first_token < difference.tokens
+    assert difference.same_grade
+
+
+def _with_text(generation, text):
+    import dataclasses
+
+    return dataclasses.replace(generation, text=text)
