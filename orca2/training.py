@@ -115,7 +115,7 @@ def _progress(metrics: Path, num_steps: int) -> Iterator[None]:
 
     def watch() -> None:
         while not finished.wait(_PROGRESS_S):
-            if metrics.is_file() and (text := metrics.read_text("utf-8")).endswith("}"):
+            if metrics.is_file() and (text := metrics.read_text("utf-8").rstrip()).endswith("}"):
                 now = json.loads(text)
                 print(f"  step {now['step'] + 1} of {num_steps}, loss {now['loss']:.3f}", flush=True)
 

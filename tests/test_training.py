@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from orca2 import checkpoints
+from orca2 import checkpoints, training
 from orca2.chat import load_tokenizer
 from orca2.errors import Orca2Error
 from orca2.packing import PackConfig, pack
@@ -304,3 +304,13 @@ def test_data_packed_for_a_larger_vocabulary_is_an_error(data):
 def test_more_workers_than_the_cluster_has_room_for_is_an_error(data, session):
     with pytest.raises(Orca2Error, match="do not fit"):
         untrainable(data, cluster=TrainClusterConfig(workers=9000, cpus_per_worker=1))
+
+
+def test_progress_is_said_while_workers_train(tmp_path, monkeypatch, capsys):
+    live = training._open_curve(tmp_path, [])
+    monkeypatch.setattr(training, "_PROGRESS_S", 0.05)
+    with training._progress(tmp_path / "metrics.json", 9):
+        training._log(live, {"loss": 2.5, "learning_rate": 0.1})
+        time.sleep(0.5)
+    live.end()
+    assert "  step 1 of 9, loss 2.500" in capsys.readouterr().out
