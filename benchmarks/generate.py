@@ -99,7 +99,8 @@ def _raw(count: int) -> None:
     begin = time.perf_counter()
     llm = LLM(
         model=str(teacher.folder), dtype=config.dtype, max_model_len=config.max_model_len,
-        max_num_seqs=config.max_num_seqs, block_size=config.block_size, kv_cache_memory_bytes=int(config.kv_cache_gib * 2**30), enforce_eager=True,
+        max_num_seqs=config.max_num_seqs, block_size=config.block_size, enforce_eager=True,
+        kv_cache_memory_bytes=int(config.kv_cache_gib * 2**30),
     )  # fmt: skip
     started = time.perf_counter()
     chats = [[{"role": m.role, "content": m.content} for m in r.messages] for r in requests]

@@ -31,7 +31,7 @@ _SECRET_LENGTH = 8
 _HOPELESS = {
     401: "the endpoint does not accept the key: mend the environment variable",
     403: "the endpoint forbids this: ask for access to the model, or mend the key",
-    404: "it knows no such model, or `base_url` is incomplete (most end in /v1): mend the one or the other",
+    404: "mend models.teacher, or `base_url`, which ends in /v1 for most endpoints",
 }
 """Statuses that every further request would meet as well."""
 _LOST_IN_A_ROW = 20
