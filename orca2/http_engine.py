@@ -25,6 +25,8 @@ from orca2.rows import Outcome, Request
 _WHERE = "params.yaml: cluster.generation.http"
 _TICK_S = 1.0
 """Longest wait between two lists of outcomes, so that what is finished can be stored though the rest is slow."""
+_CONNECT_S = 10.0
+"""Longest wait for a connection: an endpoint may think long, but not before it has heard a question."""
 _BYTES_PER_TOKEN = 4
 _SECRET_LENGTH = 8
 """A shorter key is a stand-in for an endpoint that asks for none, such as `x`, and may stand in any text."""
@@ -132,7 +134,7 @@ class _Endpoint:
         self._client = openai.AsyncOpenAI(
             api_key=self._key or "none",
             base_url=config.base_url,
-            timeout=config.timeout_s,
+            timeout=openai.Timeout(config.timeout_s, connect=min(config.timeout_s, _CONNECT_S)),
             max_retries=config.max_retries,
             http_client=openai.DefaultAsyncHttpxClient(event_hooks={"request": [self._pace]}),
         )

@@ -24,7 +24,7 @@ class Endpoint:
         self.keys: set[str] = set()
         """Every `Authorization` that was sent."""
         self.delay_s = 0.0
-        self.most_at_once = self.at_once = 0
+        self.most_at_once = self.at_once = self.sent = 0
         self.over = threading.Event()
         self.lock = threading.Lock()
 
@@ -74,6 +74,8 @@ class _Handler(BaseHTTPRequestHandler):
         with endpoint.lock:
             endpoint.at_once -= 1
         (fault or says())(self)
+        with endpoint.lock:
+            endpoint.sent += 1
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
@@ -97,7 +99,7 @@ def send(handler: _Handler, status: int, text: str, **headers: str) -> None:
 
 def reply(**changes: Any) -> dict[str, Any]:
     """A sound chat completion; `changes` go to the choice, its message, the usage or the reply, by name."""
-    message = {"role": "assistant", "content": "Answer: 5", "refusal": None}
+    message = {"role": "assistant", "content": "Answer: 5", "refusal": None, "tool_calls": None}
     choice = {"index": 0, "message": message, "finish_reason": "stop"}
     usage = {"prompt_tokens": 20, "completion_tokens": 4, "total_tokens": 24}
     whole = {"id": "c", "object": "chat.completion", "model": "org/tiny:1-of-today", "system_fingerprint": "fp_1"}
@@ -123,6 +125,17 @@ def fails(status: int, message: str = "no", code: str | None = None, **headers: 
     def act(handler: _Handler) -> None:
         told = message.replace("KEY", handler.headers["Authorization"].removeprefix("Bearer "))
         send(handler, status, json.dumps({"error": {"message": told, "code": code}}), **headers)
+
+    return act
+
+
+def after(count: int, fault: Fault) -> Fault:
+    """The fault, once so many other replies are out, so that the client has them first."""
+
+    def act(handler: _Handler) -> None:
+        while handler.endpoint.sent < count and not handler.endpoint.over.wait(0.005):
+            pass
+        fault(handler)
 
     return act
 

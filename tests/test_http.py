@@ -25,7 +25,7 @@ from orca2.http_reply import read_reply
 from orca2.models import prepare
 from orca2.rows import Sampling
 from orca2.store import Store
-from tests.endpoint import Endpoint, cuts, fails, free_port, hangs, reply, says, writes
+from tests.endpoint import Endpoint, after, cuts, fails, free_port, hangs, reply, says, writes
 from tests.examples import ROOT, request, turns
 from tests.tiny import make_tiny_model
 from tests.workspace import Workspace
@@ -197,6 +197,8 @@ FAULTS = {
     "no choices": ([writes('{"error": {"message": "overloaded"}}')], "no valid reply from the endpoint", "overloaded"),
     "no text": ([says(content=None)], "no valid reply from the endpoint", "has no text"),
     "tool calls": ([says(finish_reason="tool_calls")], "no valid reply from the endpoint", "tool_calls"),
+    "a tool call that stops": ([says(tool_calls=[{}])], "no valid reply from the endpoint", "no text"),
+    "absurd usage": ([says(prompt_tokens=1 << 70)], "no valid reply from the endpoint", "usage in tokens"),
     "no usage": ([says(usage=None)], "no valid reply from the endpoint", "usage in tokens"),
     "half a letter": ([says(content="\ud83d")], "no valid reply from the endpoint", "surrogates"),
     "over the limit": ([says(completion_tokens=9)], "no valid reply from the endpoint", "raise sampling.max_tokens"),
@@ -244,7 +246,7 @@ def test_a_hang_is_given_up_after_the_timeout(endpoint, model, tmp_path):
     endpoint.faults_of[question(0)] = [hangs] * 2
     begin = time.monotonic()
     run = answer(ask(model, 2), model, Store(tmp_path), over_http(endpoint.base_url, timeout_s=0.5, max_retries=1))
-    assert 1 < time.monotonic() - begin < 5
+    assert 1 < time.monotonic() - begin < 10
     assert [(f.reason, "timed out" in f.detail) for f in run.failures] == [("no reply from the endpoint", True)]
 
 
@@ -259,7 +261,7 @@ def test_the_endpoint_says_how_long_to_wait(endpoint, model, tmp_path):
 def test_what_every_request_would_meet_stops_the_run_at_once_and_keeps_what_was_answered(
     endpoint, model, tmp_path, status
 ):
-    endpoint.faults = [says()] * 5 + [fails(status, "KEY is no key of ours")] * 500
+    endpoint.faults = [says()] * 5 + [after(5, fails(status, "KEY is no key of ours"))] * 500
     with pytest.raises(Orca2Error, match=rf"{status}.*\*\*\* is no key of ours") as caught:
         answer(ask(model, 200), model, Store(tmp_path), over_http(endpoint.base_url))
     assert "OPENAI_API_KEY" in str(caught.value)
@@ -269,7 +271,7 @@ def test_what_every_request_would_meet_stops_the_run_at_once_and_keeps_what_was_
 
 
 def test_an_endpoint_that_dies_is_left_alone(endpoint, model, tmp_path):
-    endpoint.faults = [says()] * 5 + [fails(500, "out of order")] * 500
+    endpoint.faults = [says()] * 5 + [after(5, fails(500, "out of order"))] * 500
     with pytest.raises(Orca2Error, match=r"the last 20 requests had no reply, the last one: .*out of order"):
         answer(ask(model, 300), model, Store(tmp_path), over_http(endpoint.base_url, max_retries=0))
     assert len(endpoint.seen) < 40
@@ -286,7 +288,7 @@ def test_an_address_where_nothing_answers_is_told_before_anything_is_sent(model,
     begin = time.monotonic()
     with pytest.raises(Orca2Error, match="nothing answers at `base_url`") as caught:
         answer(ask(model, 3), model, Store(tmp_path), over_http(f"http://127.0.0.1:{free_port()}/v1"))
-    assert time.monotonic() - begin < 6
+    assert time.monotonic() - begin < 10
     assert "start the endpoint" in caught.value.hint
 
 
@@ -320,7 +322,7 @@ def test_requests_a_minute_are_kept_evenly_repeated_ones_included(endpoint, mode
     run = answer(ask(model, 10), model, Store(tmp_path), config)
     assert (len(run.generations), len(endpoint.seen)) == (10, 15)
     assert endpoint.seen[-1][0] - endpoint.seen[0][0] > 1.3
-    assert rates(endpoint, 0.5) <= 7
+    assert rates(endpoint, 0.5) <= 9
 
 
 def test_tokens_a_minute_are_kept_also_by_requests_of_different_size(endpoint, model, tmp_path):
@@ -329,7 +331,7 @@ def test_tokens_a_minute_are_kept_also_by_requests_of_different_size(endpoint, m
     config = over_http(endpoint.base_url, tokens_per_minute=20 * tokens, concurrency=50)
     answer(small + large, model, Store(tmp_path), config)
     # A twentieth of a minute for all of them, less the first, which may be the largest.
-    assert 1.5 < endpoint.seen[-1][0] - endpoint.seen[0][0] < 4
+    assert 1.5 < endpoint.seen[-1][0] - endpoint.seen[0][0] < 8
 
 
 def test_no_more_requests_are_on_their_way_than_allowed(endpoint, model, tmp_path):
@@ -380,7 +382,7 @@ def test_a_finished_answer_survives_a_kill_while_another_one_hangs(endpoint, mod
             assert time.monotonic() < deadline
             time.sleep(0.05)
         # The last answer was stored soon after it came, though nothing came after it.
-        assert time.monotonic() - endpoint.seen[-1][0] < 5
+        assert time.monotonic() - endpoint.seen[-1][0] < 15
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
