@@ -24,7 +24,7 @@ class Endpoint:
         self.keys: set[str] = set()
         """Every `Authorization` that was sent."""
         self.delay_s = 0.0
-        self.most_at_once = self.at_once = self.sent = 0
+        self.most_at_once = self.at_once = 0
         self.over = threading.Event()
         self.lock = threading.Lock()
 
@@ -74,8 +74,6 @@ class _Handler(BaseHTTPRequestHandler):
         with endpoint.lock:
             endpoint.at_once -= 1
         (fault or says())(self)
-        with endpoint.lock:
-            endpoint.sent += 1
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
@@ -129,12 +127,11 @@ def fails(status: int, message: str = "no", code: str | None = None, **headers: 
     return act
 
 
-def after(count: int, fault: Fault) -> Fault:
-    """The fault, once so many other replies are out, so that the client has them first."""
+def after(seconds: float, fault: Fault) -> Fault:
+    """The fault, or the reply, some time later."""
 
     def act(handler: _Handler) -> None:
-        while handler.endpoint.sent < count and not handler.endpoint.over.wait(0.005):
-            pass
+        handler.endpoint.over.wait(seconds)
         fault(handler)
 
     return act
