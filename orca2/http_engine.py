@@ -8,8 +8,10 @@ endpoint adds by itself (its chat template, a repetition penalty) is part of the
 import asyncio
 import ipaddress
 import json
+import math
 import os
 import re
+import time
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -25,13 +27,17 @@ from orca2.rows import Outcome, Request
 _WHERE = "params.yaml: cluster.generation.http"
 _TICK_S = 1.0
 """Longest wait between two lists of outcomes, so that what is finished can be stored though the rest is slow."""
+_CONNECT_S = 10.0
+"""Longest wait for a connection: an endpoint may think long, but not before it has heard a question."""
+_GRACE_S = 30.0
+"""Longest wait for answers that are on their way when no further request makes sense."""
 _BYTES_PER_TOKEN = 4
 _SECRET_LENGTH = 8
 """A shorter key is a stand-in for an endpoint that asks for none, such as `x`, and may stand in any text."""
 _HOPELESS = {
     401: "the endpoint does not accept the key: mend the environment variable",
     403: "the endpoint forbids this: ask for access to the model, or mend the key",
-    404: "it knows no such model, or `base_url` is incomplete (most end in /v1): mend the one or the other",
+    404: "mend models.teacher, or `base_url`, which ends in /v1 for most endpoints",
 }
 """Statuses that every further request would meet as well."""
 _LOST_IN_A_ROW = 20
@@ -102,16 +108,16 @@ def outcomes(requests: Sequence[Request], model: Model, config: HttpConfig) -> G
         try:
             runner.run(endpoint.greet())
             while True:
-                free = config.concurrency - len(running)
+                free = 0 if endpoint.fault else config.concurrency - len(running)
                 running |= {runner.get_loop().create_task(endpoint.ask(r)) for r in islice(waiting, free)}
-                if not running:
-                    return
+                if not running or time.monotonic() > endpoint.last_moment:
+                    break
                 done, running = runner.run(_first_of(running))
-                yield [task.result() for task in done if not task.exception()]
-                for task in done:
-                    task.result()
+                yield [task.result() for task in done]
         finally:
             runner.run(endpoint.close(running))
+        if endpoint.fault:
+            raise endpoint.fault
 
 
 async def _first_of(running: set[asyncio.Task[Outcome]]) -> tuple[set[asyncio.Task[Outcome]], ...]:
@@ -129,10 +135,14 @@ class _Endpoint:
         self._requests = _limiter(config.requests_per_minute, 1)
         self._tokens = _limiter(config.tokens_per_minute, max(_num_tokens(self._body(r)) for r in requests))
         self._lost_in_a_row = 0
+        self.fault: Orca2Error | None = None
+        """What every further request would meet as well."""
+        self.last_moment = math.inf
+        """For answers that are on their way, and paid for, when that is known."""
         self._client = openai.AsyncOpenAI(
             api_key=self._key or "none",
             base_url=config.base_url,
-            timeout=config.timeout_s,
+            timeout=openai.Timeout(config.timeout_s, connect=min(config.timeout_s, _CONNECT_S)),
             max_retries=config.max_retries,
             http_client=openai.DefaultAsyncHttpxClient(event_hooks={"request": [self._pace]}),
         )
@@ -151,11 +161,7 @@ class _Endpoint:
             return
 
     async def ask(self, request: Request) -> Outcome:
-        """Send one request, again where that may help, and judge what comes back.
-
-        Raises:
-            Orca2Error: every further request would fail as well.
-        """
+        """Send one request, again where that may help, and judge what comes back."""
         import openai
 
         try:
@@ -201,15 +207,19 @@ class _Endpoint:
         status, detail = getattr(error, "status_code", None), self._words(error)
         if status in _HOPELESS:
             where = f"model {self._name}, environment variable {self._config.api_key_env}"
-            raise Orca2Error(detail, where, f"{_HOPELESS[status]}; {_KEPT}")
+            self._give_up(Orca2Error(detail, where, f"{_HOPELESS[status]}; {_KEPT}"))
         if error.code == "content_filter":
             return Outcome(key=request.key, kind="refused", detail=detail)
         is_lost = status is None or status in (408, 409, 429) or status >= 500
         self._lost_in_a_row = self._lost_in_a_row + 1 if is_lost else 0
         if self._lost_in_a_row >= max(_LOST_IN_A_ROW, 2 * self._config.concurrency):
             message = f"the last {self._lost_in_a_row} requests had no reply, the last one: {detail}"
-            raise Orca2Error(message, _WHERE, f"see what ails the endpoint, then run again; {_KEPT}")
+            self._give_up(Orca2Error(message, _WHERE, f"see what ails the endpoint, then run again; {_KEPT}"))
         return Outcome(key=request.key, kind="failed", detail=detail)
+
+    def _give_up(self, fault: Orca2Error) -> None:
+        if not self.fault:
+            self.fault, self.last_moment = fault, time.monotonic() + _GRACE_S
 
     def _words(self, error: Any) -> str:
         """An error in short, its cause included; some endpoints repeat the key in it."""

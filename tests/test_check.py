@@ -119,6 +119,29 @@ def test_a_model_folder_that_lacks_everything_is_told(place):
     assert told(place).count("model folder has no") == 4
 
 
+def test_a_teacher_behind_http_needs_an_address_and_elsewhere_a_key(place, monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    spoil(place, "models.teacher", "http:org/name@1")
+    report = told(place)
+    assert "params.yaml: cluster.generation.http: a teacher behind HTTP needs `base_url`" in report
+    spoil(place, "cluster.generation.http.base_url", "https://api.example.invalid/v1")
+    assert "environment variable OPENAI_API_KEY: is not set" in told(place)
+    folder, params = place
+    monkeypatch.setenv("OPENAI_API_KEY", "x")
+    check(write_yaml(folder / "params.yaml", params), folder / "templates")
+    monkeypatch.delenv("OPENAI_API_KEY")
+    for base_url in ("http://127.0.0.1:8000/v1", "http://localhost/v1", "http://[::1]:8000"):
+        spoil(place, "cluster.generation.http.base_url", base_url)
+        check(write_yaml(folder / "params.yaml", params), folder / "templates")
+
+
+def test_a_key_written_where_its_name_belongs_is_refused_and_not_repeated(place):
+    spoil(place, "cluster.generation.http.api_key_env", "sk-secret")
+    report = told(place)
+    assert "cluster.generation.http: api_key_env must be a variable's name" in report
+    assert "sk-secret" not in report
+
+
 def test_the_command_prints_the_errors_plainly_and_fails(place):
     folder, params = place
     spoil(place, "seed", "many")

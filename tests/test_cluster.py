@@ -1,7 +1,6 @@
 """Scaling out: a Ray of two nodes, and addresses that are not one."""
 
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +16,7 @@ from orca2.models import from_folder
 from orca2.rows import Generation
 from orca2.shards import write_rows
 from orca2.store import Store
+from tests.endpoint import free_port
 from tests.test_generation import CONFIG, ENGINE, ROOT, make_requests
 from tests.tiny import make_tiny_model
 
@@ -66,12 +66,6 @@ def two_nodes():
                 process.kill()
             node.wait()
         subprocess.run(["rm", "-rf", *folders], check=True)
-
-
-def free_port():
-    with socket.socket() as free:
-        free.bind(("", 0))
-        return free.getsockname()[1]
 
 
 def _ray_start(arguments):

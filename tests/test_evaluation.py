@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from orca2.evaluation import macro_average, summarise
 from orca2.strategies import wilson
-from tests.examples import graded
+from tests.examples import graded, rejected
 
 ROUNDED = 1.5e-4
 RESULTS = st.lists(
@@ -84,6 +84,14 @@ def test_strict_lenient_and_format_are_counted_apart():
     task = summarise(rows)["tasks"]["sums"]
     assert (task["strict"]["accuracy"], task["lenient"]["accuracy"]) == (0.25, 0.5)
     assert (task["format_ok"], task["answer_tokens"], task["questions"]) == (0.5, 5.0, 4)
+
+
+def test_a_question_without_an_answer_counts_as_wrong_and_is_told():
+    unanswered = [rejected(task="t0", row_id=f"u{i}") for i in range(5)] + [rejected(task="t1", row_id="v")]
+    tasks = summarise(results((3, 5)), unanswered)["tasks"]
+    assert (tasks["t0"]["questions"], tasks["t0"]["unanswered"]) == (10, 5)
+    assert (tasks["t0"]["strict"]["accuracy"], tasks["t0"]["format_ok"]) == (0.3, 1.0)
+    assert (tasks["t1"]["questions"], tasks["t1"]["unanswered"], tasks["t1"]["strict"]["accuracy"]) == (1, 1, 0.0)
 
 
 def test_the_order_of_rows_leaves_no_trace():

@@ -211,11 +211,36 @@ def test_a_home_folder_is_found_when_checked_as_when_placed(folder, monkeypatch)
 
 @pytest.mark.parametrize(
     "reference",
-    ["smollm2", "hub:owner/name", "hub:owner/name@main", "hub:owner@" + "a" * 40, "package:", "path:", "http://x"],
-)
+    [
+        "smollm2", "hub:owner/name", "hub:owner/name@main", "hub:owner@" + "a" * 40, "package:", "path:", "http://x",
+        "http:name", "http:name@", "http:@1", "http://host/name@1", "http:name@1 2", "https:name@1",
+    ],
+)  # fmt: skip
 def test_a_reference_that_pins_nothing_is_refused(reference):
     with pytest.raises(ValueError, match=r"teacher: .* is not package:NAME"):
         ModelsConfig(teacher=reference, student="path:x")
+
+
+HTTP = "http:@cf/org/name:free@2026-11"
+
+
+def test_a_model_behind_http_is_its_name_and_its_declared_revision(tmp_path):
+    ModelsConfig(teacher=HTTP, student="path:x")
+    check_reference(HTTP)
+    model = prepare(HTTP, tmp_path / "models")
+    assert models.http_name(HTTP) == ("@cf/org/name:free", "2026-11")
+    assert model.folder is None
+    assert not (tmp_path / "models").exists()
+    others = [HTTP.replace("2026", "2027"), HTTP.replace("free", "paid"), "http:@cf/org/name@free@2026-11"]
+    assert len({model.digest, *(prepare(other, tmp_path).digest for other in others)}) == 4
+    assert prepare(HTTP, tmp_path / "elsewhere") == model
+
+
+def test_a_model_behind_http_has_no_weights_for_those_who_need_some(tmp_path):
+    with pytest.raises(ValueError, match=r"student: 'http:.*' cannot be fine-tuned"):
+        ModelsConfig(teacher=HTTP, student=HTTP)
+    with pytest.raises(Orca2Error, match="has no weights here"):
+        prepare(HTTP, tmp_path).on_disk  # noqa: B018  (asking is what fails)
 
 
 def test_an_unknown_or_absent_package_is_told_with_the_next_step(monkeypatch):
@@ -226,8 +251,9 @@ def test_an_unknown_or_absent_package_is_told_with_the_next_step(monkeypatch):
 
 def test_the_index_gives_back_what_was_written_and_says_what_to_run_when_it_is_missing(folder, tmp_path):
     model = from_folder(folder)
-    write_index({"teacher": model, "student": model}, tmp_path / "models.json")
-    assert read_index(tmp_path / "models.json") == {"teacher": model, "student": model}
+    remote = prepare(HTTP, tmp_path)
+    write_index({"teacher": remote, "student": model}, tmp_path / "models.json")
+    assert read_index(tmp_path / "models.json") == {"teacher": remote, "student": model}
     assert "dvc repro prepare_models" in refusal(read_index, tmp_path / "gone.json")
 
 

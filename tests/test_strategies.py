@@ -104,6 +104,17 @@ def test_answers_are_paired_by_question_and_never_by_position():
     assert select(a + b[::-1]) == select(a + b)
 
 
+def test_a_question_without_an_answer_counts_against_its_strategy():
+    unlucky, steady = probed("unlucky", "1" * 20)[:2], probed("steady", [1, 1, 1] + [0] * 17)
+    (choice,) = select(unlucky + steady)
+    assert choice.strategy == "steady"
+    scores = {s.strategy: s for s in choice.scores}
+    assert (scores["unlucky"].correct, scores["unlucky"].questions, scores["unlucky"].accuracy) == (2, 20, 0.1)
+    assert scores["unlucky"].format_ok == 1.0
+    whole = probed("unlucky", [1, 1] + [0] * 18)
+    assert choice.p_value == select(whole + steady)[0].p_value
+
+
 def test_the_order_of_answers_leaves_no_trace_in_the_choices():
     rows = [row for task in ("x", "y") for s in ("a", "b") for row in probed(s, [1, 0, 1], task=task)]
     assert select(rows) == select(rows[::-1])
