@@ -100,6 +100,14 @@ def from_folder(folder: Path) -> Model:
     return Model(folder=folder, digest=model_digest(folder), reference=f"path:{folder}")
 
 
+def identify(reference: str) -> str | None:
+    """The digest that `prepare` would give, where it can be known without preparing; None for `package:` and `hub:`."""
+    kind, _, name = reference.partition(":")
+    if kind == "http":
+        return _behind_http(reference).digest
+    return model_digest(Path(name).expanduser()) if kind == "path" else None
+
+
 def check_reference(reference: str) -> None:
     """Fail early on a reference that can be judged without loading it."""
     kind, _, name = reference.partition(":")

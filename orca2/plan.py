@@ -130,6 +130,7 @@ class _Planner:
     templates: Templates = field(default_factory=Templates)
     planned: set[tuple[str, int]] = field(default_factory=set)
     """Key and limit of what earlier stages will have answered."""
+    _digests: dict[str, str] = field(default_factory=dict)
 
     def probe(self) -> Asking:
         self._probed = probe_requests(
@@ -187,16 +188,20 @@ class _Planner:
         return models.read_index() if models.INDEX.is_file() else {}
 
     def _digest(self, role: str) -> str:
-        """Of a prepared model, or of one that the same reference named last time."""
+        """Of the prepared model; where it must be prepared again, what that will give, or gave last time."""
         reference = getattr(self.params.models, role)
-        known = {model.reference: model.digest for model in self._index.values()}
-        return known.get(reference, _UNKNOWN)
+        if reference not in self._digests:
+            known = {model.reference: model.digest for model in self._index.values()}
+            found = None if self.states["prepare_models"] == "fresh" else models.identify(reference)
+            self._digests[reference] = found or known.get(reference, _UNKNOWN)
+        return self._digests[reference]
 
     def _model_notes(self, role: str) -> tuple[str, ...]:
         reference = getattr(self.params.models, role)
         if self._digest(role) == _UNKNOWN:
             return (f"{reference} is not prepared yet, so none of its answers is stored",)
-        return () if self.states["prepare_models"] == "fresh" else (f"{reference} is prepared as it was before",)
+        sure = self.states["prepare_models"] == "fresh" or not reference.startswith(("package:", "hub:"))
+        return () if sure else (f"{reference} is prepared as it was before",)
 
     def _trained(self) -> str:
         """Digest of the student, where training will not run again."""

@@ -133,15 +133,25 @@ def test_an_emptied_store_is_told_from_a_change(project):
     }
 
 
-def test_a_model_that_is_not_prepared_yet_has_no_answers(project):
+def test_another_model_has_no_answers_until_it_is_asked_and_the_first_one_keeps_its_own(project):
     make_tiny_model(project.root / "other", seed=1)
     project.set_params({"models": {"teacher": "path:other", "student": "path:tiny"}})
     asking = planned(project)["asking"]["probe"]
     assert counts(asking) == (0, TASKS * STRATEGIES * PROBE)
-    assert asking["assumed"] == ["path:other is not prepared yet, so none of its answers is stored"]
+    assert asking["assumed"] == []
     (cause,) = asking["causes"]
     assert cause.startswith("another model: ")
+    answer_for(project, "probe")
+    assert counts(planned(project)["asking"]["probe"]) == (TASKS * STRATEGIES * PROBE, 0)
     shutil.rmtree(project.root / "other")
+
+
+def test_a_model_that_must_be_fetched_first_has_no_answers_and_the_plan_says_that_it_assumed_so(project):
+    reference = f"hub:owner/name@{'a' * 40}"
+    project.set_params({"models": {"teacher": reference, "student": "path:tiny"}})
+    asking = planned(project)["asking"]["probe"]
+    assert counts(asking) == (0, TASKS * STRATEGIES * PROBE)
+    assert asking["assumed"] == [f"{reference} is not prepared yet, so none of its answers is stored"]
 
 
 def test_a_plan_writes_nothing(project):
