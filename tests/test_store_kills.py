@@ -12,6 +12,7 @@ import time
 import warnings
 from contextlib import ExitStack
 
+import pyarrow.parquet as pq
 import pytest
 
 from orca2 import upkeep
@@ -120,6 +121,12 @@ def winners(root):
         return {key: a.text for key, a in Store(root).find(REQUESTS).items()}
 
 
+def first_stored(root):
+    """The winners, naively."""
+    rows = [row for file in root.glob("*.parquet") for row in pq.read_table(file, partitioning=None).to_pylist()]
+    return {row["key"]: row["text"] for row in sorted(rows, key=lambda row: row["stored_ns"], reverse=True)}
+
+
 def kill_often(root, authors, stack):
     """Kill a writer `KILLS` times, now and then the compactor too; return the keys that had been flushed."""
     kept, kills = set(), 0
@@ -149,6 +156,7 @@ def test_random_kills_of_two_writers_and_a_compactor_lose_nothing_and_change_not
     store, after = Store(root), winners(root)
     assert after.keys() == {r.key for r in REQUESTS}
     assert before.items() <= after.items()
+    assert after == first_stored(root)
     assert not list(root.glob("*.aside"))
     assert upkeep.verify(root) == []
     exported = export(store, tmp_path / "export")
