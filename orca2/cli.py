@@ -41,11 +41,12 @@ def _parser() -> argparse.ArgumentParser:
     _add(verbs, "verify", _store_verify, "read every byte: digests, checksums, keys")
     _add(verbs, "compact", _store_compact, "merge many small files into few")
     gc = _add(verbs, "gc", _store_gc, "remove answers that no branch, tag, experiment or workspace refers to")
-    gc.add_argument("--keep-days", type=float, default=14.0, help="keep answers younger than this (default: 14)")
+    gc.add_argument("--keep-days", type=_days, default=14.0, help="keep answers younger than this (default: 14)")
     gc.add_argument("--yes", action="store_true", help="do not ask")
     for verb, run, what in (("push", _store_push, "to"), ("pull", _store_pull, "from")):
         moved = _add(verbs, verb, run, f"copy missing answers {what} a folder, an fsspec address or a DVC remote")
         moved.add_argument("address", help="folder, fsspec address such as s3://bucket/answers, or DVC remote name")
+    moved.add_argument("--again", action="store_true", help="also what a gc removed here")
     return parser
 
 
@@ -125,15 +126,17 @@ def _store_stat(_: argparse.Namespace) -> int:
 
 def _store_verify(_: argparse.Namespace) -> int:
     from orca2.rows import Request
+    from orca2.segments import segment_files
     from orca2.shards import read_rows
     from orca2.store import default_root
     from orca2.upkeep import REQUESTS, verify
 
     asked = [request for folder in REQUESTS if folder.is_dir() for request in read_rows(folder, Request)]
+    held = len(segment_files(default_root()))
     problems = verify(default_root(), asked)
     for problem in problems:
         print(f"error: {problem}", file=sys.stderr)
-    print(f"orca2 store verify: {len(_store())} answers, {len(asked)} requests, {len(problems)} problems")
+    print(f"orca2 store verify: {held} segments, {len(asked)} requests, {len(problems)} problems")
     return 1 if problems else 0
 
 
@@ -151,10 +154,13 @@ def _store_gc(arguments: argparse.Namespace) -> int:
     from orca2.store import main_repository
     from orca2.upkeep import garbage, remove_garbage
 
-    needed, names = needed_keys(main_repository())
+    repository = main_repository()
+    needed, names = needed_keys(repository)
     store = _store()
     found = garbage(store, needed, arguments.keep_days)
     print(f"needed by the workspace and by: {', '.join(names)}")
+    if not store.root.resolve().is_relative_to(repository.resolve()):
+        print(f"{store.root} lies outside {repository}: what other repositories need of it is not known")
     print(f"to keep: {found.kept:,} answers, {found.young:,} of them only because they are young")
     print(f"to remove: {found.answers:,} answers, {found.tokens:,} generated tokens")
     if not found.answers:
@@ -162,7 +168,7 @@ def _store_gc(arguments: argparse.Namespace) -> int:
     if not arguments.yes and not _agreed("remove them?"):
         print("nothing removed")
         return 1
-    remove_garbage(store, needed, arguments.keep_days)
+    remove_garbage(store, found)
     print(f"removed {found.answers:,} answers")
     return 0
 
@@ -180,8 +186,8 @@ def _store_pull(arguments: argparse.Namespace) -> int:
     from orca2.store import default_root
     from orca2.sync import pull
 
-    moved, here = pull(default_root(), arguments.address)
-    print(f"orca2 store pull: {moved} segments copied, {here} were here; {len(_store())} answers")
+    moved, here = pull(default_root(), arguments.address, again=arguments.again)
+    print(f"orca2 store pull: {moved} segments copied, {here} were here or removed; {len(_store())} answers")
     return 0
 
 
@@ -189,6 +195,13 @@ def _store() -> Any:
     from orca2.store import Store, default_root
 
     return Store(default_root())
+
+
+def _days(text: str) -> float:
+    """A number of days."""
+    if not 0 <= (days := float(text)) <= 36_500:
+        raise ValueError
+    return days
 
 
 def _agreed(question: str) -> bool:

@@ -2,15 +2,17 @@
 
 A segment is one Parquet file, named by the time and the digest of its content, written under a temporary name, synced
 and renamed: no half file ever has a good name. Merging writes a new segment that names those it replaces, and only then
-removes them, so that a crash between the two leaves copies, never a gap.
+removes them, so that a crash between the two leaves copies, never a gap. A file is removed only once another one holds
+all its rows, or its rows are garbage.
 """
 
 import binascii
 import os
 import time
+import uuid
 import warnings
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,6 +27,9 @@ from orca2.shards import arrow_schema, write_parquet
 SCHEME = 1
 """Of the file format; a segment of a later one is left alone."""
 KEY_HEX = 64
+_STALE_NS = 86_400 * 10**9
+"""A temporary file older than a day is one that a killed process left."""
+_REMOVED = "removed.txt"
 _INDEXED = ["key", "finish_reason", "max_tokens", "completion_tokens", "stored_ns"]
 
 
@@ -39,7 +44,8 @@ class Stored:
     prompt_tokens: int
     completion_tokens: int
     stored_ns: int
-    """When it was stored, in nanoseconds since 1970: of two answers to one request, the earlier one wins."""
+    """When it was stored, in nanoseconds since 1970, no two rows of a batch at once: of two answers to one request,
+    the earlier one wins; rows that share key, time and limit are copies of one answer."""
     provenance: str
     """JSON: engine and version, dtype, hardware class, git commit."""
 
@@ -62,29 +68,60 @@ class NewerSchemeError(ValueError):
 
 
 def segment_files(root: Path) -> list[Path]:
-    """The segments of a store by name, which is by time."""
-    return sorted(root.glob("*.parquet"))
+    """The segments of a store by name, which is by time; none where there is no folder."""
+    try:
+        with os.scandir(root) as entries:
+            return sorted(root / entry.name for entry in entries if entry.name.endswith(".parquet"))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def publish(root: Path, table: Any, replaces: Iterable[str] = ()) -> Path:
-    """Write a table of `Stored` rows as one segment.
+    """Write a table of `Stored` rows as one segment, to outlast a power cut.
 
     Raises:
         Orca2Error: the disk is full or read-only; nothing published is harmed.
     """
     about = {"orca2.scheme": str(SCHEME), "orca2.replaces": "\n".join(sorted(replaces))}
-    temporary = root / f".{os.getpid()}-{time.time_ns()}.tmp"
-    try:
+    temporary = root / temporary_name()
+    with writing(root):
         root.mkdir(parents=True, exist_ok=True)
-        write_parquet(temporary, table.replace_schema_metadata(about))
-        segment = root / f"{time.time_ns():020d}-{file_digest(temporary)[:16]}.parquet"
-        temporary.rename(segment)
+        try:
+            write_parquet(temporary, table.replace_schema_metadata(about))
+            segment = root / f"{time.time_ns():020d}-{file_digest(temporary)[:16]}.parquet"
+            temporary.rename(segment)
+        except OSError:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise
+        sync_folder(root)
+    return segment
+
+
+@contextmanager
+def writing(root: Path) -> Iterator[None]:
+    """Say plainly that the disk refuses.
+
+    Raises:
+        Orca2Error: the disk is full or read-only.
+    """
+    try:
+        yield
     except OSError as error:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
         hint = "free some space or mend the permissions, or set ORCA2_STORE; finished answers so far are kept"
         raise Orca2Error(f"cannot write answers: {error.strerror}", str(root), hint) from error
-    return segment
+
+
+def temporary_name() -> str:
+    """A name that no reader takes; it tells its age, because a killed process cannot remove what it began."""
+    return f".{time.time_ns():020d}-{uuid.uuid4().hex}.tmp"
+
+
+def is_stale(name: str) -> bool:
+    """Whether this is the name of a temporary file that was begun more than a day ago."""
+    began = name[1:21]
+    ours = name.startswith(".") and name.endswith(".tmp") and began.isdigit()
+    return ours and int(began) < time.time_ns() - _STALE_NS
 
 
 def sync_folder(folder: Path) -> None:
@@ -97,12 +134,12 @@ def sync_folder(folder: Path) -> None:
 
 
 def stored_table(answers: Sequence[Answer], provenance: str) -> Any:
-    """Fresh answers as a table of `Stored` rows, all of this moment."""
+    """Fresh answers as a table of `Stored` rows of this moment, each a nanosecond after the one before."""
     import pyarrow as pa
 
-    beside = {"stored_ns": time.time_ns(), "provenance": provenance}
-    columns = {name: [getattr(a, name) for a in answers] for name in Answer.__dataclass_fields__}
-    columns |= {name: [value] * len(answers) for name, value in beside.items()}
+    now = time.time_ns()
+    columns: dict[str, Any] = {name: [getattr(a, name) for a in answers] for name in Answer.__dataclass_fields__}
+    columns |= {"stored_ns": range(now, now + len(answers)), "provenance": [provenance] * len(answers)}
     return pa.table(columns, schema=arrow_schema(Stored))
 
 
@@ -123,6 +160,22 @@ def read_indexed(segment: Path) -> Indexed:
     cut = np.asarray(table["finish_reason"].to_numpy() == "length")
     limits = np.where(cut, table["max_tokens"].to_numpy(), -table["completion_tokens"].to_numpy()).astype(np.int32)
     return Indexed(keys, limits, table["stored_ns"].to_numpy(), replaces)
+
+
+def read_replaces(segment: Path) -> tuple[str, ...]:
+    """The names of the segments whose rows this one holds. Errors as of `read_indexed`."""
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(segment) as file:
+        return _check(file.schema_arrow)
+
+
+def is_sound(segment: Path, name: str = "") -> bool:
+    """Whether the content is, to the last byte, what the name says; one that has gone is not."""
+    try:
+        return Path(name or segment).stem.endswith(f"-{file_digest(segment)[:16]}")
+    except FileNotFoundError:
+        return False
 
 
 def key_words(keys: Sequence[str]) -> Any:
@@ -150,24 +203,47 @@ def read_answers(segment: Path, rows: Sequence[int]) -> list[Answer]:
 
 
 def merge(root: Path, segments: Sequence[Path]) -> Path | None:
-    """One segment in place of several, their rows in order of time; None when one of them is gone or spoilt.
+    """One segment in place of several, their rows in order of time; those that are gone or spoilt are left out.
+
+    None when fewer than two are left, or when another process has just removed one.
 
     Raises:
         Orca2Error: the disk is full or read-only; the segments stay as they are.
     """
     import pyarrow as pa
 
+    sound = [segment for segment in segments if is_sound(segment)]
+    if len(sound) < 2:
+        return None
     try:
-        about = [read_indexed(s) for s in segments]
-        tables = [read_table(s).replace_schema_metadata() for s in segments]
+        replaces = {s.name for s in sound}.union(*(read_replaces(s) for s in sound))
+        tables = [read_table(s).replace_schema_metadata() for s in sound]
+        table = _without_copies(pa.concat_tables(tables).sort_by("stored_ns"))
     except (pa.ArrowException, OSError, ValueError):
         return None
-    table = _without_copies(pa.concat_tables(tables).sort_by("stored_ns"))
-    merged = publish(root, table, {s.name for s in segments}.union(*(a.replaces for a in about)))
-    sync_folder(root)
-    for segment in segments:
+    if not all(s.exists() for s in sound):
+        return None
+    merged = publish(root, table, replaces)
+    for segment in sound:
         segment.unlink(missing_ok=True)
     return merged
+
+
+def remember_removed(root: Path, names: Iterable[str]) -> None:
+    """Note down segments of which rows were removed as garbage, so that a pull does not bring them back.
+
+    The note is never pushed: what nobody here needs, a colleague may.
+    """
+    with writing(root), (root / _REMOVED).open("a", encoding="utf-8") as notes:
+        notes.write("".join(f"{name}\n" for name in names))
+        notes.flush()
+        os.fsync(notes.fileno())
+
+
+def removed_names(root: Path) -> set[str]:
+    """The segments that were noted down as removed."""
+    notes = root / _REMOVED
+    return set(notes.read_text("utf-8").splitlines()) if notes.exists() else set()
 
 
 def set_aside(segment: Path, problem: str) -> None:
@@ -180,7 +256,7 @@ def set_aside(segment: Path, problem: str) -> None:
         return
     except OSError as error:
         done = f"left as it is ({error.strerror})"
-    warnings.warn(f"{segment} is not a readable segment ({problem}); {done}", stacklevel=4)
+    warnings.warn(f"{segment} is not a readable segment ({' '.join(problem.split())}); {done}", stacklevel=4)
 
 
 def _without_copies(table: Any) -> Any:
@@ -202,7 +278,7 @@ def _check(schema: Any) -> tuple[str, ...]:
         raise NewerSchemeError(f"scheme {int(scheme)} is later than {SCHEME}")
     if not scheme or not schema.equals(arrow_schema(Stored)):
         raise ValueError("it has other columns than this version writes")
-    return tuple(about.get(b"orca2.replaces", b"").decode().split())
+    return tuple(about.get(b"orca2.replaces", b"").decode().splitlines())
 
 
 def _key_words(column: Any) -> Any:

@@ -40,7 +40,14 @@ def main_repository(folder: Path = Path()) -> Path:
     # A DVC experiment's temporary workspace has a repository of its own, inside the `.dvc/tmp/exps` of the one that
     # it was started from; that one may be a worktree in its turn.
     inside = next((parent for parent in common.parents if parent.name == ".dvc"), None)
-    return main_repository(inside.parent) if inside else common.parent
+    return main_repository(inside.parent) if inside else _work_tree(common)
+
+
+def _work_tree(common: Path) -> Path:
+    """The folder beside `.git`; a submodule's git folder lies elsewhere and names its own."""
+    command = ["git", f"--git-dir={common}", "config", "core.worktree"]
+    named = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    return (common / named).resolve() if named else common.parent
 
 
 class Store:
@@ -50,7 +57,10 @@ class Store:
         self.root = root
         self.segments: list[Path] = []
         """The segments that are indexed, by name."""
+        self.replaced: set[str] = set()
+        """Names of segments whose rows are in one of these, whether they are still there or not."""
         self.index = Index.empty()
+        self._spoilt: set[Path] = set()
         self.refresh()
 
     def __len__(self) -> int:
@@ -58,9 +68,14 @@ class Store:
 
     def refresh(self) -> None:
         """Index what is there now; a torn or foreign segment is set aside with a warning."""
-        read = {file: indexed for file in segments.segment_files(self.root) if (indexed := _indexed(file))}
-        replaced = {name for indexed in read.values() for name in indexed.replaces}
-        kept = {file: indexed for file, indexed in read.items() if file.name not in replaced}
+        read: dict[Path, segments.Indexed | None] = {}
+        # While these are listed and read, other processes may merge some into a new one: only a list in which nothing
+        # is new and from which nothing has gone holds every answer.
+        while (files := segments.segment_files(self.root)) != list(read):
+            read = {file: read[file] if file in read else self._indexed(file) for file in files}
+        sound = {file: indexed for file, indexed in read.items() if indexed}
+        self.replaced = {name for indexed in sound.values() for name in indexed.replaces}
+        kept = {file: indexed for file, indexed in sound.items() if file.name not in self.replaced}
         self.segments = list(kept)
         self.index = Index.of(list(kept.values()))
 
@@ -103,10 +118,33 @@ class Store:
             except FileNotFoundError:
                 return None
             except (pa.ArrowException, OSError, ValueError) as error:
-                _set_aside(self.segments[number], error)
+                self._set_aside(self.segments[number], error)
                 return None
             found |= {answer.key: answer for answer in answers}
         return found
+
+    def _indexed(self, segment: Path) -> segments.Indexed | None:
+        """What the index keeps of a segment; None for one that is left out, with a warning."""
+        import pyarrow as pa
+
+        if segment in self._spoilt:
+            return None
+        try:
+            return segments.read_indexed(segment)
+        except FileNotFoundError:
+            return None
+        except segments.NewerSchemeError as error:
+            warnings.warn(f"{segment} is of a later version of orca2 ({error}): update to read it", stacklevel=3)
+        except (pa.ArrowException, OSError, ValueError) as error:
+            self._set_aside(segment, error)
+        return None
+
+    def _set_aside(self, segment: Path, error: Exception) -> None:
+        if getattr(error, "errno", None) or isinstance(error, MemoryError):
+            raise error  # the machine refuses, which says nothing against the file
+        segments.set_aside(segment, str(error))
+        if segment.exists():  # the store is read-only
+            self._spoilt.add(segment)
 
 
 class Writer:
@@ -130,8 +168,6 @@ class Writer:
 
     def __exit__(self, *_: object) -> None:
         self.flush()
-        if self._root.is_dir():
-            segments.sync_folder(self._root)
 
     def add(self, answers: Iterable[Answer]) -> None:
         """Take finished answers, and flush when enough have gathered or enough time has passed."""
@@ -184,14 +220,21 @@ class Index:
         if not read:
             return cls.empty()
         words = [np.concatenate([indexed.keys[:, i] for indexed in read]) for i in range(4)]
-        order = np.lexsort((np.concatenate([indexed.stored_ns for indexed in read]), words[0]))
+        stored_ns = np.concatenate([indexed.stored_ns for indexed in read])
+        limits = np.concatenate([indexed.limits for indexed in read])
+        order = np.lexsort((stored_ns, words[0]))
+        # Two processes that merge the same segments at once leave each row twice; it counts once.
+        copies = _as_before(words[0], order) & _as_before(stored_ns, order)
+        for column in (*words[1:], limits) if copies.any() else ():
+            copies &= _as_before(column, order)
+        order = order[~copies]
         keys = np.empty((len(order), 4), np.uint64, order="F")
         for i, column in enumerate(words):
             np.take(column, order, out=keys[:, i])
         lengths = [len(indexed.limits) for indexed in read]
         return cls(
             keys,
-            np.concatenate([indexed.limits for indexed in read])[order],
+            limits[order],
             np.repeat(np.arange(len(read), dtype=np.int32), lengths)[order],
             np.concatenate([np.arange(length, dtype=np.int32) for length in lengths])[order],
         )
@@ -220,23 +263,7 @@ class Index:
         return serves
 
 
-def _indexed(segment: Path) -> segments.Indexed | None:
-    """What the index keeps of a segment; None for one that is left out, with a warning."""
-    import pyarrow as pa
-
-    try:
-        return segments.read_indexed(segment)
-    except FileNotFoundError:
-        return None
-    except segments.NewerSchemeError as error:
-        warnings.warn(f"{segment} was written by a later version of orca2 ({error}): update to read it", stacklevel=3)
-        return None
-    except (pa.ArrowException, OSError, ValueError) as error:
-        _set_aside(segment, error)
-        return None
-
-
-def _set_aside(segment: Path, error: Exception) -> None:
-    if getattr(error, "errno", None):  # the disk refuses, which says nothing against the file
-        raise error
-    segments.set_aside(segment, str(error))
+def _as_before(column: Any, order: Any) -> Any:
+    """bool[n], in this order: the value equals the one before it."""
+    ordered = column[order]
+    return np.append(False, ordered[1:] == ordered[:-1])[: len(order)]

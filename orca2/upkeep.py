@@ -1,13 +1,13 @@
 """Upkeep of the store: what it holds, whether all of it is sound, fewer files, and what nobody needs any more.
 
-Segments are never changed: compaction and garbage collection write new ones that name those they replace, and remove
-the old ones only then.
+Segments are never changed: compaction and garbage collection write new ones, and remove the old ones only then.
 """
 
 import json
 import time
+import warnings
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,10 @@ from typing import Any
 import numpy as np
 
 from orca2 import segments
-from orca2.errors import Orca2Error
-from orca2.hashing import file_digest
+from orca2.errors import Orca2Error, raise_all
 from orca2.requests import request_key
-from orca2.rows import Request
-from orca2.store import Store
+from orca2.rows import Answer, Request
+from orca2.store import Index, Store
 
 REQUESTS = (Path("data/probe/requests"), Path("data/requests"), Path("data/evaluation/requests"))
 """The artifacts that hold what was asked."""
@@ -51,22 +50,29 @@ class Garbage:
     """Answers that stay, in all segments."""
     young: int
     """Of these, unreferenced ones that are younger than the limit."""
+    rows: Mapping[Path, Any]
+    """Which rows of which segments: bool[n] each."""
 
 
 def stat(store: Store) -> dict[str, Any]:
-    """What the store holds: answers, tokens, bytes, files, conflicts, and which engines answered."""
+    """What the store holds: answers, tokens, bytes, files, conflicts, and which engines answered.
+
+    Raises:
+        Orca2Error: a segment is spoilt, or was merged meanwhile.
+    """
     engines: Counter[str] = Counter()
     tokens = 0
-    for segment in store.segments:
-        table = segments.read_table(segment, ["completion_tokens", "provenance"]).to_pydict()
-        tokens += sum(table["completion_tokens"])
-        engines.update(table["provenance"])
+    for number, segment in enumerate(store.segments):
+        rows = store.index.rows[store.index.segments == number]
+        table = _table(segment, ["completion_tokens", "provenance"]).take(rows)
+        tokens += int(table["completion_tokens"].to_numpy().sum())
+        engines.update({c["values"]: c["counts"] for c in table["provenance"].value_counts().to_pylist()})
     return {
         "store": str(store.root),
         "answers": len(store),
         "generated_tokens": tokens,
         "segments": len(store.segments),
-        "bytes": sum(segment.stat().st_size for segment in store.segments),
+        "bytes": sum(_size(segment) for segment in store.segments),
         "conflicts": sum(1 for _ in conflicts(store)),
         "set_aside": len(list(store.root.glob("*.aside"))),
         "engines": dict(sorted(_by_engine(engines).items())),
@@ -75,10 +81,10 @@ def stat(store: Store) -> dict[str, Any]:
 
 def conflicts(store: Store) -> Iterator[Conflict]:
     """Every answer that differs from the one that is served in its place."""
-    for (key, _), answers in _answered_more_than_once(store).items():
-        for text in answers[1:]:
-            if text != answers[0]:
-                yield Conflict(key=key, kept=answers[0], other=text)
+    for answers in _answered_more_than_once(store):
+        for answer in answers[1:]:
+            if answer.text != answers[0].text:
+                yield Conflict(key=answer.key, kept=answers[0].text, other=answer.text)
 
 
 def verify(root: Path, asked: Iterable[Request] = ()) -> list[Orca2Error]:
@@ -102,76 +108,114 @@ def compact(store: Store) -> int:
         Orca2Error: the disk is full or read-only; nothing is lost.
     """
     before = len(store.segments)
-    for group in _groups(store.segments):
+    _clear_up(store)
+    for group in list(_groups(store.segments)):
         segments.merge(store.root, group)
     store.refresh()
     return before - len(store.segments)
 
 
 def tidy(store: Store) -> None:
-    """Compact a store whose many runs have left many small segments."""
-    small = [s for s in segments.segment_files(store.root) if s.stat().st_size < _SMALL_BYTES]
+    """Compact a store whose many runs have left many small segments; if the disk refuses, it can wait."""
+    small = [s for s in segments.segment_files(store.root) if _size(s) < _SMALL_BYTES]
     if len(small) > TIDY_SEGMENTS:
-        compact(store)
+        try:
+            compact(store)
+        except Orca2Error as error:
+            warnings.warn(f"the store stays in many small files: {error}", stacklevel=2)
 
 
 def garbage(store: Store, needed: Collection[str], keep_days: float) -> Garbage:
-    """What `remove_garbage` would remove."""
-    drop = _unneeded(store, needed)
-    young = drop & _younger(store, keep_days)
-    drop &= ~young
-    places = [_Place(store, number) for number in range(len(store.segments))]
-    tokens = sum(place.tokens(drop[place.entries]) for place in places if drop[place.entries].any())
-    return Garbage(answers=int(drop.sum()), tokens=tokens, kept=int((~drop).sum()), young=int(young.sum()))
+    """The answers to requests that are not `needed` and were stored more than `keep_days` days ago."""
+    wanted = _sortable(segments.key_words(list(needed)))
+    since = time.time_ns() - int(keep_days * 86_400e9)
+    old: dict[Path, Any] = {}
+    found: list[segments.Indexed] = []
+    young: list[segments.Indexed] = []
+    for segment in store.segments:
+        indexed = segments.read_indexed(segment)
+        unneeded = ~np.isin(_sortable(indexed.keys), wanted)
+        is_old = indexed.stored_ns <= since
+        young.append(_rows(indexed, unneeded & ~is_old))
+        if (unneeded & is_old).any():
+            old[segment] = unneeded & is_old
+            found.append(_rows(indexed, old[segment]))
+    index = Index.of(found)
+    return Garbage(
+        answers=len(index.limits),
+        tokens=sum(_tokens(s, rows, index.rows[index.segments == n]) for n, (s, rows) in enumerate(old.items())),
+        kept=len(store) - len(index.limits),
+        young=len(Index.of(young).limits),
+        rows=old,
+    )
 
 
-def remove_garbage(store: Store, needed: Collection[str], keep_days: float) -> None:
-    """Remove the answers to requests that are not `needed` and were stored more than `keep_days` days ago."""
-    drop = _unneeded(store, needed) & ~_younger(store, keep_days)
-    for number in range(len(store.segments)):
-        place = _Place(store, number)
-        if drop[place.entries].any():
-            place.rewrite_without(drop[place.entries])
+def remove_garbage(store: Store, found: Garbage) -> None:
+    """Remove what was found, and nothing else.
+
+    Raises:
+        Orca2Error: a segment is spoilt or was merged meanwhile, and then nothing is removed; or the disk is read-only.
+    """
+    hint = "see `orca2 store verify`, or run again"
+    raise_all(
+        Orca2Error("is spoilt or was merged meanwhile; nothing is removed", str(segment), hint)
+        for segment in found.rows
+        if not segments.is_sound(segment)
+    )
+    _clear_up(store)
+    for segment, rows in found.rows.items():
+        table = segments.read_table(segment).replace_schema_metadata()
+        segments.remember_removed(store.root, [segment.name, *segments.read_replaces(segment)])
+        if not rows.all():
+            segments.publish(store.root, table.filter(~rows))
+        segment.unlink(missing_ok=True)
     store.refresh()
 
 
-class _Place:
-    """The rows of one segment, in the order of the index."""
-
-    def __init__(self, store: Store, number: int) -> None:
-        self._root, self._segment = store.root, store.segments[number]
-        self.entries = np.flatnonzero(store.index.segments == number)
-        self._rows = store.index.rows[self.entries]
-
-    def tokens(self, chosen: Any) -> int:
-        table = segments.read_table(self._segment, ["completion_tokens"])
-        return int(table["completion_tokens"].to_numpy()[self._rows[chosen]].sum())
-
-    def rewrite_without(self, dropped: Any) -> None:
-        replaces = {self._segment.name, *segments.read_indexed(self._segment).replaces}
-        table = segments.read_table(self._segment).replace_schema_metadata()
-        if not dropped.all():
-            segments.publish(self._root, table.take(np.sort(self._rows[~dropped])), replaces)
-            segments.sync_folder(self._root)
-        self._segment.unlink()
+def _clear_up(store: Store) -> None:
+    """Remove what killed processes left: temporary files, and segments whose rows are all in another, sound one."""
+    names = {file.name for file in store.root.iterdir()} if store.root.is_dir() else set()
+    leftovers = {name for name in names if segments.is_stale(name)}
+    if merged := names & store.replaced:
+        for segment in store.segments:
+            held = merged.intersection(segments.read_replaces(segment))
+            leftovers |= held if held and segments.is_sound(segment) else set()
+    with segments.writing(store.root):
+        for name in leftovers:
+            (store.root / name).unlink(missing_ok=True)
 
 
-def _unneeded(store: Store, needed: Collection[str]) -> Any:
-    """bool[n], in the order of the index: nothing asks for this answer."""
-    wanted = np.unique(segments.key_words(list(needed)), axis=0) if needed else np.empty((0, 4), np.uint64)
-    words = {row.tobytes() for row in np.ascontiguousarray(wanted)}
-    return np.array([row.tobytes() not in words for row in np.ascontiguousarray(store.index.keys)], bool)
+def _rows(indexed: segments.Indexed, chosen: Any) -> segments.Indexed:
+    return segments.Indexed(indexed.keys[chosen], indexed.limits[chosen], indexed.stored_ns[chosen], ())
 
 
-def _younger(store: Store, keep_days: float) -> Any:
-    """bool[n], in the order of the index: stored less than `keep_days` days ago."""
-    since = time.time_ns() - int(keep_days * 86_400e9)
-    young = np.zeros(len(store), bool)
-    for number, segment in enumerate(store.segments):
-        entries = np.flatnonzero(store.index.segments == number)
-        stored = segments.read_table(segment, ["stored_ns"])["stored_ns"].to_numpy()
-        young[entries] = stored[store.index.rows[entries]] > since
-    return young
+def _tokens(segment: Path, chosen: Any, places: Any) -> int:
+    """Generated tokens in these places of the chosen rows."""
+    return int(_table(segment, ["completion_tokens"])["completion_tokens"].to_numpy()[chosen][places].sum())
+
+
+def _sortable(keys: Any) -> Any:
+    """uint64[n, 4] as one value a key."""
+    return np.ascontiguousarray(keys).view("S32").ravel()
+
+
+def _size(file: Path) -> int:
+    """0 for a file that has been merged meanwhile."""
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _table(segment: Path, columns: Sequence[str]) -> Any:
+    import pyarrow as pa
+
+    try:
+        return segments.read_table(segment, columns)
+    except FileNotFoundError as error:
+        raise Orca2Error("was merged meanwhile", str(segment), "run again") from error
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise Orca2Error(f"cannot be read: {error}", str(segment), "see `orca2 store verify`") from error
 
 
 def _by_engine(provenances: Counter[str]) -> Counter[str]:
@@ -182,17 +226,21 @@ def _by_engine(provenances: Counter[str]) -> Counter[str]:
     return named
 
 
-def _answered_more_than_once(store: Store) -> dict[tuple[str, int], list[str]]:
-    """The texts, oldest first, of each key and limit that has several; 0 is the limit of those that stopped."""
+def _answered_more_than_once(store: Store) -> Iterator[list[Answer]]:
+    """The answers, oldest first, to each key and limit that has several; those that stopped count as of one limit."""
     keys = store.index.keys
     again = (keys[1:] == keys[:-1]).all(axis=1)
     several = np.flatnonzero(np.append(again, False) | np.append(False, again)) if len(keys) else np.empty(0, int)
-    texts: dict[tuple[str, int], list[str]] = {}
-    for place in several:
-        (answer,) = segments.read_answers(store.segments[store.index.segments[place]], [store.index.rows[place]])
+    answers: dict[int, Answer] = {}
+    for number in np.unique(store.index.segments[several]):
+        places = several[store.index.segments[several] == number]
+        read = _table(store.segments[number], list(Answer.__dataclass_fields__)).take(store.index.rows[places])
+        answers |= {place: Answer(**row) for place, row in zip(places.tolist(), read.to_pylist(), strict=True)}
+    grouped: dict[tuple[str, int], list[Answer]] = {}
+    for _, answer in sorted(answers.items()):
         limit = answer.max_tokens if answer.finish_reason == "length" else 0
-        texts.setdefault((answer.key, limit), []).append(answer.text)
-    return texts
+        grouped.setdefault((answer.key, limit), []).append(answer)
+    yield from (group for group in grouped.values() if len(group) > 1)
 
 
 def _problems(segment: Path) -> Iterator[Orca2Error]:
@@ -201,15 +249,18 @@ def _problems(segment: Path) -> Iterator[Orca2Error]:
     hint = "move the file away: its answers are then pulled or generated anew"
     try:
         segments.read_indexed(segment)
-        rows = segments.read_table(segment).to_pylist()
+        table = segments.read_table(segment)
+    except FileNotFoundError:  # merged meanwhile
+        return
     except segments.NewerSchemeError as error:
         yield Orca2Error(f"is of a later version: {error}", str(segment), "update orca2")
         return
     except (pa.ArrowException, OSError, ValueError) as error:
         yield Orca2Error(f"cannot be read: {error}", str(segment), hint)
         return
-    if not segment.stem.endswith(file_digest(segment)[:16]):
+    if not segments.is_sound(segment) and segment.exists():
         yield Orca2Error("its content is not what its name says", str(segment), hint)
+    rows = table.select(["key", "finish_reason", "completion_tokens", "max_tokens"]).to_pylist()
     unsound = [row["key"] for row in rows if not _is_answer(row)]
     if unsound:
         yield Orca2Error(f"{len(unsound)} rows are no answers, the first for key {unsound[0][:12]}", str(segment), hint)
@@ -223,7 +274,7 @@ def _groups(files: Sequence[Path]) -> Iterator[list[Path]]:
     """Neighbours in time that fit into one segment, where there are several."""
     group: list[Path] = []
     for file in files:
-        if group and sum(f.stat().st_size for f in group) + file.stat().st_size > SEGMENT_BYTES:
+        if group and sum(_size(f) for f in group) + _size(file) > SEGMENT_BYTES:
             if len(group) > 1:
                 yield group
             group = []

@@ -3,11 +3,13 @@
 import dataclasses
 import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 import warnings
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -426,3 +428,205 @@ def test_orca2_store_wins_over_the_repository(tmp_path, monkeypatch):
 def test_every_field_of_an_answer_is_stored():
     beside = {"provenance", "stored_ns"}
     assert set(Answer.__dataclass_fields__) | beside == set(segment_module.Stored.__dataclass_fields__)
+
+
+@pytest.mark.parametrize("name", ["with space", "[x]*?", "a:b", "50%20#", "ünï ∑", "{a,b}", "key=1"])
+def test_a_store_works_in_a_folder_of_any_name(tmp_path, name, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for root in (tmp_path / name, Path(name, "relative")):
+        put(root, answer(asked(1), "1"))
+        put(root, answer(asked(2), "2"))
+        assert segment_module.merge(root, segments(root))
+        assert texts(root, asked(1), asked(2)) == ["1", "2"]
+
+
+def test_an_answer_merged_away_while_the_store_is_opened_is_still_found(tmp_path, monkeypatch):
+    for number in range(4):
+        put(tmp_path, answer(asked(number), str(number)))
+    read = segment_module.read_indexed
+
+    def merge_then_read(segment):
+        monkeypatch.setattr(segment_module, "read_indexed", read)
+        segment_module.merge(tmp_path, segments(tmp_path)[:3])
+        return read(segment)
+
+    monkeypatch.setattr(segment_module, "read_indexed", merge_then_read)
+    assert texts(tmp_path, *map(asked, range(4))) == ["0", "1", "2", "3"]
+
+
+def test_an_answer_merged_away_while_the_folder_is_listed_is_still_found(tmp_path, monkeypatch):
+    put(tmp_path, answer(asked(1), "1"))
+    put(tmp_path, answer(asked(2), "2"))
+    listing = segment_module.segment_files
+
+    def unlucky_listing(root):  # the listing passes the place of the new file, then the old ones go
+        monkeypatch.setattr(segment_module, "segment_files", listing)
+        segment_module.merge(root, segments(root))
+        return []
+
+    put(tmp_path / "other", answer(asked(3), "3"))
+    (kept,) = segments(tmp_path / "other")
+    kept.rename(tmp_path / kept.name)
+    monkeypatch.setattr(segment_module, "segment_files", lambda root: [*unlucky_listing(root), tmp_path / kept.name])
+    assert texts(tmp_path, asked(1), asked(2)) == ["1", "2"]
+
+
+def test_what_two_processes_merged_at_once_counts_once_and_its_conflicts_stay(tmp_path):
+    put(tmp_path, answer(asked(1), "first"), answer(asked(1), "second"), answer(asked(2)))
+    put(tmp_path, answer(asked(3)))
+    first, second = segments(tmp_path)
+    shutil.copytree(tmp_path, tmp_path / "twin")
+    put(tmp_path / "twin", answer(asked(4)))
+    one = segment_module.merge(tmp_path, [first, second])
+    other = segment_module.merge(tmp_path / "twin", segments(tmp_path / "twin"))
+    other.rename(tmp_path / other.name)
+    assert segments(tmp_path) == [one, tmp_path / other.name]
+    assert len(Store(tmp_path)) == 5
+    assert texts(tmp_path, asked(1)) == ["first"]
+    segment_module.merge(tmp_path, segments(tmp_path))
+    assert len(Store(tmp_path)) == 5
+
+
+def test_a_merge_leaves_out_what_is_spoilt_and_writes_nothing_when_another_was_quicker(tmp_path, monkeypatch):
+    for number in range(3):
+        put(tmp_path, answer(asked(number), str(number)))
+    before = segments(tmp_path)
+    before[1].write_bytes(before[1].read_bytes()[:-1] + b"?")
+    merged = segment_module.merge(tmp_path, before)
+    assert segments(tmp_path) == [before[1], merged]
+    last = segment_module.publish(tmp_path, segment_module.stored_table([answer(asked(3))], PROVENANCE))
+    read = segment_module.read_table
+
+    def read_then_lose(segment):
+        table = read(segment)
+        if segment == last:
+            merged.unlink()
+        return table
+
+    monkeypatch.setattr(segment_module, "read_table", read_then_lose)
+    assert segment_module.merge(tmp_path, [merged, last]) is None
+    assert segments(tmp_path) == [before[1], last]
+
+
+def test_a_segment_whose_content_is_not_its_name_is_never_merged_into_a_sound_one(tmp_path):
+    put(tmp_path, answer(asked(1)))
+    put(tmp_path, answer(asked(2)))
+    one, other = segments(tmp_path)
+    other = other.rename(tmp_path / f"{other.stem[:-16]}{'0' * 16}.parquet")
+    assert segment_module.merge(tmp_path, [one, other]) is None
+    assert segments(tmp_path) == [one, other]
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    steps=st.lists(
+        st.one_of(st.lists(ANSWERS, max_size=4), st.tuples(st.integers(0, 3), st.integers(2, 4))), max_size=7
+    ),
+    limit=st.integers(1, 6),
+)
+def test_find_agrees_with_a_plain_list_whatever_is_merged_in_between(tmp_path_factory, steps, limit):
+    root = tmp_path_factory.mktemp("store")
+    plain = []
+    for step in steps:
+        if isinstance(step, list):
+            put(root, *step)
+            plain += step
+        else:
+            first, count = step
+            segment_module.merge(root, segments(root)[first : first + count])
+    requests = [asked(q, limit) for q in range(6)]
+    expected = {r.key: next((a for a in plain if reusable(a, r)), None) for r in requests}
+    store = Store(root)
+    assert store.find(requests) == {key: a for key, a in expected.items() if a}
+    assert len(store) == len(plain)
+
+
+def test_a_flipped_byte_anywhere_never_gives_a_wrong_answer(tmp_path):
+    noise = [digest("noise", i) for i in range(3)]
+    put(tmp_path, *(answer(asked(i), noise[i]) for i in range(3)))
+    (segment,) = segments(tmp_path)
+    content, wanted = segment.read_bytes(), {asked(i).key: noise[i] for i in range(3)}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for place in range(0, len(content), 3):
+            segment.write_bytes(content[:place] + bytes([content[place] ^ 0x41]) + content[place + 1 :])
+            found = {key: a.text for key, a in Store(tmp_path).find([asked(i) for i in range(3)]).items()}
+            assert found.items() <= wanted.items(), f"byte {place}"
+            segment.with_suffix(".aside").unlink(missing_ok=True)
+
+
+def test_too_little_memory_says_nothing_against_a_segment(tmp_path, monkeypatch):
+    import pyarrow as pa
+
+    put(tmp_path, answer(asked(1)))
+
+    def refuse(*_):
+        raise pa.ArrowMemoryError("malloc of size 64 failed")
+
+    monkeypatch.setattr(segment_module, "read_indexed", refuse)
+    with pytest.raises(pa.ArrowMemoryError):
+        Store(tmp_path)
+    assert len(segments(tmp_path)) == 1
+
+
+def remount(folder, mode):
+    subprocess.run(["mount", "-o", f"remount,{mode}", str(folder)], check=True)
+
+
+def test_a_read_only_store_answers_and_says_that_it_takes_nothing(tiny_disk):
+    put(tiny_disk, answer(asked(1), "kept"))
+    remount(tiny_disk, "ro")
+    assert texts(tiny_disk, asked(1)) == ["kept"]
+    with pytest.raises(Orca2Error, match="cannot write answers: Read-only file system") as caught:
+        put(tiny_disk, answer(asked(2)))
+    assert "ORCA2_STORE" in caught.value.hint
+    remount(tiny_disk, "rw")
+    assert texts(tiny_disk, asked(1), asked(2)) == ["kept", None]
+
+
+def readable(read, segment):
+    try:
+        read(segment)
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def text_of(segment):
+    return segment_module.read_answers(segment, [0])
+
+
+@pytest.mark.parametrize("where", ["text", "end"])
+def test_a_spoilt_segment_of_a_read_only_store_is_left_and_the_others_answer(tiny_disk, where):
+    put(tiny_disk, answer(asked(1), "good"))
+    put(tiny_disk, answer(asked(2), digest("spoilt", 2)))
+    bad = segments(tiny_disk)[1]
+    content = bad.read_bytes()
+    for place in range(4, len(content)) if where == "text" else [len(content) - 1]:
+        bad.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+        if where == "end" or (readable(segment_module.read_indexed, bad) and not readable(text_of, bad)):
+            break
+    remount(tiny_disk, "ro")
+    with pytest.warns(UserWarning, match=r"not a readable segment .*left as it is \(Read-only file system\)"):
+        assert texts(tiny_disk, asked(1), asked(2)) == ["good", None]
+    remount(tiny_disk, "rw")
+    assert bad.exists()
+
+
+def test_a_folder_that_may_not_be_read_is_an_error_and_not_an_empty_store(tmp_path):
+    put(tmp_path, answer(asked(1)))
+    os.seteuid(65534)  # nobody; a test folder is for its owner alone
+    try:
+        with pytest.raises(PermissionError):
+            Store(tmp_path)
+    finally:
+        os.seteuid(0)
+
+
+@pytest.mark.usefixtures("no_store_variable")
+def test_a_submodule_has_its_store_in_its_own_folder(tmp_path, monkeypatch):
+    a_repository(tmp_path / "inner")
+    outer = a_repository(tmp_path / "outer")
+    git(outer, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(tmp_path / "inner"), "part")
+    monkeypatch.chdir(outer / "part")
+    assert default_root() == outer / "part" / ".orca2" / "store"
