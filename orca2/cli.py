@@ -141,7 +141,7 @@ def _store_verify(_: argparse.Namespace) -> int:
 
 
 def _store_compact(_: argparse.Namespace) -> int:
-    from orca2.upkeep import compact
+    from orca2.compaction import compact
 
     store = _store()
     fewer = compact(store)

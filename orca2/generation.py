@@ -13,13 +13,13 @@ from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import dataclass, field
 
 from orca2 import speeds
+from orca2.compaction import tidy
 from orca2.errors import Orca2Error
 from orca2.http_engine import HttpConfig, outcomes
 from orca2.models import Model
 from orca2.ray_generation import Batch, RayConfig, answering_on_ray
 from orca2.rows import Answer, Generation, Outcome, Rejected, Request
 from orca2.store import Store, Writer
-from orca2.upkeep import tidy
 
 _PROGRESS_S = 10.0
 """Seconds between two lines of progress."""

@@ -1,11 +1,10 @@
-"""Upkeep of the store: what it holds, whether all of it is sound, fewer files, and what nobody needs any more.
+"""Upkeep of the store: what it holds, whether all of it is sound, and what nobody needs any more.
 
-Segments are never changed: compaction and garbage collection write new ones, and remove the old ones only then.
+Segments are never changed: garbage collection writes new ones, and removes the old ones only then.
 """
 
 import json
 import time
-import warnings
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from orca2 import segments
+from orca2.compaction import clear_up, size
 from orca2.errors import Orca2Error, raise_all
 from orca2.requests import request_key
 from orca2.rows import Answer, Request
@@ -22,11 +22,6 @@ from orca2.store import Index, Store
 
 REQUESTS = (Path("data/probe/requests"), Path("data/requests"), Path("data/evaluation/requests"))
 """The artifacts that hold what was asked."""
-SEGMENT_BYTES = 64 << 20
-"""Compaction fills segments up to about this size."""
-TIDY_SEGMENTS = 128
-"""A store of more small segments than this is compacted after a run."""
-_SMALL_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +67,7 @@ def stat(store: Store) -> dict[str, Any]:
         "answers": len(store),
         "generated_tokens": tokens,
         "segments": len(store.segments),
-        "bytes": sum(_size(segment) for segment in store.segments),
+        "bytes": sum(size(segment) for segment in store.segments),
         "conflicts": sum(1 for _ in conflicts(store)),
         "set_aside": len(list(store.root.glob("*.aside"))),
         "engines": dict(sorted(_by_engine(engines).items())),
@@ -99,30 +94,6 @@ def verify(root: Path, asked: Iterable[Request] = ()) -> list[Orca2Error]:
         for r in asked
         if request_key(r.model, r.messages, r.sampling, r.seed, r.sample_index) != r.key
     ]
-
-
-def compact(store: Store) -> int:
-    """Merge segments into ones of at most about `SEGMENT_BYTES`; return how many fewer there are.
-
-    Raises:
-        Orca2Error: the disk is full or read-only; nothing is lost.
-    """
-    before = len(store.segments)
-    _clear_up(store)
-    for group in list(_groups(store.segments)):
-        segments.merge(store.root, group)
-    store.refresh()
-    return before - len(store.segments)
-
-
-def tidy(store: Store) -> None:
-    """Compact a store whose many runs have left many small segments; if the disk refuses, it can wait."""
-    small = [s for s in segments.segment_files(store.root) if _size(s) < _SMALL_BYTES]
-    if len(small) > TIDY_SEGMENTS:
-        try:
-            compact(store)
-        except Orca2Error as error:
-            warnings.warn(f"the store stays in many small files: {error}", stacklevel=2)
 
 
 def garbage(store: Store, needed: Collection[str], keep_days: float) -> Garbage:
@@ -162,7 +133,7 @@ def remove_garbage(store: Store, found: Garbage) -> None:
         for segment in found.rows
         if not segments.is_sound(segment)
     )
-    _clear_up(store)
+    clear_up(store)
     for segment, rows in found.rows.items():
         table = segments.read_table(segment).replace_schema_metadata()
         segments.remember_removed(store.root, [segment.name, *segments.read_replaces(segment)])
@@ -170,19 +141,6 @@ def remove_garbage(store: Store, found: Garbage) -> None:
             segments.publish(store.root, table.filter(~rows))
         segment.unlink(missing_ok=True)
     store.refresh()
-
-
-def _clear_up(store: Store) -> None:
-    """Remove what killed processes left: temporary files, and segments whose rows are all in another, sound one."""
-    names = {file.name for file in store.root.iterdir()} if store.root.is_dir() else set()
-    leftovers = {name for name in names if segments.is_stale(name)}
-    if merged := names & store.replaced:
-        for segment in store.segments:
-            held = merged.intersection(segments.read_replaces(segment))
-            leftovers |= held if held and segments.is_sound(segment) else set()
-    with segments.writing(store.root):
-        for name in leftovers:
-            (store.root / name).unlink(missing_ok=True)
 
 
 def _rows(indexed: segments.Indexed, chosen: Any) -> segments.Indexed:
@@ -197,14 +155,6 @@ def _tokens(segment: Path, chosen: Any, places: Any) -> int:
 def _sortable(keys: Any) -> Any:
     """uint64[n, 4] as one value a key."""
     return np.ascontiguousarray(keys).view("S32").ravel()
-
-
-def _size(file: Path) -> int:
-    """0 for a file that has been merged meanwhile."""
-    try:
-        return file.stat().st_size
-    except FileNotFoundError:
-        return 0
 
 
 def _table(segment: Path, columns: Sequence[str]) -> Any:
@@ -268,16 +218,3 @@ def _problems(segment: Path) -> Iterator[Orca2Error]:
 
 def _is_answer(row: dict[str, Any]) -> bool:
     return row["finish_reason"] in ("stop", "length") and 0 <= row["completion_tokens"] <= row["max_tokens"]
-
-
-def _groups(files: Sequence[Path]) -> Iterator[list[Path]]:
-    """Neighbours in time that fit into one segment, where there are several."""
-    group: list[Path] = []
-    for file in files:
-        if group and sum(_size(f) for f in group) + _size(file) > SEGMENT_BYTES:
-            if len(group) > 1:
-                yield group
-            group = []
-        group.append(file)
-    if len(group) > 1:
-        yield group

@@ -15,7 +15,7 @@ from contextlib import ExitStack
 import pyarrow.parquet as pq
 import pytest
 
-from orca2 import upkeep
+from orca2 import compaction, upkeep
 from orca2.hashing import digest
 from orca2.rows import Answer, Generation, Sampling
 from orca2.shards import write_rows
@@ -42,7 +42,7 @@ def answer_to(wanted, author=""):
 def make_lively():
     """Flushes and merges that take place in a moment rather than in a long run."""
     Writer.FLUSH_ROWS, Writer.MERGE = 5, 4
-    upkeep.TIDY_SEGMENTS = 4
+    compaction.TIDY_SEGMENTS = 4
     warnings.simplefilter("error")  # a segment set aside ends the process
 
 
@@ -60,14 +60,14 @@ def generate(root, author, flushed):
             if not writer._waiting:
                 flushed.send_bytes(b"")  # everything before this is on disk
     store.refresh()
-    upkeep.tidy(store)
+    compaction.tidy(store)
 
 
 def compact(root, _author, _flushed):
     make_lively()
     while True:
         time.sleep(DICE.random() / 20)
-        upkeep.compact(Store(root))
+        compaction.compact(Store(root))
 
 
 def listen(pipe, kept):
@@ -160,7 +160,7 @@ def test_random_kills_of_two_writers_and_a_compactor_lose_nothing_and_change_not
     assert not list(root.glob("*.aside"))
     assert upkeep.verify(root) == []
     exported = export(store, tmp_path / "export")
-    upkeep.compact(store)
+    compaction.compact(store)
     assert export(Store(root), tmp_path / "again") == exported
     if authors:
         conflicts = list(upkeep.conflicts(store))

@@ -9,10 +9,11 @@ import time
 import pytest
 
 from orca2 import segments as segment_module
+from orca2.compaction import compact
 from orca2.errors import InputErrors, Orca2Error
 from orca2.store import Store
 from orca2.sync import pull, push
-from orca2.upkeep import compact, conflicts, garbage, remove_garbage
+from orca2.upkeep import conflicts, garbage, remove_garbage
 from tests.examples import ROOT
 from tests.test_store import answer, asked, put, remount, segments, texts
 

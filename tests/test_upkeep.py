@@ -8,12 +8,13 @@ import warnings
 
 import pytest
 
+from orca2 import compaction
 from orca2 import segments as segment_module
-from orca2 import upkeep
+from orca2.compaction import compact, tidy
 from orca2.errors import Orca2Error
 from orca2.hashing import digest
 from orca2.store import Store
-from orca2.upkeep import compact, conflicts, garbage, remove_garbage, stat, tidy, verify
+from orca2.upkeep import conflicts, garbage, remove_garbage, stat, verify
 from tests.test_store import answer, asked, put, remount, segments, texts
 
 FOREVER = 0
@@ -93,7 +94,7 @@ def test_compaction_leaves_one_segment_and_every_answer(tmp_path, monkeypatch):
     numbered(tmp_path, *range(7))
     assert compact(Store(tmp_path)) == 6
     assert texts(tmp_path, *map(asked, range(7))) == [str(i) for i in range(7)]
-    monkeypatch.setattr(upkeep, "SEGMENT_BYTES", 1)
+    monkeypatch.setattr(compaction, "SEGMENT_BYTES", 1)
     numbered(tmp_path, 7)
     assert compact(Store(tmp_path)) == 0
 
@@ -151,7 +152,7 @@ def test_two_compactors_and_a_reader_at_once_find_every_answer_once(tmp_path):
 
 
 def test_many_small_segments_are_tidied_and_a_full_disk_only_puts_it_off(tiny_disk, monkeypatch):
-    monkeypatch.setattr(upkeep, "TIDY_SEGMENTS", 3)
+    monkeypatch.setattr(compaction, "TIDY_SEGMENTS", 3)
     numbered(tiny_disk, 1, 2)
     tidy(Store(tiny_disk))
     assert len(segments(tiny_disk)) == 2
