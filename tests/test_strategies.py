@@ -110,6 +110,7 @@ def test_a_question_without_an_answer_counts_against_its_strategy():
     assert choice.strategy == "steady"
     scores = {s.strategy: s for s in choice.scores}
     assert (scores["unlucky"].correct, scores["unlucky"].questions, scores["unlucky"].accuracy) == (2, 20, 0.1)
+    assert (scores["unlucky"].low, scores["unlucky"].high) == wilson(2, 20)
     assert scores["unlucky"].format_ok == 1.0
     whole = probed("unlucky", [1, 1] + [0] * 18)
     assert choice.p_value == select(whole + steady)[0].p_value
