@@ -6,6 +6,7 @@ import shutil
 import pytest
 import yaml
 
+from orca2.segments import read_table, segment_files
 from tests.workspace import SMALL, Workspace
 
 REPRODUCIBLE = ["data/examples", "data/probe", "data/strategies.yaml", "data/requests", "data/generations"]
@@ -60,12 +61,25 @@ def test_a_comment_in_a_template_and_a_docstring_in_a_module_cost_no_teacher_tok
     assert {path: after[path] for path in REPRODUCIBLE} == {path: before[path] for path in REPRODUCIBLE}
 
 
-def test_an_edited_strategy_generates_exactly_the_rows_under_it(built):
+def wanted(workspace, stage):
+    """The keys that a plan says an engine must answer."""
+    plan = json.loads(workspace.run("orca2", "plan", "--json", check=False).stdout)
+    return {row["key"] for row in plan["asking"][stage]["to_generate"]}
+
+
+def stored_keys(workspace):
+    store = workspace.root / ".orca2" / "store"
+    return {key for file in segment_files(store) for key in read_table(file, ["key"])["key"].to_pylist()}
+
+
+def test_an_edited_strategy_generates_exactly_the_rows_under_it_as_planned(built):
     splits, strategies = SMALL["tasks"]["splits"], len(built.params()["probe"]["strategies"])
     chosen = yaml.safe_load((built.root / "data" / "strategies.yaml").read_text("utf-8"))["strategies"]
     edited = chosen["reversal"]
     built.edit(f"templates/tasks/reversal/{edited}.j2", "{% block examples %}", "{% block examples %}" + WORKED_TURN)
+    before, planned = stored_keys(built), wanted(built, "probe")
     built.repro("probe")
+    assert stored_keys(built) - before == planned
     probed = built.speed("probe")
     assert probed["num_generated"] == splits["probe_limit"]
     assert probed["num_cached"] == splits["probe_limit"] * (strategies * len(chosen) - 1)
@@ -73,7 +87,9 @@ def test_an_edited_strategy_generates_exactly_the_rows_under_it(built):
     built.repro("select_strategies")
     (built.root / "data" / "strategies.yaml").write_text(yaml.safe_dump({"strategies": chosen}), "utf-8")
     built.run("dvc", "commit", "-f", "select_strategies")
+    before, planned = stored_keys(built), wanted(built, "generate")
     built.repro("generate")
+    assert stored_keys(built) - before == planned
     generated = built.speed("generate")
     assert generated["num_generated"] == splits["train_limit"]
     assert generated["num_cached"] == splits["train_limit"] * (len(chosen) - 1)
