@@ -77,7 +77,7 @@ def segment_files(root: Path) -> list[Path]:
 
 
 def publish(root: Path, table: Any, replaces: Iterable[str] = ()) -> Path:
-    """Write a table of `Stored` rows as one segment, to outlast a power cut.
+    """Write a table of `Stored` rows as one segment. Its content is synced; its name outlasts a kill, see `sync_folder`.
 
     Raises:
         Orca2Error: the disk is full or read-only; nothing published is harmed.
@@ -94,7 +94,6 @@ def publish(root: Path, table: Any, replaces: Iterable[str] = ()) -> Path:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
             raise
-        sync_folder(root)
     return segment
 
 
@@ -125,7 +124,7 @@ def is_stale(name: str) -> bool:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the names in a folder outlast a power cut; a file's content is synced before it gets its name."""
+    """Make the names in a folder outlast a power cut as well; a file's content is synced before it gets its name."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -224,6 +223,7 @@ def merge(root: Path, segments: Sequence[Path]) -> Path | None:
     if not all(s.exists() for s in sound):
         return None
     merged = publish(root, table, replaces)
+    sync_folder(root)
     for segment in sound:
         segment.unlink(missing_ok=True)
     return merged

@@ -168,6 +168,8 @@ class Writer:
 
     def __exit__(self, *_: object) -> None:
         self.flush()
+        if self._root.is_dir():
+            segments.sync_folder(self._root)
 
     def add(self, answers: Iterable[Answer]) -> None:
         """Take finished answers, and flush when enough have gathered or enough time has passed."""

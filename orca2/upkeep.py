@@ -139,6 +139,7 @@ def remove_garbage(store: Store, found: Garbage) -> None:
         segments.remember_removed(store.root, [segment.name, *segments.read_replaces(segment)])
         if not rows.all():
             segments.publish(store.root, table.filter(~rows))
+            segments.sync_folder(store.root)
         segment.unlink(missing_ok=True)
     store.refresh()
 
