@@ -4,6 +4,7 @@ The first cause along the lineage counts: question, strategy, model, template, s
 is read from the artifact that lies in the workspace, column by column, without building its rows.
 """
 
+import subprocess
 from collections import Counter
 from collections.abc import Iterable
 from functools import cached_property
@@ -12,7 +13,9 @@ from typing import Any
 
 from orca2.prompts import Templates
 from orca2.rows import Request, Sampling
+from orca2.segments import KEY_HEX
 from orca2.shards import read_columns
+from orca2.store import Store
 
 _COLUMNS = ("row_id", "sample_index", "strategy", "template", "model", "key", "sampling", "seed")
 
@@ -43,13 +46,18 @@ class Earlier:
         number = self._rows.get(self.place(request))
         return None if number is None else {name: self._columns[name][number] for name in _COLUMNS} | {"row": number}
 
+    @property
+    def keys(self) -> set[str]:
+        """The keys of all that was asked."""
+        return set(self._columns["key"])
+
     def has_question(self, row_id: str) -> bool:
         """Whether anything was asked about this question."""
         return row_id in self._questions
 
-    def lines(self, row: int) -> list[str]:
-        """All lines of the conversation that was asked."""
-        return _lines(message["content"] for message in self._messages[row].as_py())
+    def turns(self, row: int) -> list[tuple[str, str]]:
+        """The conversation that was asked: role and content of each turn."""
+        return [(message["role"], message["content"]) for message in self._messages[row].as_py()]
 
     def dropped(self, requests: Iterable[Request]) -> Counter[str]:
         """How many requests are not asked any more, by cause."""
@@ -78,8 +86,8 @@ class Earlier:
 class Causes:
     """Names the cause of one request after another; what a template changed is looked up once for each task."""
 
-    def __init__(self, earlier: Earlier, templates: Templates) -> None:
-        self._earlier, self._templates = earlier, templates
+    def __init__(self, earlier: Earlier, templates: Templates, store: Store) -> None:
+        self._earlier, self._templates, self._store = earlier, templates, store
         self._changes: dict[tuple[str, str], str] = {}
 
     def of(self, request: Request) -> str:
@@ -92,7 +100,7 @@ class Causes:
             _model(old, request),
             self._template(old, request),
             _sampling(old, request),
-            _limit(old, request),
+            self._limit(old, request),
         ):
             if cause:
                 return cause
@@ -110,23 +118,44 @@ class Causes:
             return f"template {old['template']} → {request.template}"
         place = (request.template, request.task)
         if place not in self._changes:
-            before, now = self._earlier.lines(old["row"]), _lines(m.content for m in request.messages)
-            self._changes[place] = "" if before == now else self._where(request.template, before, now)
+            before, now = self._earlier.turns(old["row"]), [(m.role, m.content) for m in request.messages]
+            self._changes[place] = "" if before == now else self._where(request.template, _lines(before), _lines(now))
         return self._changes[place]
 
+    def _limit(self, old: dict[str, Any], request: Request) -> str:
+        before, now = old["sampling"]["max_tokens"], request.sampling.max_tokens
+        (held,) = self._store.lookup([old["key"]], [before])
+        if before == now or held < 0:
+            return ""
+        return f"max_tokens {before} → {now} and {'cut by length' if now > before else 'longer than that'}"
+
     def _where(self, template: str, before: list[str], now: list[str]) -> str:
-        """The template line that shows the first difference; only the file where no line shows it literally."""
-        first = next(
-            (i for i, (a, b) in enumerate(zip(before, now, strict=False)) if a != b), min(map(len, (before, now)))
-        )
+        """The template line that shows the first difference; the files that may be behind it where none does."""
+        pairs = enumerate(zip(before, now, strict=False))
+        first = next((i for i, (a, b) in pairs if a != b), min(len(before), len(now)))
+        files = self._edited(template)
         shown = now[first].strip() if first < len(now) else ""
-        again = sum(line.strip() == shown for line in now[:first])
-        for file in (template, *sorted(self._templates.reach(template) - {template})):
+        # A line that was there before has only moved up: what changed is a line that no file holds any more.
+        for file in files if shown and shown not in map(str.strip, before) else ():
             source = (self._templates.root / file).read_text("utf-8").splitlines()
-            numbers = [number for number, line in enumerate(source, start=1) if shown and line.strip() == shown]
+            numbers = [number for number, line in enumerate(source, start=1) if line.strip() == shown]
             if numbers:
+                again = sum(line.strip() == shown for line in now[:first])
                 return f"{self._templates.root}/{file} line {numbers[min(again, len(numbers) - 1)]}"
-        return f"{self._templates.root}/{template}"
+        return " or ".join(f"{self._templates.root}/{file}" for file in files)
+
+    def _edited(self, template: str) -> list[str]:
+        """The files that a template is made of, itself first; only those that git says are edited, if there are any."""
+        reach = [template, *sorted(self._templates.reach(template) - {template})]
+        return [file for file in reach if file in self._differing] or reach
+
+    @cached_property
+    def _differing(self) -> set[str]:
+        command = ["git", "status", "--porcelain", "-z", "--untracked-files=all", "--", "."]
+        listed = subprocess.run(command, cwd=self._templates.root, capture_output=True, text=True, check=False)
+        names = {entry[3:] for entry in listed.stdout.split("\0") if entry}
+        # Git names them from the top of its repository.
+        return {file for file in self._templates.files if any(name.endswith(f"/{file}") for name in names)}
 
 
 def _strategy(old: dict[str, Any], request: Request) -> str:
@@ -136,7 +165,11 @@ def _strategy(old: dict[str, Any], request: Request) -> str:
 
 def _model(old: dict[str, Any], request: Request) -> str:
     changed = old["model"] != request.model
-    return f"another model: {old['model'][:12]} → {request.model[:12]}" if changed else ""
+    return f"another model: {_short(old['model'])} → {_short(request.model)}" if changed else ""
+
+
+def _short(digest: str) -> str:
+    return digest[:12] if len(digest) == KEY_HEX else digest
 
 
 def _sampling(old: dict[str, Any], request: Request) -> str:
@@ -149,12 +182,5 @@ def _sampling(old: dict[str, Any], request: Request) -> str:
     return f"sampling: {', '.join(changes)}" if changes and old["key"] != request.key else ""
 
 
-def _limit(old: dict[str, Any], request: Request) -> str:
-    before, now = old["sampling"]["max_tokens"], request.sampling.max_tokens
-    if before == now:
-        return ""
-    return f"max_tokens {before} → {now} and {'cut by length' if now > before else 'longer than that'}"
-
-
-def _lines(contents: Iterable[str]) -> list[str]:
-    return [line for content in contents for line in content.splitlines()]
+def _lines(turns: Iterable[tuple[str, str]]) -> list[str]:
+    return [line for _, content in turns for line in content.split("\n")]

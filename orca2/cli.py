@@ -102,8 +102,10 @@ def _regenerate(share: str) -> int:
     from orca2.verify import regenerate, sample
 
     params = config.load(cluster={"generation": GenerationConfig})
-    requests = sample(read_rows(Path("data/requests"), Request), share)
     stored = read_rows(Path("data/generations"), Generation)
+    answered = {(row.row_id, row.sample_index) for row in stored}
+    asked = read_rows(Path("data/requests"), Request)
+    requests = sample([r for r in asked if (r.row_id, r.sample_index) in answered], share)
     examples = read_rows(Path("data/examples"), Example)
     result = regenerate(requests, stored, examples, models.read_index()["teacher"], params.cluster.generation)
     for d in result.differences:

@@ -4,8 +4,8 @@ A model in a folder is run by engines of our own on Ray, one behind HTTP is aske
 the store, as answers arrive, so a killed run loses only what was in flight.
 """
 
-import json
 import os
+import platform
 import subprocess
 import time
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
@@ -84,7 +84,7 @@ def answer(
     found, failed = store.find(requests), dict[str, Outcome]()
     missing = list({r.key: r for r in requests if r.key not in found}.values())
     _require_model(missing, model)
-    _require_budget(missing, config)
+    require_budget(missing, store, config)
     begin, tally = time.time(), _Tally(len(missing))
     for batch in _generate(_in_order(missing, last_first), model, store, config):
         tally.count(batch)
@@ -121,8 +121,23 @@ def most_new_tokens(requests: Iterable[Request]) -> int:
 
 def places(config: GenerationConfig) -> str:
     """Where engines run, in words: speeds are compared within one such arrangement."""
-    where = "cluster" if os.environ.get("RAY_ADDRESS") else "this machine"
+    where = "a cluster" if os.environ.get("RAY_ADDRESS") else f"{os.cpu_count()} logical CPUs ({platform.machine()})"
     return f"{config.engines} engines of {config.cpus_per_engine:g} CPUs and {config.gpus_per_engine:g} GPUs, {where}"
+
+
+def require_budget(requests: Sequence[Request], store: Store, config: GenerationConfig) -> None:
+    """Raise when those of the requests that the store does not answer could generate more than `max_new_tokens`.
+
+    A stage that asks several models calls this with all its requests before the first one is asked.
+    """
+    if config.max_new_tokens is None:
+        return
+    found = store.find(requests)
+    missing = list({r.key: r for r in requests if r.key not in found}.values())
+    if (most := most_new_tokens(missing)) > config.max_new_tokens:
+        message = f"{len(missing)} requests could generate {most} tokens, above max_new_tokens {config.max_new_tokens}"
+        hint = "see `orca2 plan` for what they are; then ask less, raise the budget, or set it to null"
+        raise Orca2Error(message, "params.yaml: cluster.generation.max_new_tokens", hint)
 
 
 def require_answers(run: Run, config: GenerationConfig) -> None:
@@ -146,7 +161,6 @@ class _Tally:
         self._wanted, self._said = wanted, time.time()
         self.answered = self.tokens = self._failed = 0
         self.nodes: set[str] = set()
-        self.hardware = ""
         self.ready = self.last = 0.0
         """When the first engine was, and when the last answer came; stopping Ray comes later."""
 
@@ -157,9 +171,6 @@ class _Tally:
         self.tokens += sum(a.completion_tokens for a in answers)
         self._failed += len(batch.outcomes) - len(answers)
         self.nodes |= {batch.node} - {""}
-        for outcome in batch.outcomes:
-            if outcome.answer and not self.hardware:
-                self.hardware = json.loads(outcome.provenance).get("hardware", "")
         self.ready = min(self.ready or batch.ready, batch.ready)
         if time.time() - self._said > _PROGRESS_S:
             self._said = time.time()
@@ -214,20 +225,11 @@ def _require_model(missing: Sequence[Request], model: Model) -> None:
         raise Orca2Error("requests name another model than the one prepared", model.reference, hint)
 
 
-def _require_budget(missing: Sequence[Request], config: GenerationConfig) -> None:
-    most = most_new_tokens(missing)
-    if config.max_new_tokens is not None and most > config.max_new_tokens:
-        message = f"{len(missing)} requests could generate {most} tokens, above max_new_tokens {config.max_new_tokens}"
-        hint = "see `orca2 plan` for what they are; then ask less, raise the budget, or set it to null"
-        raise Orca2Error(message, "params.yaml: cluster.generation.max_new_tokens", hint)
-
-
 def _remember_speed(tally: _Tally, model: Model, store: Store, config: GenerationConfig, start_s: float) -> None:
     speeds.record(
         store.root,
         speeds.Speed(
             model=model.digest,
-            hardware=tally.hardware,
             places=places(config),
             tokens=tally.tokens,
             generate_s=round(tally.last - tally.ready, 3),

@@ -162,7 +162,10 @@ def read_index(file: Path = INDEX) -> dict[str, Model]:
     """
     if not file.is_file():
         raise Orca2Error("no prepared models", str(file), "run `dvc repro prepare_models`")
-    index = json.loads(file.read_text(encoding="utf-8"))
+    try:
+        index = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise Orca2Error(f"is torn: {error}", str(file), "run `dvc checkout` or `dvc repro prepare_models`") from error
     return {role: Model(**m | {"folder": m["folder"] and Path(m["folder"])}) for role, m in index.items()}
 
 

@@ -19,20 +19,22 @@ from orca2.erasure import EraseConfig
 from orca2.errors import Orca2Error, raise_all
 from orca2.evaluation import EvaluateConfig
 from orca2.generation import GenerationConfig, generations, most_new_tokens, places
-from orca2.grading import grade
+from orca2.grading import check_grader, grade
 from orca2.prompts import Templates
 from orca2.rendering import evaluation_requests, probe_requests, teaching_requests
 from orca2.requests import GenerateConfig
 from orca2.rows import Example, Request
-from orca2.shards import read_columns, read_rows
+from orca2.shards import read_rows
 from orca2.staleness import StageState, stage_states
 from orca2.store import Store
-from orca2.strategies import ProbeConfig, read_choices, select
+from orca2.strategies import ProbeConfig, read_choices, require_choices, select
 from orca2.tasks import TasksConfig, collect
+from orca2.typical import Typical
 
 CHOICES = Path("data/strategies.yaml")
-_UNKNOWN = "not known yet"
-"""In place of the digest of a model that is still to be made: no stored answer can be its."""
+_UNKNOWN = "not known yet: "
+"""Begins what stands in place of the digest of a model that is still to be made: no stored answer can be its."""
+_TRAINED = _UNKNOWN + "the student"
 
 
 class Wanted(NamedTuple):
@@ -78,6 +80,12 @@ class Plan:
     """The budget of cluster.generation, for each stage."""
 
     @property
+    def running(self) -> dict[str, Asking]:
+        """What is asked by the stages that run or may run."""
+        fresh = {state.name for state in self.states if state.state == "fresh"}
+        return {name: asking for name, asking in self.asking.items() if name not in fresh}
+
+    @property
     def has_work(self) -> bool:
         """Whether `dvc repro` would run anything."""
         return any(state.state != "fresh" for state in self.states)
@@ -100,6 +108,7 @@ def make_plan(store: Store, max_new_tokens: int | None = None) -> Plan:
         cluster={"generation": GenerationConfig},
     )
     states = tuple(stage_states())
+    _require_sound(params)
     planner = _Planner(params=params, store=store, states={s.name: s.state for s in states})
     asking = {"probe": planner.probe(), "generate": planner.generate(), "evaluate": planner.evaluate()}
     budget = params.cluster.generation.max_new_tokens if max_new_tokens is None else max_new_tokens
@@ -115,9 +124,18 @@ def require_budget(plan: Plan) -> None:
                 f"stage {name}",
                 "ask less, or raise cluster.generation.max_new_tokens",
             )
-            for name, asking in plan.asking.items()
+            for name, asking in plan.running.items()
             if asking.most_new_tokens > plan.max_new_tokens
         )
+
+
+def _require_sound(params: SimpleNamespace) -> None:
+    """What the stages check before they ask."""
+    templates = Templates()
+    templates.check_strategies(params.probe.strategies, "params.yaml: probe.strategies")
+    templates.check_student(params.erase.student_template, "params.yaml: erase.student_template")
+    for name, source in params.tasks.sources.items():
+        check_grader(source.grader, f"params.yaml: tasks.sources.{name}.grader")
 
 
 @dataclass(kw_only=True)
@@ -145,14 +163,18 @@ class _Planner:
             self.examples, self.templates, chosen, self.params.generate, self._digest("teacher"), self.params.seed
         )
         earlier = Earlier(Path("data/requests"), by_strategy=False)
-        return self._asking(requests, earlier, (*self._model_notes("teacher"), *notes))
+        asking = self._asking(requests, earlier, (*self._model_notes("teacher"), *notes))
+        self._asks_the_same = not asking.wanted and earlier.keys == {request.key for request in requests}
+        return asking
 
     def evaluate(self) -> Asking:
         chosen, notes = self.choices
         trained = self._trained()
         digests = {"base": self._digest("student"), "student": trained, "teacher": self._digest("teacher")}
-        if trained == _UNKNOWN:
+        if trained.startswith(_UNKNOWN):
             notes = (*notes, "the student is trained anew, so none of its answers is stored")
+        elif self.states["train"] != "fresh":
+            notes = (*notes, "what the student learns from does not change, so it is not trained anew")
         requests = evaluation_requests(
             self.examples, self.templates, chosen, self.params.erase.student_template, digests,
             self.params.evaluate.sampling,
@@ -174,8 +196,11 @@ class _Planner:
         found = self.store.find(self._probed)
         if all(request.key in found for request in self._probed):
             graded = grade(self.examples, generations(self._probed, found))
-            return {choice.task: choice.strategy for choice in select(graded)}, ()
-        before = read_choices(CHOICES) if CHOICES.is_file() else {}
+            chosen = {choice.task: choice.strategy for choice in select(graded)}
+            require_choices(chosen, {example.task for example in self.examples}, CHOICES)
+            return chosen, ()
+        written = read_choices(CHOICES) if CHOICES.is_file() else {}
+        before = {task: strategy for task, strategy in written.items() if strategy in self.templates.strategies}
         first = self.params.probe.strategies[0]
         tasks = sorted({example.task for example in self.examples})
         new = [task for task in tasks if task not in before]
@@ -193,19 +218,24 @@ class _Planner:
         if reference not in self._digests:
             known = {model.reference: model.digest for model in self._index.values()}
             found = None if self.states["prepare_models"] == "fresh" else models.identify(reference)
-            self._digests[reference] = found or known.get(reference, _UNKNOWN)
+            self._digests[reference] = found or known.get(reference, _UNKNOWN + reference)
         return self._digests[reference]
 
     def _model_notes(self, role: str) -> tuple[str, ...]:
         reference = getattr(self.params.models, role)
-        if self._digest(role) == _UNKNOWN:
+        if self._digest(role).startswith(_UNKNOWN):
             return (f"{reference} is not prepared yet, so none of its answers is stored",)
         sure = self.states["prepare_models"] == "fresh" or not reference.startswith(("package:", "hub:"))
         return () if sure else (f"{reference} is prepared as it was before",)
 
     def _trained(self) -> str:
-        """Digest of the student, where training will not run again."""
-        return models.from_folder(Path("trained")).digest if self.states["train"] == "fresh" else _UNKNOWN
+        """Digest of the student, where training will not run again: nothing changes in or before `data/packed`."""
+        learning = ("grade", "erase", "pack", "train")
+        sure = not self.choices[1]
+        same = sure and self._asks_the_same and all(self.states[stage] != "stale" for stage in learning)
+        if (self.states["train"] == "fresh" or same) and Path("trained").is_dir():
+            return models.from_folder(Path("trained")).digest
+        return _TRAINED
 
     def _asking(self, requests: list[Request], earlier: Earlier, assumed: Sequence[str]) -> Asking:
         distinct = list({(r.key, r.sampling.max_tokens): r for r in requests}.values())
@@ -216,7 +246,7 @@ class _Planner:
             if place < 0 and (request.key, request.sampling.max_tokens) not in self.planned
         ]
         self.planned |= {(r.key, r.sampling.max_tokens) for r in missing}
-        causes = Causes(earlier, self.templates)
+        causes = Causes(earlier, self.templates, self.store)
         tokens = [self._typical.of(request) for request in missing]
         return Asking(
             cached=len(distinct) - len(missing),
@@ -234,7 +264,7 @@ class _Planner:
         total = (0.0, 0.0)
         for model in sorted({request.model for request in missing}):
             # The student has the speed of the model that it is trained from.
-            known = self._digest("student") if model == _UNKNOWN else model
+            known = self._digest("student") if model == _TRAINED else model
             tokens = sum(self._typical.of(request)[1] for request in missing if request.model == model)
             runs = speeds.recent(self.store.root, known, places(self.params.cluster.generation))
             taken = speeds.seconds(runs, tokens)
@@ -244,33 +274,5 @@ class _Planner:
         return total
 
     @cached_property
-    def _typical(self) -> "_Typical":
-        return _Typical()
-
-
-class _Typical:
-    """Mean tokens of prompt and answer by task and strategy, in the artifacts as they lie there."""
-
-    _ARTIFACTS = (
-        "data/probe/graded",
-        "data/generations",
-        *(f"data/evaluation/{r}" for r in ("base", "student", "teacher")),
-    )
-    _CHARACTERS_PER_TOKEN = 4
-    """Of a prompt that nothing is known of."""
-
-    def __init__(self) -> None:
-        sums: dict[tuple[str, str], list[int]] = {}
-        for folder in map(Path, self._ARTIFACTS):
-            if any(folder.glob("rows-*.parquet")):
-                columns = read_columns(folder, ["task", "strategy", "prompt_tokens", "completion_tokens"]).to_pydict()
-                for task, strategy, prompt, new in zip(*columns.values(), strict=True):
-                    total = sums.setdefault((task, strategy), [0, 0, 0])
-                    total[0], total[1], total[2] = total[0] + 1, total[1] + prompt, total[2] + new
-        self._means = {place: (prompt / n, new / n) for place, (n, prompt, new) in sums.items()}
-
-    def of(self, request: Request) -> tuple[float, float]:
-        characters = sum(len(message.content) for message in request.messages)
-        unknown = (characters / self._CHARACTERS_PER_TOKEN, float(request.sampling.max_tokens))
-        prompt, new = self._means.get((request.task, request.strategy), unknown)
-        return prompt, min(new, request.sampling.max_tokens)
+    def _typical(self) -> Typical:
+        return Typical()

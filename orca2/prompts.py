@@ -57,9 +57,9 @@ class Templates:
         self.root = root
         loader = jinja2.FileSystemLoader(root)
         self._environment = SandboxedEnvironment(
-            loader=loader, undefined=jinja2.StrictUndefined, autoescape=False, auto_reload=False
+            loader=loader, undefined=jinja2.StrictUndefined, autoescape=False, auto_reload=False, finalize=_printable
         )
-        # The same question gives the same prompt on any day: nothing random is at hand.
+        # The same question gives the same prompt on any day: nothing random is at hand, and no memory address.
         del self._environment.globals["lipsum"], self._environment.filters["random"]
         self._printing: dict[str, bool] = {}
         self._skeletons: dict[tuple[str, str, str], tuple[Message, ...]] = {}
@@ -137,7 +137,10 @@ class Templates:
         """The same as `_run`, a hundred times faster: everything but the question is rendered once for each task."""
         place = (template, example.task, example.category)
         if place not in self._skeletons:
-            self._skeletons[place] = self._run(template, replace(example, question=_QUESTION)).messages
+            try:
+                self._skeletons[place] = self._run(template, replace(example, question=_QUESTION)).messages
+            except Orca2Error:
+                return self._run(template, example)  # whose error names the question itself
         messages = (
             Message(role=m.role, content=m.content.replace(_QUESTION, example.question).strip())
             if _QUESTION in m.content
@@ -158,7 +161,10 @@ class Templates:
                 if isinstance(node, nodes.Output)
                 for shown in node.nodes
             )
-            self._printing[template] = uses == printed and all(isinstance(node, _TRANSPARENT) for node in every)
+            plain = all(isinstance(node, _TRANSPARENT) for node in every)
+            # What `super()` gives holds the question; a condition on it is one on the question.
+            asked = any(node.test.find(nodes.Call) for node in every if isinstance(node, nodes.If))
+            self._printing[template] = uses == printed and plain and not asked
         return self._printing[template]
 
     def _line_of(self, error: BaseException, template: str) -> str:
@@ -218,6 +224,13 @@ class Templates:
         for file in sorted(set(self.files) - used):
             hint = f"name it after a strategy ({', '.join(self.strategies)}) as tasks/<task or category>/<strategy>.j2"
             yield Orca2Error("no strategy can reach this file", str(self.root / file), hint)
+
+
+def _printable(value: Any) -> Any:
+    """What a template prints, unless it is a thing without a text of its own, such as a forgotten `()` leaves."""
+    if isinstance(value, str | int | float | list | tuple | dict | jinja2.Undefined) or value is None:
+        return value
+    raise TypeError(f"a {type(value).__name__} cannot be printed; is a pair of brackets missing?")
 
 
 def _recorders(turns: list[Message]) -> dict[str, Any]:

@@ -77,7 +77,7 @@ def segment_files(root: Path) -> list[Path]:
 
 
 def publish(root: Path, table: Any, replaces: Iterable[str] = ()) -> Path:
-    """Write a table of `Stored` rows as one segment. Its content is synced; its name outlasts a kill, see `sync_folder`.
+    """Write a table of `Stored` rows as one segment; its content is synced, for its name see `sync_folder`.
 
     Raises:
         Orca2Error: the disk is full or read-only; nothing published is harmed.

@@ -22,10 +22,8 @@ class Speed:
 
     model: str
     """Digest."""
-    hardware: str
-    """As the engine reports it in its provenance."""
     places: str
-    """How many engines on how many cores and GPUs; speeds are compared within one such arrangement."""
+    """How many engines on how many cores and GPUs, and where; speeds are compared within one such arrangement."""
     tokens: int
     """Generated."""
     generate_s: float
@@ -48,13 +46,14 @@ def recent(root: Path, model: str, places: str) -> list[Speed]:
     if not (root / FILE).is_file():
         return []
     runs = []
-    for line in (root / FILE).read_text("utf-8").splitlines():
+    for line in (root / FILE).read_text("utf-8", errors="replace").splitlines():
         try:
-            runs.append(Speed(**json.loads(line)))
+            run = Speed(**json.loads(line))
+            if (run.model, run.places) == (model, places) and run.tokens >= _FEWEST_TOKENS and run.generate_s > 0:
+                runs.append(run)
         except (ValueError, TypeError):
             continue
-    fit = (r for r in runs if (r.model, r.places) == (model, places) and r.tokens >= _FEWEST_TOKENS and r.generate_s)
-    return list(fit)[-_RECENT:]
+    return runs[-_RECENT:]
 
 
 def seconds(runs: Sequence[Speed], tokens: float) -> tuple[float, float] | None:

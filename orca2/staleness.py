@@ -36,7 +36,8 @@ def stage_states(root: Path = Path()) -> list[StageState]:
     try:
         changed = Repo(str(root)).status()
     except DvcException as error:
-        raise Orca2Error(f"DVC says: {error}", "dvc.yaml", "run this at the root of the project") from error
+        hint = "see `dvc status`; orca2 runs at the root of a project that git and DVC know"
+        raise Orca2Error(f"DVC says: {error}", str(root.resolve()), hint) from error
     stages = yaml.safe_load((root / "dvc.yaml").read_text("utf-8"))["stages"]
     lock_file = root / "dvc.lock"
     locked = (yaml.safe_load(lock_file.read_text("utf-8")) or {}).get("stages", {}) if lock_file.is_file() else {}
@@ -45,8 +46,8 @@ def stage_states(root: Path = Path()) -> list[StageState]:
     for name, stage in stages.items():
         why = tuple(_reasons(root, changed.get(name, []), locked.get(name), params))
         before = _stale_before(stage, stages, states)
-        if why:
-            states.append(StageState(name=name, state="stale", why=why))
+        if name in changed:
+            states.append(StageState(name=name, state="stale", why=why or ("DVC says so",)))
         elif before:
             states.append(StageState(name=name, state="waiting", why=(f"after {', '.join(before)}",)))
         else:
@@ -68,7 +69,9 @@ def _reasons(root: Path, changes: list[Any], locked: dict[str, Any] | None, para
             yield f"code: {', '.join(code[:_SHOWN])}" + (f" and {len(code) - _SHOWN} more" if code[_SHOWN:] else "")
         for path, what in deps.items():
             if path == "params.yaml":
-                yield from _changed_params((locked or {}).get("params", {}).get(path, {}), params)
+                sections = (locked or {}).get("params", {}).get(path, {})
+                yield from _changed_params(sections, params)
+                yield from (f"{section} {word}" for section, word in what.items() if section not in sections)
             elif path not in code:
                 yield f"{path} {what}{_changed_files(root, path)}"
         for path, what in change.get("changed outs", {}).items():
@@ -94,17 +97,21 @@ def _short(value: Any) -> str:
 def _changed_files(root: Path, path: str) -> str:
     """The files of a folder that differ from the last commit: the likeliest ones, where git knows any."""
     listed = subprocess.run(
-        ["git", "status", "--porcelain", "--untracked-files=all", "--", path],
+        ["git", "status", "--porcelain", "-z", "--untracked-files=all", "--", path],
         cwd=root, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    files = [line[3:] for line in listed.stdout.splitlines()]
+    files = [entry[3:] for entry in listed.stdout.split("\0") if entry]
     return f" ({', '.join(files)})" if files and files != [path] else ""
 
 
 def _stale_before(stage: dict[str, Any], stages: dict[str, Any], states: list[StageState]) -> list[str]:
     """The stages that will or may run, and whose outputs this one reads."""
     running = [s.name for s in states if s.state != "fresh"]
-    return [name for name in running if any(_inside(dep, out) for dep in stage["deps"] for out in _outs(stages[name]))]
+    return [
+        name
+        for name in running
+        if any(_inside(dep, out) for dep in stage.get("deps", []) for out in _outs(stages[name]))
+    ]
 
 
 def _outs(stage: dict[str, Any]) -> list[str]:

@@ -24,10 +24,8 @@ _ATTEMPTS = 5
 
 
 def default_root() -> Path:
-    """`ORCA2_STORE`, else `.orca2/store` of the main repository, also from a worktree or a DVC experiment's copy."""
-    if root := os.environ.get("ORCA2_STORE"):
-        return Path(root)
-    return main_repository() / ".orca2" / "store"
+    """`ORCA2_STORE`, else `.orca2/store`, in the main repository, also from a worktree or an experiment's copy."""
+    return main_repository() / Path(os.environ.get("ORCA2_STORE") or ".orca2/store").expanduser()
 
 
 def main_repository(folder: Path = Path()) -> Path:

@@ -83,6 +83,8 @@ def open_place(address: str) -> Place:
     if (remote := _dvc_remote(address)) is not None:
         return remote
     hint = "give a folder, an fsspec address such as s3://bucket/answers, or a name of `dvc remote list`"
+    if not address.strip():
+        raise Orca2Error("is empty", "the address", hint)
     if "/" not in address and not Path(address).exists():
         raise Orca2Error("is no DVC remote and no folder", address, f"{hint}; `./{address}` makes a folder")
     try:

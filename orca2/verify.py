@@ -132,6 +132,8 @@ def sample(requests: Sequence[Request], share: str) -> list[Request]:
 
 
 def _stages_to_replay(root: Path) -> list[str]:
+    if not (root / "dvc.yaml").is_file():
+        raise Orca2Error("no such file", str(root.resolve() / "dvc.yaml"), "run this at the root of the project")
     stages = list(yaml.safe_load((root / "dvc.yaml").read_text("utf-8"))["stages"])
     locked = yaml.safe_load((root / "dvc.lock").read_text("utf-8")) if (root / "dvc.lock").is_file() else {}
     wanted = stages[: stages.index(LAST) + 1]
@@ -143,28 +145,35 @@ def _stages_to_replay(root: Path) -> list[str]:
 
 def _copy_project(root: Path, copy: Path) -> None:
     """Everything of the project but what DVC made, with a budget of no tokens: an engine can not start."""
-    command = ["git", "ls-files", "-co", "--exclude-standard"]
+    command = ["git", "ls-files", "-co", "--exclude-standard", "-z"]
     listed = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     if listed.returncode:
         raise Orca2Error(f"git says: {listed.stderr.strip()}", str(root.resolve()), "run this inside the repository")
-    stages = yaml.safe_load((root / "dvc.yaml").read_text("utf-8"))["stages"]
-    deps = [dep for stage in stages.values() for dep in stage["deps"] if isinstance(dep, str)]
-    outside = [dep for dep in deps if (root / dep).is_file() and not _made_by_dvc(dep, stages)]
-    for name in dict.fromkeys([*listed.stdout.splitlines(), *outside]):
+    for name in filter(None, listed.stdout.split("\0")):
         if (root / name).is_file():
             (copy / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(root / name, copy / name)
+    _link_what_git_ignores(root, copy)
     shutil.rmtree(copy / ".dvc", ignore_errors=True)
-    subprocess.run(["dvc", "init", "--quiet", "--no-scm"], cwd=copy, check=True)
+    subprocess.run([sys.executable, "-m", "dvc", "init", "--quiet", "--no-scm"], cwd=copy, check=True)
     params = yaml.safe_load((copy / "params.yaml").read_text("utf-8"))
     params["cluster"]["generation"]["max_new_tokens"] = 0
     (copy / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), "utf-8")
 
 
-def _made_by_dvc(path: str, stages: dict[str, dict[str, list[str | dict[str, object]]]]) -> bool:
-    outs = [next(iter(out)) for stage in stages.values() for out in stage.get("outs", []) if isinstance(out, dict)]
-    outs += [out for stage in stages.values() for out in stage.get("outs", []) if isinstance(out, str)]
-    return any(path == out or path.startswith(f"{out}/") for out in outs)
+def _link_what_git_ignores(root: Path, copy: Path) -> None:
+    """Question files and model folders that a stage depends on and git does not hold."""
+    stages = yaml.safe_load((root / "dvc.yaml").read_text("utf-8"))["stages"]
+    outs = [Path(next(iter(o)) if isinstance(o, dict) else o) for s in stages.values() for o in s.get("outs", [])]
+    for dep in (Path(d) for stage in stages.values() for d in stage.get("deps", []) if isinstance(d, str)):
+        if dep.is_absolute() or any(dep == out or out in dep.parents or dep in out.parents for out in outs):
+            continue
+        if ".." in dep.parts:
+            hint = "move it into the project to replay from it"
+            raise Orca2Error("lies outside the project", f"dvc.yaml: {dep}", hint)
+        if (root / dep).exists() and not (copy / dep).exists():
+            (copy / dep).parent.mkdir(parents=True, exist_ok=True)
+            (copy / dep).symlink_to((root / dep).resolve())
 
 
 def _run(stage: str, copy: Path, store: Path) -> None:

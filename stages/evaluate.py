@@ -13,7 +13,7 @@ from orca2.counts import write_json, write_speed
 from orca2.erasure import EraseConfig
 from orca2.errors import exit_on_error
 from orca2.evaluation import EvaluateConfig, summarise
-from orca2.generation import GenerationConfig, answer, require_answers
+from orca2.generation import GenerationConfig, answer, require_answers, require_budget
 from orca2.grading import grade
 from orca2.prompts import Templates
 from orca2.rendering import evaluation_requests
@@ -34,10 +34,12 @@ def main() -> None:
     require_choices(chosen, {e.task for e in examples}, CHOICES)
     digests = {"base": base.digest, "student": trained.digest, "teacher": teacher.digest}
     requests = evaluation_requests(examples, templates, chosen, generic, digests, params.evaluate.sampling)
+    answers = store.Store(store.default_root())
+    require_budget(requests, answers, params.cluster.generation)
     results, unanswered = {}, []
     for model in {m.digest: m for m in (base, teacher, trained)}.values():
         asked = [r for r in requests if r.model == model.digest]
-        run = answer(asked, model, store.Store(store.default_root()), params.cluster.generation, stage="evaluate")
+        run = answer(asked, model, answers, params.cluster.generation, stage="evaluate")
         unanswered += run.failures
         write_rows(Path("data/rejected/evaluate"), Rejected, unanswered)
         require_answers(run, params.cluster.generation)

@@ -33,6 +33,6 @@ def project(answered):
     yield answered
     answered.run("git", "reset", "-q", "--hard")
     answered.run("git", "clean", "-qfd", "templates")
-    answered.run("dvc", "checkout", "-q", "--allow-missing")
+    answered.run("dvc", "checkout", "-q", "--force", "--allow-missing")
     shutil.rmtree(store)
     kept.rename(store)

@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import pytest
 import yaml
 
 from tests.answered import PROBE, TRAIN, answer_for
@@ -35,6 +36,68 @@ def test_what_is_built_is_fresh_and_wholly_cached_and_what_never_ran_says_so(pro
     assert counts(plan["asking"]["probe"]) == (TASKS * STRATEGIES * PROBE, 0)
     assert counts(plan["asking"]["generate"]) == (TASKS * TRAIN, 0)
     assert plan["asking"]["evaluate"]["causes"] == {"never built here": 3 * TASKS * 2}
+
+
+def test_a_stage_that_does_not_run_is_no_work_and_breaks_no_budget(project):
+    shutil.rmtree(project.root / ".orca2" / "store")
+    (project.root / ".orca2" / "store").mkdir()
+    done = project.run("orca2", "plan", "--max-new-tokens", "1000", check=False)
+    assert done.returncode == 2, done.stderr
+    assert f"{3 * TASKS * 2} requests to generate" in done.stdout.splitlines()[-1]
+
+
+def test_a_section_that_a_stage_newly_reads_makes_it_stale(project):
+    project.edit("dvc.yaml", "    params:\n      - grade\n", "    params:\n      - grade\n      - seed\n")
+    assert state(planned(project), "grade") == {"name": "grade", "state": "stale", "why": ["seed new"]}
+
+
+def test_a_student_that_would_learn_the_same_is_not_asked_anew(project):
+    """`trained` is only there to be digested; DVC is told that all of it was built."""
+    shutil.copytree(project.root / "tiny", project.root / "trained")
+    (project.root / "plots/train").mkdir(parents=True)
+    for name in ("train", "speed/train"):
+        (project.root / f"metrics/{name}.json").write_text("{}")
+    project.run("dvc", "commit", "-f", "train")
+    assert answer_for(project, "evaluate") == 3 * TASKS * 2 - TASKS * 2  # base and student are one model here
+    project.edit("templates/strategies/step_by_step.j2", "{#- Purpose", "{#- A comment. Purpose")
+    plan = planned(project)
+    assert state(plan, "train")["state"] == "waiting"
+    assert counts(plan["asking"]["evaluate"]) == (2 * TASKS * 2, 0)
+    project.edit("templates/strategies/step_by_step.j2", "short ordered steps", "short, ordered steps")
+    assumed = planned(project)["asking"]["evaluate"]["assumed"]
+    assert "the student is trained anew, so none of its answers is stored" in assumed
+    shutil.rmtree(project.root / "trained")
+
+
+def test_turns_that_change_hands_are_a_change_of_the_template(project):
+    text = "{% block instruction %}{% endblock %}\n"
+    project.edit("templates/tasks/reversal/step_by_step.j2", EXAMPLES, text + EXAMPLES)
+    causes = planned(project)["asking"]["probe"]["causes"]
+    assert causes == {"templates/tasks/reversal/step_by_step.j2": PROBE}
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "told"),
+    [
+        ("params.yaml", "student_template: generic", "student_template: plain", "unknown student template 'plain'"),
+        ("params.yaml", "grader: exact", "grader: exakt", "exakt"),
+        ("models/models.json", "{", "{{", "models/models.json: is torn"),
+    ],
+)
+def test_bad_input_is_the_clear_error_of_the_stage_that_would_meet_it(project, file, old, new, told):
+    project.edit(file, old, new)
+    done = project.run("orca2", "plan", check=False)
+    assert done.returncode == 1
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_deleted_strategy_that_was_chosen_before_is_no_obstacle(project):
+    project.set_params({"probe": project.params()["probe"] | {"strategies": ["step_by_step", "guess_and_check"]}})
+    for file in project.root.glob("templates/**/direct_answer.j2"):
+        file.unlink()
+    assumed = planned(project)["asking"]["generate"]["assumed"]
+    assert any(note.startswith("step_by_step for ") for note in assumed)
 
 
 def test_an_edited_template_is_named_with_its_line_and_asks_for_its_rows_only(project):
@@ -152,6 +215,8 @@ def test_a_model_that_must_be_fetched_first_has_no_answers_and_the_plan_says_tha
     asking = planned(project)["asking"]["probe"]
     assert counts(asking) == (0, TASKS * STRATEGIES * PROBE)
     assert asking["assumed"] == [f"{reference} is not prepared yet, so none of its answers is stored"]
+    (cause,) = asking["causes"]
+    assert cause.endswith(f"→ not known yet: {reference}")
 
 
 def test_a_plan_writes_nothing(project):

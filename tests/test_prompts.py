@@ -108,6 +108,33 @@ def test_a_template_that_does_more_with_the_question_than_print_it_is_rendered_f
     assert "HOW MANY?" in shown.messages[-1].content
 
 
+def test_a_condition_on_what_a_parent_block_shows_is_one_on_the_question(tmp_path):
+    child = (
+        '{% extends "strategies/general.j2" %}'
+        "{% block question %}{% if 'a' in super() %}has a: {% endif %}{{ super() }}{% endblock %}"
+    )
+    general = "{% call user() %}{% block question %}{{ question }}{% endblock %}{% endcall %}"
+    templates = opened(tmp_path, strategies__general=general, strategies__child=child)
+    shown = [
+        templates.render("strategies/child.j2", example(question=q)).messages[-1].content for q in ("why?", "what?")
+    ]
+    assert shown == ["why?", "has a: what?"]
+
+
+@pytest.mark.parametrize("forgotten", ["{{ user }}", "{{ cycler('a') }}", "{% block x %}{% endblock %}{{ self.x }}"])
+def test_a_thing_without_a_text_is_refused_because_its_memory_address_would_be_in_the_prompt(tmp_path, forgotten):
+    text = "{% call user() %}" + forgotten.replace("block x", "block examples").replace("self.x", "self.examples")
+    templates = opened(tmp_path, strategies__odd=text + "{{ question }}{% endcall %}")
+    with pytest.raises(Orca2Error, match="pair of brackets missing"):
+        templates.render("strategies/odd.j2", example())
+
+
+def test_text_outside_a_turn_is_shown_with_the_question_itself(tmp_path):
+    templates = opened(tmp_path, strategies__odd="{{ question }}{% call user() %}{{ question }}{% endcall %}")
+    with pytest.raises(Orca2Error, match="text outside any turn: 'How many'"):
+        templates.render("strategies/odd.j2", example(question="How many"))
+
+
 def test_a_template_may_carry_worked_turns(tmp_path):
     worked = "{% call user() %}1+1?{% endcall %}{% call assistant() %}Answer: 2{% endcall %}" + USER
     conversation = opened(tmp_path, strategies__few=worked).teacher(example(question="2+2?"), "few")
