@@ -32,7 +32,9 @@ _TOKENIZER_FILES = (
     "added_tokens.json",
     "chat_template*",
 )
-_CONFIG_FILES = ("config.json", "generation_config.json")
+_CONFIG_FILES = ("config.json", "generation_config.json", "tokenizer_config.json")
+_CIRCUMSTANCES = ("transformers_version", "local_files_only", "is_local", "name_or_path")
+"""What Transformers writes into them about how a model was saved or loaded: it differs between machines."""
 _JSON_FILES = ("config.json", "tokenizer.json", "tokenizer_config.json")
 
 
@@ -137,12 +139,15 @@ def model_digest(folder: Path) -> str:
 
 
 def _content_digest(file: Path) -> str:
-    """Of a file's bytes; of a configuration's content without the version of the library that happened to save it."""
+    """Of a file's bytes; of a configuration's content, without the circumstances it was saved in."""
     if file.name not in _CONFIG_FILES:
         return file_digest(file)
-    content = {name: value for name, value in _parsed(file).items() if name != "transformers_version"}
     # As text, because configurations may hold infinities, which are no plain data.
-    return digest("model config", json.dumps(content, sort_keys=True))
+    return digest("model config", json.dumps(_essence(file), sort_keys=True))
+
+
+def _essence(file: Path) -> dict[str, Any]:
+    return {name: value for name, value in _parsed(file).items() if name not in _CIRCUMSTANCES}
 
 
 def write_index(models: dict[str, Model], file: Path = INDEX) -> None:
@@ -193,6 +198,9 @@ def _from_package(name: str, folder: Path) -> None:
     model = AutoModelForCausalLM.from_pretrained(**source, quantization_config=config, dtype=torch.float32)
     model.save_pretrained(folder)
     AutoTokenizer.from_pretrained(**source).save_pretrained(folder)
+    for saved in (folder / name for name in _CONFIG_FILES):
+        if saved.is_file():
+            saved.write_text(json.dumps(_essence(saved), indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def _from_hub(name: str, folder: Path) -> None:

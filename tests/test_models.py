@@ -11,6 +11,7 @@ import pytest
 
 from orca2 import models
 from orca2.errors import Orca2Error
+from orca2.hashing import file_digest
 from orca2.models import ModelsConfig, check_reference, from_folder, model_digest, prepare, read_index, write_index
 from tests.examples import ROOT
 from tests.tiny import make_tiny_model
@@ -53,12 +54,33 @@ def test_every_file_that_decides_an_answer_changes_the_digest(folder):
     assert model_digest(folder) == before
 
 
-def test_the_library_version_that_saved_a_model_is_not_part_of_it(folder):
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("config.json", "transformers_version"),
+        ("generation_config.json", "transformers_version"),
+        ("tokenizer_config.json", "local_files_only"),
+        ("tokenizer_config.json", "is_local"),
+    ],
+)
+def test_the_circumstances_in_which_a_model_was_saved_are_not_part_of_it(folder, file, name):
     before = model_digest(folder)
-    for name in ("config.json", "generation_config.json"):
-        content = json.loads((folder / name).read_text())
-        (folder / name).write_text(json.dumps(content | {"transformers_version": "99.0"}, indent=1))
-    assert model_digest(folder) == before
+    for value in ("99.0", True):
+        content = json.loads((folder / file).read_text())
+        (folder / file).write_text(json.dumps(content | {name: value}, indent=1))
+        assert model_digest(folder) == before
+
+
+def test_a_packaged_model_is_the_same_to_the_byte_online_and_offline(tmp_path):
+    """Transformers notes down whether the hub was to be asked; a colleague's answers must be found all the same."""
+    for offline in ("0", "1"):
+        code = "import sys, pathlib, orca2.models as m; m.prepare(sys.argv[1], pathlib.Path(sys.argv[2]))"
+        command = [sys.executable, "-c", code, "package:smollm2-135m-instruct", str(tmp_path / offline)]
+        environment = os.environ | {"HF_HUB_OFFLINE": offline, "PYTHONPATH": str(ROOT)}
+        subprocess.run(command, env=environment, check=True, capture_output=True)
+    files = [{f.name: file_digest(f) for f in (tmp_path / offline).rglob("*") if f.is_file()} for offline in "01"]
+    assert len(files[0]) > 3
+    assert files[0] == files[1]
 
 
 def test_the_same_file_under_another_name_is_another_model(folder):
