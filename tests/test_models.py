@@ -46,7 +46,7 @@ def test_every_file_that_decides_an_answer_changes_the_digest(folder):
     for name in deciding | {"generation_config.json"}:
         content = (folder / name).read_bytes()
         changed = content[:-1] + bytes([content[-1] ^ 1]) if name.endswith("safetensors") else content + b"\n"
-        if name in ("config.json", "generation_config.json"):
+        if name in ("config.json", "generation_config.json", "tokenizer_config.json"):
             changed = json.dumps(json.loads(content) | {"decides": "something"}).encode()
         (folder / name).write_bytes(changed)
         assert model_digest(folder) != before, name
