@@ -81,9 +81,7 @@ def make_answers(count: int, tag: str) -> list[Answer]:
 def compare_appending(root: Path, answers: list[Answer]) -> None:
     import diskcache
 
-    with Writer(
-        root / "first", PROVENANCE
-    ) as writer:  # imports what a segment needs
+    with Writer(root / "first", PROVENANCE) as writer:  # imports what a segment needs
         writer.add(answers[:1])
     begin = time.perf_counter()
     with Writer(root / "append", PROVENANCE) as writer:
