@@ -4,7 +4,6 @@ The first cause along the lineage counts: question, strategy, model, template, s
 is read from the artifact that lies in the workspace, column by column, without building its rows.
 """
 
-import subprocess
 from collections import Counter
 from collections.abc import Iterable
 from functools import cached_property
@@ -15,6 +14,7 @@ from orca2.prompts import Templates
 from orca2.rows import Request, Sampling
 from orca2.segments import KEY_HEX
 from orca2.shards import read_columns
+from orca2.staleness import edited_files
 from orca2.store import Store
 
 _COLUMNS = ("row_id", "sample_index", "strategy", "template", "model", "key", "sampling", "seed")
@@ -95,16 +95,14 @@ class Causes:
         old = self._earlier.row(request)
         if old is None:
             return self._why_new(request)
-        for cause in (
-            _strategy(old, request),
-            _model(old, request),
-            self._template(old, request),
-            _sampling(old, request),
-            self._limit(old, request),
-        ):
-            if cause:
-                return cause
-        return "asked before, but the answer is not in this store (`orca2 store pull`?)"
+        return (
+            _strategy(old, request)
+            or _model(old, request)
+            or self._template(old, request)
+            or _sampling(old, request)
+            or self._limit(old, request)
+            or "asked before, but the answer is not in this store (`orca2 store pull`?)"
+        )
 
     def _why_new(self, request: Request) -> str:
         if not self._earlier.built:
@@ -124,8 +122,7 @@ class Causes:
 
     def _limit(self, old: dict[str, Any], request: Request) -> str:
         before, now = old["sampling"]["max_tokens"], request.sampling.max_tokens
-        (held,) = self._store.lookup([old["key"]], [before])
-        if before == now or held < 0:
+        if before == now or self._store.lookup([old["key"]], [before])[0] < 0:
             return ""
         return f"max_tokens {before} → {now} and {'cut by length' if now > before else 'longer than that'}"
 
@@ -151,10 +148,7 @@ class Causes:
 
     @cached_property
     def _differing(self) -> set[str]:
-        command = ["git", "status", "--porcelain", "-z", "--untracked-files=all", "--", "."]
-        listed = subprocess.run(command, cwd=self._templates.root, capture_output=True, text=True, check=False)
-        names = {entry[3:] for entry in listed.stdout.split("\0") if entry}
-        # Git names them from the top of its repository.
+        names = edited_files(self._templates.root)
         return {file for file in self._templates.files if any(name.endswith(f"/{file}") for name in names)}
 
 

@@ -132,8 +132,7 @@ def require_budget(requests: Sequence[Request], store: Store, config: Generation
     """
     if config.max_new_tokens is None:
         return
-    found = store.find(requests)
-    missing = list({r.key: r for r in requests if r.key not in found}.values())
+    missing = store.missing(requests)
     if (most := most_new_tokens(missing)) > config.max_new_tokens:
         message = f"{len(missing)} requests could generate {most} tokens, above max_new_tokens {config.max_new_tokens}"
         hint = "see `orca2 plan` for what they are; then ask less, raise the budget, or set it to null"

@@ -108,8 +108,8 @@ def make_plan(store: Store, max_new_tokens: int | None = None) -> Plan:
         cluster={"generation": GenerationConfig},
     )
     states = tuple(stage_states())
-    _require_sound(params)
     planner = _Planner(params=params, store=store, states={s.name: s.state for s in states})
+    _require_sound(params, planner.templates)
     asking = {"probe": planner.probe(), "generate": planner.generate(), "evaluate": planner.evaluate()}
     budget = params.cluster.generation.max_new_tokens if max_new_tokens is None else max_new_tokens
     return Plan(states=states, asking=asking, max_new_tokens=budget)
@@ -129,9 +129,8 @@ def require_budget(plan: Plan) -> None:
         )
 
 
-def _require_sound(params: SimpleNamespace) -> None:
+def _require_sound(params: SimpleNamespace, templates: Templates) -> None:
     """What the stages check before they ask."""
-    templates = Templates()
     templates.check_strategies(params.probe.strategies, "params.yaml: probe.strategies")
     templates.check_student(params.erase.student_template, "params.yaml: erase.student_template")
     for name, source in params.tasks.sources.items():
@@ -148,12 +147,11 @@ class _Planner:
     templates: Templates = field(default_factory=Templates)
     planned: set[tuple[str, int]] = field(default_factory=set)
     """Key and limit of what earlier stages will have answered."""
+    asks_the_same: bool = False
+    """Whether `generate` asks what it asked last time, and has all the answers."""
     _digests: dict[str, str] = field(default_factory=dict)
 
     def probe(self) -> Asking:
-        self._probed = probe_requests(
-            self.examples, self.templates, self.params.probe, self._digest("teacher"), self.params.seed
-        )
         earlier = Earlier(Path("data/probe/requests"), by_strategy=True)
         return self._asking(self._probed, earlier, self._model_notes("teacher"))
 
@@ -164,7 +162,7 @@ class _Planner:
         )
         earlier = Earlier(Path("data/requests"), by_strategy=False)
         asking = self._asking(requests, earlier, (*self._model_notes("teacher"), *notes))
-        self._asks_the_same = not asking.wanted and earlier.keys == {request.key for request in requests}
+        self.asks_the_same = not asking.wanted and earlier.keys == {request.key for request in requests}
         return asking
 
     def evaluate(self) -> Asking:
@@ -187,6 +185,11 @@ class _Planner:
             examples: list[Example] = read_rows(Path("data/examples"), Example)
             return examples
         return collect(self.params.tasks, self.params.seed)[0]
+
+    @cached_property
+    def _probed(self) -> list[Request]:
+        teacher = self._digest("teacher")
+        return probe_requests(self.examples, self.templates, self.params.probe, teacher, self.params.seed)
 
     @cached_property
     def choices(self) -> tuple[dict[str, str], tuple[str, ...]]:
@@ -232,24 +235,18 @@ class _Planner:
         """Digest of the student, where training will not run again: nothing changes in or before `data/packed`."""
         learning = ("grade", "erase", "pack", "train")
         sure = not self.choices[1]
-        same = sure and self._asks_the_same and all(self.states[stage] != "stale" for stage in learning)
+        same = sure and self.asks_the_same and all(self.states[stage] != "stale" for stage in learning)
         if (self.states["train"] == "fresh" or same) and Path("trained").is_dir():
             return models.from_folder(Path("trained")).digest
         return _TRAINED
 
     def _asking(self, requests: list[Request], earlier: Earlier, assumed: Sequence[str]) -> Asking:
-        distinct = list({(r.key, r.sampling.max_tokens): r for r in requests}.values())
-        places = self.store.lookup([r.key for r in distinct], [r.sampling.max_tokens for r in distinct])
-        missing = [
-            request
-            for request, place in zip(distinct, places.tolist(), strict=True)
-            if place < 0 and (request.key, request.sampling.max_tokens) not in self.planned
-        ]
+        missing = [r for r in self.store.missing(requests) if (r.key, r.sampling.max_tokens) not in self.planned]
         self.planned |= {(r.key, r.sampling.max_tokens) for r in missing}
         causes = Causes(earlier, self.templates, self.store)
         tokens = [self._typical.of(request) for request in missing]
         return Asking(
-            cached=len(distinct) - len(missing),
+            cached=len({(r.key, r.sampling.max_tokens) for r in requests}) - len(missing),
             wanted=tuple(Wanted(request, causes.of(request)) for request in missing),
             dropped=earlier.dropped(requests),
             assumed=tuple(assumed),

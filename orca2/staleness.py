@@ -55,6 +55,24 @@ def stage_states(root: Path = Path()) -> list[StageState]:
     return states
 
 
+def edited_files(folder: Path, path: str = ".") -> list[str]:
+    """The files under `path` that differ from the last commit, as named from the top of the repository."""
+    command = ["git", "status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--", path]
+    listed = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    return [entry[3:] for entry in listed.stdout.split("\0") if entry]
+
+
+def outs_of(stage: dict[str, Any]) -> list[str]:
+    """What a stage of dvc.yaml writes: outs, metrics and plots."""
+    entries = [entry for kind in ("outs", "metrics", "plots") for entry in stage.get(kind, [])]
+    return [entry if isinstance(entry, str) else next(iter(entry)) for entry in entries]
+
+
+def overlap(path: str, other: str) -> bool:
+    """Whether one of two paths is, or holds, the other."""
+    return path == other or path.startswith(f"{other}/") or other.startswith(f"{path}/")
+
+
 def _reasons(root: Path, changes: list[Any], locked: dict[str, Any] | None, params: Any) -> Iterator[str]:
     if locked is None and changes:
         yield "never run here"
@@ -96,11 +114,7 @@ def _short(value: Any) -> str:
 
 def _changed_files(root: Path, path: str) -> str:
     """The files of a folder that differ from the last commit: the likeliest ones, where git knows any."""
-    listed = subprocess.run(
-        ["git", "status", "--porcelain", "-z", "--untracked-files=all", "--", path],
-        cwd=root, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    files = [entry[3:] for entry in listed.stdout.split("\0") if entry]
+    files = edited_files(root, path)
     return f" ({', '.join(files)})" if files and files != [path] else ""
 
 
@@ -110,14 +124,5 @@ def _stale_before(stage: dict[str, Any], stages: dict[str, Any], states: list[St
     return [
         name
         for name in running
-        if any(_inside(dep, out) for dep in stage.get("deps", []) for out in _outs(stages[name]))
+        if any(overlap(dep, out) for dep in stage.get("deps", []) for out in outs_of(stages[name]))
     ]
-
-
-def _outs(stage: dict[str, Any]) -> list[str]:
-    entries = [entry for kind in ("outs", "metrics", "plots") for entry in stage.get(kind, [])]
-    return [entry if isinstance(entry, str) else next(iter(entry)) for entry in entries]
-
-
-def _inside(path: str, folder: str) -> bool:
-    return path == folder or path.startswith(f"{folder}/") or folder.startswith(f"{path}/")

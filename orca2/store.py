@@ -84,6 +84,12 @@ class Store:
         """
         return self.index.places(segments.key_words(keys), np.asarray(max_tokens, np.int64))
 
+    def missing(self, requests: Iterable[Request]) -> list[Request]:
+        """The distinct requests that have no reusable answer, in their order."""
+        distinct = list({(r.key, r.sampling.max_tokens): r for r in requests}.values())
+        places = self.lookup([r.key for r in distinct], [r.sampling.max_tokens for r in distinct])
+        return [request for request, place in zip(distinct, places.tolist(), strict=True) if place < 0]
+
     def find(self, requests: Sequence[Request]) -> dict[str, Answer]:
         """The reusable answers among these requests, by key.
 

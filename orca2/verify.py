@@ -24,6 +24,7 @@ from orca2.grading import grade
 from orca2.hashing import unit_interval
 from orca2.models import Model
 from orca2.rows import Example, Generation, Request
+from orca2.staleness import outs_of, overlap
 from orca2.store import Store
 
 LAST = "pack"
@@ -164,9 +165,9 @@ def _copy_project(root: Path, copy: Path) -> None:
 def _link_what_git_ignores(root: Path, copy: Path) -> None:
     """Question files and model folders that a stage depends on and git does not hold."""
     stages = yaml.safe_load((root / "dvc.yaml").read_text("utf-8"))["stages"]
-    outs = [Path(next(iter(o)) if isinstance(o, dict) else o) for s in stages.values() for o in s.get("outs", [])]
+    outs = [out for stage in stages.values() for out in outs_of(stage)]
     for dep in (Path(d) for stage in stages.values() for d in stage.get("deps", []) if isinstance(d, str)):
-        if dep.is_absolute() or any(dep == out or out in dep.parents or dep in out.parents for out in outs):
+        if dep.is_absolute() or any(overlap(dep.as_posix(), out) for out in outs):
             continue
         if ".." in dep.parts:
             hint = "move it into the project to replay from it"

@@ -60,6 +60,13 @@ def test_what_was_put_is_found_field_for_field_and_nothing_else_is(tmp_path):
     assert len(Store(tmp_path)) == 1
 
 
+def test_what_is_missing_is_named_once_in_its_order(tmp_path):
+    put(tmp_path, answer(asked(1, 8), "cut", finish_reason="length", completion_tokens=8))
+    requests = [asked(3), asked(1, 8), asked(2), asked(3), asked(1, 16)]
+    assert Store(tmp_path).missing(requests) == [asked(3), asked(2), asked(1, 16)]
+    assert Store(tmp_path).missing([]) == []
+
+
 def test_an_empty_or_missing_store_answers_nothing_and_makes_no_folder(tmp_path):
     store = Store(tmp_path / "none")
     assert store.find([asked(1)]) == {}
