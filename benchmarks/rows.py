@@ -44,12 +44,8 @@ def build(root: Path, rows: int) -> Workspace:
         "probe": {"strategies": STRATEGIES, "sampling": {"temperature": 0.0, "max_tokens": 64}},
     })  # fmt: skip
     make_tiny_model(root / "tiny")
-    project.edit(
-        "dvc.yaml", "      - orca2/models.py\n    params:", "      - orca2/models.py\n      - tiny\n    params:"
-    )
-    project.edit(
-        "dvc.yaml", "      - orca2/tasks.py\n    params:", "      - orca2/tasks.py\n      - questions\n    params:"
-    )
+    project.add_dep("prepare_models", "tiny")
+    project.add_dep("prepare_tasks", "questions")
     write_questions(root, rows)
     write_templates(root)
     project.repro("prepare_models", "prepare_tasks")

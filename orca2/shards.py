@@ -13,7 +13,7 @@ import typing
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 from orca2.errors import Orca2Error
 from orca2.hashing import digest
@@ -86,12 +86,12 @@ def to_table(rows: Sequence[Any], row_type: type) -> Any:
     """Rows as an Arrow table with the canonical schema."""
     import pyarrow as pa
 
-    return pa.Table.from_pylist([_plain(row) for row in rows], schema=arrow_schema(row_type))
+    return pa.Table.from_batches([pa.RecordBatch.from_struct_array(_to_arrow(rows, row_type))], arrow_schema(row_type))
 
 
 def from_table(table: Any, row_type: type) -> Iterator[Any]:
     """The rows of an Arrow table that has the canonical schema."""
-    return (_typed(row_type, record) for record in table.to_pylist())
+    return itertools.chain.from_iterable(_from_arrow(batch.to_struct_array(), row_type) for batch in table.to_batches())
 
 
 def write_parquet(file: Path, table: Any) -> None:
@@ -194,32 +194,41 @@ def _arrow_type(kind: Any) -> Any:
     return getattr(pa, _SCALARS[kind])()
 
 
-def _plain(value: Any) -> Any:
-    if dataclasses.is_dataclass(value):
-        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
-    if isinstance(value, tuple) and value and dataclasses.is_dataclass(value[0]):
-        return [_plain(item) for item in value]
-    return value
-
-
 @cache
-def _builder(row_type: type) -> list[tuple[str, Any, bool]]:
-    """Per field: its name, the dataclass inside it if any, and whether it is a tuple."""
-    plan = []
-    for name, kind in typing.get_type_hints(row_type).items():
-        is_tuple = typing.get_origin(kind) is tuple
-        inner = typing.get_args(kind)[0] if is_tuple else kind
-        plan.append((name, inner if dataclasses.is_dataclass(inner) else None, is_tuple))
-    return plan
+def _fields(row_type: type) -> list[tuple[str, Any]]:
+    """Name and type of every field."""
+    return list(typing.get_type_hints(row_type).items())
 
 
-def _typed(row_type: type, record: dict[str, Any]) -> Any:
-    values = {}
-    for name, inner, is_tuple in _builder(row_type):
-        value = record[name]
-        if is_tuple:
-            value = tuple(_typed(inner, item) for item in value) if inner else tuple(value)
-        elif inner:
-            value = _typed(inner, value)
-        values[name] = value
-    return row_type(**values)
+def _is_row(kind: Any) -> TypeGuard[type]:
+    return dataclasses.is_dataclass(kind)
+
+
+def _to_arrow(values: Sequence[Any], kind: Any) -> Any:
+    """Values of one type as an Arrow array, column by column: no dictionary is made for any row."""
+    import pyarrow as pa
+
+    if _is_row(kind):
+        columns = [_to_arrow([getattr(value, name) for value in values], inner) for name, inner in _fields(kind)]
+        return pa.StructArray.from_arrays(columns, fields=list(_arrow_type(kind)))
+    if typing.get_origin(kind) is tuple and _is_row(item := typing.get_args(kind)[0]):
+        ends = [0, *itertools.accumulate(map(len, values))]
+        flat = _to_arrow([element for value in values for element in value], item)
+        return pa.ListArray.from_arrays(pa.array(ends, pa.int32()), flat, type=_arrow_type(kind))
+    return pa.array(values, _arrow_field("", kind).type)
+
+
+def _from_arrow(array: Any, kind: Any) -> list[Any]:
+    """The values of an Arrow array, as `_to_arrow` took them."""
+    if _is_row(kind):
+        names = [name for name, _ in _fields(kind)]
+        columns = [
+            _from_arrow(column, inner) for column, (_, inner) in zip(array.flatten(), _fields(kind), strict=True)
+        ]
+        return [kind(**dict(zip(names, values, strict=True))) for values in zip(*columns, strict=True)]
+    if typing.get_origin(kind) is not tuple:
+        return list(array.to_pylist())
+    if not _is_row(item := typing.get_args(kind)[0]):
+        return list(map(tuple, array.to_pylist()))
+    elements = iter(_from_arrow(array.flatten(), item))
+    return [tuple(itertools.islice(elements, length)) for length in array.value_lengths().to_pylist()]

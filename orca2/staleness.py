@@ -12,6 +12,7 @@ from orca2.errors import Orca2Error
 
 _CODE = ("orca2/", "stages/")
 _SHOWN = 3
+"""Files named in one line; of more, only the number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +85,7 @@ def _reasons(root: Path, changes: list[Any], locked: dict[str, Any] | None, para
         deps = change.get("changed deps", {})
         code = [path for path in deps if path.startswith(_CODE)]
         if code:
-            yield f"code: {', '.join(code[:_SHOWN])}" + (f" and {len(code) - _SHOWN} more" if code[_SHOWN:] else "")
+            yield f"code: {_listed(code)}"
         for path, what in deps.items():
             if path == "params.yaml":
                 sections = (locked or {}).get("params", {}).get(path, {})
@@ -115,7 +116,11 @@ def _short(value: Any) -> str:
 def _changed_files(root: Path, path: str) -> str:
     """The files of a folder that differ from the last commit: the likeliest ones, where git knows any."""
     files = edited_files(root, path)
-    return f" ({', '.join(files)})" if files and files != [path] else ""
+    return f" ({_listed(files)})" if files and files != [path] else ""
+
+
+def _listed(files: list[str]) -> str:
+    return ", ".join(files[:_SHOWN]) + (f" and {len(files) - _SHOWN} more" if files[_SHOWN:] else "")
 
 
 def _stale_before(stage: dict[str, Any], stages: dict[str, Any], states: list[StageState]) -> list[str]:

@@ -1,8 +1,9 @@
 """A project whose teacher has answered already: every stage up to `pack` runs, and no engine. Not a test module."""
 
-import json
+from contextlib import chdir
 from pathlib import Path
 
+from orca2.plan import Plan, make_plan
 from orca2.rows import Answer
 from orca2.store import Store
 from tests.tiny import make_tiny_model
@@ -23,22 +24,13 @@ PARAMS = {
     "grade": {"keep": "all"},
     "pack": {"max_tokens": 512},
 }
-_ANSWER = """
-import json, sys
-from orca2.plan import make_plan
-from orca2.store import Store, default_root
-wanted = make_plan(Store(default_root())).asking[sys.argv[1]].wanted
-print(json.dumps([[w.request.key, w.request.strategy, w.request.sampling.max_tokens] for w in wanted]))
-"""
 
 
 def answered_project(root: Path) -> Workspace:
     """Built up to `pack`; step by step is right on every question, anything else is not."""
     project = Workspace(root, PARAMS)
     make_tiny_model(root / "tiny")
-    project.edit(
-        "dvc.yaml", "      - orca2/models.py\n    params:", "      - orca2/models.py\n      - tiny\n    params:"
-    )
+    project.add_dep("prepare_models", "tiny")
     project.repro("prepare_models", "prepare_tasks")
     for stage, last in (("probe", "select_strategies"), ("generate", "pack")):
         answer_for(project, stage)
@@ -47,15 +39,21 @@ def answered_project(root: Path) -> Workspace:
     return project
 
 
+def plan_of(project: Workspace, max_new_tokens: int | None = None) -> Plan:
+    """What `orca2 plan` says there, without the start of another Python."""
+    with chdir(project.root):
+        return make_plan(Store(project.root / ".orca2" / "store"), max_new_tokens)
+
+
 def answer_for(project: Workspace, stage: str, **fields) -> int:
     """Store an answer to whatever a plan says the stage still wants; return how many."""
-    wanted = json.loads(project.run("python", "-c", _ANSWER, stage).stdout)
+    wanted = [w.request for w in plan_of(project).asking[stage].wanted]
     answers = [
         Answer(**{
-            "key": key, "text": f"Answer: {strategy} {key[:6]}", "finish_reason": "stop", "max_tokens": limit,
-            "prompt_tokens": 20, "completion_tokens": 9,
+            "key": request.key, "text": f"Answer: {request.strategy} {request.key[:6]}", "finish_reason": "stop",
+            "max_tokens": request.sampling.max_tokens, "prompt_tokens": 20, "completion_tokens": 9,
         } | fields)
-        for key, strategy, limit in wanted
+        for request in wanted
     ]  # fmt: skip
     with Store(project.root / ".orca2" / "store").writer('{"engine": "test"}') as writer:
         writer.add(answers)

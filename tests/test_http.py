@@ -509,8 +509,8 @@ def test_the_key_reaches_nothing_that_is_written_or_told(endpoint, model, tmp_pa
 def _with_endpoint(workspace, base_url, **settings):
     generation = workspace.params()["cluster"]["generation"]
     http = {"base_url": base_url, "concurrency": 1, "max_retries": 0} | settings
-    teacher = workspace.params()["models"] | {"teacher": f"http:{NAME}@2026-11"}
-    workspace.set_params({"models": teacher, "cluster": {"generation": generation | {"http": http}}})
+    models = {"teacher": f"http:{NAME}@2026-11", "student": "path:tiny"}
+    workspace.set_params({"models": models, "cluster": {"generation": generation | {"http": http}}})
 
 
 def _rejected(workspace, stage):
@@ -519,6 +519,8 @@ def _rejected(workspace, stage):
 
 def test_the_pipeline_fails_with_the_list_goes_on_from_there_and_counts_what_it_goes_without(endpoint, tmp_path):
     workspace = Workspace(tmp_path)
+    make_tiny_model(tmp_path / "tiny")
+    workspace.add_dep("prepare_models", "tiny")
     _with_endpoint(workspace, endpoint.base_url)
     endpoint.faults = [says(), fails(500, "KEY is out of order")]
     failed = workspace.run("dvc", "repro", "probe", check=False, OPENAI_API_KEY=SECRET)

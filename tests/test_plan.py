@@ -6,7 +6,8 @@ import shutil
 import pytest
 import yaml
 
-from tests.answered import PROBE, TRAIN, answer_for
+from orca2.plan_output import as_json
+from tests.answered import PROBE, TRAIN, answer_for, plan_of
 from tests.tiny import make_tiny_model
 
 TASKS, STRATEGIES = 2, 2
@@ -14,10 +15,8 @@ EXAMPLES = "{% block examples %}"
 WORKED_TURN = "{% call user() %}1 + 1?{% endcall %}{% call assistant() %}Answer: 2{% endcall %}"
 
 
-def planned(project, *options, status=2):
-    done = project.run("orca2", "plan", "--json", *options, check=False)
-    assert done.returncode == status, done.stderr
-    return json.loads(done.stdout)
+def planned(project, max_new_tokens=None):
+    return json.loads(json.dumps(as_json(plan_of(project, max_new_tokens))))
 
 
 def state(plan, name):
@@ -236,14 +235,14 @@ def test_the_run_generates_exactly_the_rows_of_the_plan(project):
     project.edit("templates/tasks/sum_of_two/step_by_step.j2", EXAMPLES, EXAMPLES + WORKED_TURN)
     project.set_params({"cluster": {"generation": project.params()["cluster"]["generation"] | {"max_new_tokens": 0}}})
     for stage, last in (("probe", "select_strategies"), ("generate", "pack")):
-        wanted = len(planned(project, "--max-new-tokens", "100000")["asking"][stage]["to_generate"])
+        wanted = len(planned(project, 100_000)["asking"][stage]["to_generate"])
         refused = project.run("dvc", "repro", last, check=False)
         if wanted:
             assert f"{wanted} requests could generate {wanted * 32} tokens, above max_new_tokens 0" in refused.stderr
         assert answer_for(project, stage) == wanted
         project.repro(last)
         assert project.speed(stage)["num_generated"] == 0
-    assert counts(planned(project, "--max-new-tokens", "100000")["asking"]["generate"])[1] == 0
+    assert counts(planned(project, 100_000)["asking"]["generate"])[1] == 0
 
 
 def test_a_budget_is_refused_by_the_plan_and_by_the_stage_before_an_engine_starts(project):

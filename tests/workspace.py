@@ -70,6 +70,11 @@ class Workspace:
         identity = ("-c", "user.name=orca2 tests", "-c", "user.email=tests@example.invalid")
         self.run("git", *identity, "commit", "-qm", message)
 
+    def add_dep(self, stage: str, path: str) -> None:
+        """Make a stage of dvc.yaml depend on one more path."""
+        self.edit("dvc.yaml", f"    cmd: python -m stages.{stage}\n    deps:\n",
+                  f"    cmd: python -m stages.{stage}\n    deps:\n      - {path}\n")  # fmt: skip
+
     def set_params(self, changes: dict[str, Any]) -> None:
         """Merge changes into params.yaml, section by section."""
         file = self.root / "params.yaml"
