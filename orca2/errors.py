@@ -50,8 +50,8 @@ def raise_all(errors: Iterable[Orca2Error]) -> None:
         raise InputErrors(flat)
 
 
-def exit_on_error(main: Callable[[], int | None]) -> None:
-    """Run a command-line entry point; print an `Orca2Error` plainly and exit with status 1."""
+def exit_on_error(main: Callable[[], int | None], status: int = 1) -> None:
+    """Run a command-line entry point; print an `Orca2Error` plainly and exit with this status."""
     try:
         sys.exit(main())
     except Orca2Error as error:
@@ -61,4 +61,4 @@ def exit_on_error(main: Callable[[], int | None]) -> None:
             raise
         print(f"error: {error.strerror} {error.filename or ''}", file=sys.stderr)
         print("    -> free some space or mend the permissions, then run the stage again", file=sys.stderr)
-    sys.exit(1)
+    sys.exit(status)

@@ -1,7 +1,8 @@
 """Canonical Parquet artifacts: equal rows give equal bytes, on any day, from any number of workers.
 
-An artifact is a folder of `rows-00-of-04.parquet` shards. Rows are placed by a hash of their id, so that adding one
-touches one shard, and sorted inside a shard. Nothing is written under its final name before it is complete.
+An artifact is a folder of `rows-00-of-04.parquet` shards, each with the digests of its cells beside it. Rows are placed
+by a hash of their id, so that adding one touches one shard, and sorted inside a shard. Nothing is written under its
+final name before it is complete.
 """
 
 import dataclasses
@@ -15,6 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeGuard
 
+from orca2 import digests
 from orca2.errors import Orca2Error
 from orca2.hashing import digest
 
@@ -73,6 +75,11 @@ def row_identity(row: Any) -> tuple[Any, ...]:
     return (row.row_id, getattr(row, "sample_index", 0), getattr(row, "strategy", ""), getattr(row, "key", ""))
 
 
+def shard_of(identity: Any, count: int) -> int:
+    """Which of `count` shards holds the row of this id (or, of a packed sequence, of this index)."""
+    return int(digest("shard", str(identity))[:8], 16) % count
+
+
 @cache
 def arrow_schema(row_type: type) -> Any:
     """The Arrow schema of a frozen dataclass of plain fields, tuples and nested dataclasses."""
@@ -117,15 +124,12 @@ def _write_shards(folder: Path, row_type: type, rows: list[Any]) -> None:
     count = 1
     while table.nbytes > count * SHARD_BYTES:
         count *= 2
-    places = [_shard_of(row, count) for row in rows] if count > 1 else []
+    places = [shard_of(row_identity(row)[0], count) for row in rows] if count > 1 else []
     for index, name in enumerate(_shard_names(count)):
         chosen = pa.array([i for i, place in enumerate(places) if place == index], pa.int64())
-        part = table.take(chosen) if count > 1 else table
-        write_parquet(folder / name, part.combine_chunks())
-
-
-def _shard_of(row: Any, count: int) -> int:
-    return int(digest("shard", str(row_identity(row)[0]))[:8], 16) % count
+        part = (table.take(chosen) if count > 1 else table).combine_chunks()
+        write_parquet(folder / name, part)
+        digests.write((folder / name).with_suffix(digests.SUFFIX), part)
 
 
 def _refuse_duplicates(folder: Path, ordered: list[Any]) -> None:

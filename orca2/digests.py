@@ -1,0 +1,61 @@
+"""A digest of every cell of an artifact, kept beside its shards: what a diff compares instead of the cells themselves.
+
+`rows-00-of-04.digests` is a Parquet file with the columns of `rows-00-of-04.parquet`, each of uint64: the first 64
+bits of the BLAKE2b of the cell's JSON. So 1, 1.0, "1", true and null all differ, and a text need not be read to be
+compared: a tenth of the space, and a tenth of the time of reading the rows.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+SUFFIX = ".digests"
+_JSON = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=repr)
+
+
+def of_table(table: Any) -> Any:
+    """The digests of a table's cells: a table of the same columns and length, of uint64."""
+    import pyarrow as pa
+
+    columns = {name: _of_column(table[name].combine_chunks()) for name in table.schema.names}
+    return pa.table({name: pa.array(values, pa.uint64()) for name, values in columns.items()})
+
+
+def write(file: Path, table: Any) -> None:
+    """Write the digests of a shard's table; uncompressed, because digests do not compress."""
+    import pyarrow.parquet as pq
+
+    pq.write_table(of_table(table), file, compression="none", version="2.6", write_statistics=False)
+
+
+def read(file: Path | None, rows: Path) -> Any:
+    """The digests of a shard, computed from `rows` where an artifact was written without them.
+
+    Raises:
+        OSError: a file cannot be read. Arrow's own ValueError for a spoilt one.
+    """
+    import pyarrow.parquet as pq
+
+    if file is None:
+        return of_table(pq.read_table(rows, partitioning=None))
+    with pq.ParquetFile(file, memory_map=True) as stored:
+        return stored.read()
+
+
+def of(value: Any) -> int:
+    """The digest of one cell."""
+    return int.from_bytes(hashlib.blake2b(_JSON.encode(value).encode("utf-8", "surrogatepass"), digest_size=8).digest())
+
+
+def _of_column(column: Any) -> Any:
+    import numpy as np
+    import pyarrow as pa
+
+    if pa.types.is_nested(column.type):
+        return np.fromiter(map(of, column.to_pylist()), np.uint64, len(column))
+    # Few cells of most columns are different ones.
+    encoded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+    distinct = [*encoded.dictionary.to_pylist(), None]
+    digests = np.fromiter(map(of, distinct), np.uint64, len(distinct))
+    return digests[encoded.indices.fill_null(len(distinct) - 1).to_numpy(zero_copy_only=False)]

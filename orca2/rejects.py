@@ -1,0 +1,62 @@
+"""Which rows no stage passed on, and why."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from orca2.shards import read_columns
+
+FOLDER = Path("data/rejected")
+_GROUP = ["stage", "reason", "task"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """The rows that one stage rejected for one reason, of one task."""
+
+    stage: str
+    reason: str
+    task: str
+    rows: int
+    examples: tuple[tuple[str, str], ...]
+    """Row id and detail of some."""
+
+
+def rejects(root: Path = Path(), stages: Sequence[str] = (), examples: int = 2) -> list[Reason]:
+    """Every reason, the commonest of each stage first.
+
+    Args:
+        root: the project.
+        stages: only of these stages; none means all.
+        examples: how many rows to name of each reason.
+
+    Raises:
+        Orca2Error: an artifact cannot be read.
+    """
+    import pyarrow as pa
+
+    folders = [f for f in sorted((root / FOLDER).glob("*")) if f.is_dir() and (not stages or f.name in stages)]
+    tables = [read_columns(folder, [*_GROUP, "row_id", "detail"]) for folder in folders]
+    if not tables:
+        return []
+    rows = pa.concat_tables(tables)
+    grouped = rows.group_by(_GROUP).aggregate([("row_id", "count")])
+    ordered = grouped.sort_by(
+        [("stage", "ascending"), ("row_id_count", "descending"), ("reason", "ascending"), ("task", "ascending")]
+    )
+    return [
+        Reason(
+            **{name: group[name] for name in _GROUP},
+            rows=group["row_id_count"],
+            examples=_examples(rows, group, examples),
+        )
+        for group in ordered.to_pylist()
+    ]
+
+
+def _examples(rows: object, group: dict[str, str], count: int) -> tuple[tuple[str, str], ...]:
+    import pyarrow.compute as pc
+
+    masks = [pc.equal(rows[name], group[name]) for name in _GROUP]  # type: ignore[index]
+    chosen = rows.filter(pc.and_(pc.and_(masks[0], masks[1]), masks[2])).slice(0, count)  # type: ignore[attr-defined]
+    return tuple((row["row_id"], row["detail"]) for row in chosen.to_pylist())

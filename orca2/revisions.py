@@ -1,0 +1,176 @@
+"""What a git revision, a DVC experiment or the workspace holds, read without a checkout.
+
+Files that git tracks come from git. Artifacts come from the DVC cache, by the digests in the `dvc.lock` of that
+revision; what the cache lacks is fetched into it from the DVC remote.
+"""
+
+import io
+import json
+import subprocess
+import tarfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from orca2 import digests
+from orca2.errors import Orca2Error, raise_all
+
+WORKSPACE = "workspace"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shard:
+    """One shard of an artifact, wherever it lies."""
+
+    name: str
+    """Inside the artifact, such as `rows-00-of-04.parquet`."""
+    rows: Path
+    digests: Path | None
+    """None where the artifact was written without."""
+    md5: str
+    """Of the rows, as DVC knows it; empty in the workspace."""
+
+
+class Revision:
+    """One revision of the project whose `dvc.yaml` lies in `root`.
+
+    Args:
+        name: what git calls a commit, the name of a DVC experiment, or `workspace`.
+
+    Raises:
+        Orca2Error: there is no such revision.
+    """
+
+    def __init__(self, name: str, root: Path = Path()) -> None:
+        self.name = name
+        self.root = root
+        self.commit = "" if name == WORKSPACE else _commit(name, root)
+
+    def __str__(self) -> str:
+        return self.name if not self.commit or self.commit.startswith(self.name) else f"{self.name} ({self.commit[:7]})"
+
+    def text(self, path: str) -> str | None:
+        """A file that git tracks; None when this revision has none."""
+        if not self.commit:
+            file = self.root / path
+            return file.read_text("utf-8") if file.is_file() else None
+        shown = _git(self.root, "cat-file", "blob", f"{self.commit}:./{path}")
+        return None if shown.returncode else shown.stdout.decode("utf-8")
+
+    def export(self, path: str, folder: Path) -> Path:
+        """A folder that git tracks, as it is in this revision: itself in the workspace, else a copy under `folder`."""
+        if not self.commit:
+            return self.root / path
+        packed = _git(self.root, "archive", "--format=tar", self.commit, "--", path)
+        if not packed.returncode:
+            with tarfile.open(fileobj=io.BytesIO(packed.stdout)) as archive:
+                archive.extractall(folder, filter="data")
+        return folder / path
+
+    @cached_property
+    def outs(self) -> dict[str, str]:
+        """Digest of every out that this revision's `dvc.lock` names, by path; a folder's ends in `.dir`."""
+        try:
+            stages = (yaml.safe_load(self.text("dvc.lock") or "") or {}).get("stages", {})
+            return {out["path"]: out.get("md5", "") for stage in stages.values() for out in stage.get("outs", [])}
+        except (yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
+            raise Orca2Error(f"is torn: {error}", f"dvc.lock of {self}", "mend it, or name another revision") from error
+
+    def shards(self, artifact: str) -> tuple[Shard, ...]:
+        """The shards of an artifact in order; none when this revision is from before there was one.
+
+        Raises:
+            InputErrors: files that are neither in the DVC cache nor in the remote, or not in the workspace.
+        """
+        files = self._files(artifact)
+        return tuple(
+            Shard(name=name, rows=path, digests=files.get(_beside(name), (None, ""))[0], md5=md5)
+            for name, (path, md5) in sorted(files.items())
+            if path is not None and name.endswith(".parquet")
+        )
+
+    def file(self, path: str) -> Path | None:
+        """One file of an artifact; None when this revision has none."""
+        folder, _, name = path.rpartition("/")
+        return self._files(folder, name).get(name, (None, ""))[0]
+
+    def _files(self, artifact: str, only: str = "") -> Mapping[str, tuple[Path | None, str]]:
+        """Path and md5 of the files of an artifact (or of `only` one), by name."""
+        out = next((out for out in self.outs if f"{artifact}/".startswith(f"{out}/")), None)
+        if not self.commit:
+            folder = self.root / artifact
+            if not folder.is_dir() and out is not None:
+                raise Orca2Error("is not in the workspace", artifact, f"run `dvc checkout {out}` or `dvc repro`")
+            return {file.name: (file, "") for file in folder.glob(only or "*") if file.is_file()}
+        if out is None or not self.outs[out].endswith(".dir"):
+            return {}
+        self._require({out: self.outs[out]})
+        entries = json.loads(self._cached(self.outs[out]).read_text("utf-8"))
+        paths = {f"{out}/{entry['relpath']}": entry["md5"] for entry in entries}
+        inside = {path: md5 for path, md5 in paths.items() if path.rpartition("/")[0] == artifact}
+        if only:
+            inside = {path: md5 for path, md5 in inside.items() if path == f"{artifact}/{only}"}
+        self._require(inside)
+        return {path.rpartition("/")[2]: (self._cached(md5), md5) for path, md5 in inside.items()}
+
+    @cached_property
+    def _repository(self) -> Any:
+        from dvc.repo import Repo
+
+        return Repo(str(self.root))
+
+    def _cached(self, md5: str) -> Path:
+        return Path(self._repository.cache.local.oid_to_path(md5))
+
+    def _require(self, files: Mapping[str, str]) -> None:
+        """Have every one of these in the DVC cache, from the remote where need be."""
+        missing = {path: md5 for path, md5 in files.items() if not self._cached(md5).is_file()}
+        why = self._fetch(list(missing.values())) if missing else ""
+        raise_all(
+            Orca2Error(
+                f"is neither in the DVC cache nor in the remote{why}",
+                f"{path} of {self}",
+                "run `dvc push` where it was built, then `dvc fetch --all-commits` here",
+            )
+            for path, md5 in missing.items()
+            if not self._cached(md5).is_file()
+        )
+
+    def _fetch(self, wanted: list[str]) -> str:
+        """Fetch what the remote has; why that could not be tried, else nothing."""
+        from dvc.config import NoRemoteError
+        from dvc.exceptions import DvcException
+        from dvc_data.hashfile.hash_info import HashInfo
+
+        try:
+            self._repository.cloud.pull([HashInfo("md5", md5) for md5 in wanted])
+        except NoRemoteError:
+            return " (there is none)"
+        except (DvcException, OSError) as error:
+            return f" ({error})"
+        return ""
+
+
+def _beside(name: str) -> str:
+    return str(Path(name).with_suffix(digests.SUFFIX))
+
+
+def _commit(name: str, root: Path) -> str:
+    found = _git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
+    if not found.returncode:
+        return found.stdout.decode().strip()
+    refs = _git(root, "for-each-ref", "--format=%(objectname) %(refname)", "refs/exps").stdout.decode().splitlines()
+    experiments = {ref.split(" ")[1].rsplit("/", 1)[-1]: ref.split(" ")[0] for ref in refs}
+    if name in experiments:
+        return experiments[name]
+    shallow = _git(root, "rev-parse", "--is-shallow-repository").stdout.strip() == b"true"
+    hint = "this is a shallow clone: run `git fetch --unshallow`, or " if shallow else ""
+    raise Orca2Error("no such revision", name, f"{hint}name a commit, branch, tag, DVC experiment or `{WORKSPACE}`")
+
+
+def _git(root: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(["git", *arguments], cwd=root, capture_output=True, check=False)

@@ -1,0 +1,27 @@
+"""One command of the command line: its name, its words, and what it runs."""
+
+import argparse
+from collections.abc import Callable
+from typing import Any
+
+
+def add(commands: Any, name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+    """Add a command; `run` takes the parsed arguments and returns the exit status, 1 is that of an error.
+
+    A command whose status 1 says something else puts the one of an error into `trouble`.
+    """
+    parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
+    parser.set_defaults(run=run, trouble=1)
+    return parser
+
+
+def at_least(least: int) -> Callable[[str], int]:
+    """The type of an argument: a whole number of at least this."""
+
+    def number(text: str) -> int:
+        if (value := int(text)) < least:
+            raise ValueError
+        return value
+
+    number.__name__ = f"whole number of at least {least}"
+    return number
