@@ -152,7 +152,8 @@ def look_up(part: Part, rows: Part, places: Any, identity: Sequence[str]) -> Any
 def _identities(part: Part, identity: Sequence[str]) -> Any:
     names = [name for name in identity if name in part.columns]
     mixed = _mixed([part.cells(name) for name in names]) if names else np.empty(0, np.uint64)
-    return mixed if _is_distinct(mixed) else _mixed([mixed, _occurrence(mixed)])
+    # The first of its kind keeps its digest: the other side may have only one.
+    return mixed if _is_distinct(mixed) else mixed + _occurrence(mixed) * _ODD
 
 
 def _is_distinct(values: Any) -> bool:
