@@ -4,7 +4,9 @@ Two versions are compared part by part: a part is the shards of either side that
 depends on the size of a shard and not on that of the dataset.
 """
 
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -18,6 +20,8 @@ from orca2.shards import shard_of
 
 _GROUP = 8
 """Shards of the larger side that one part holds at most, when the sides have different numbers of shards."""
+_AT_ONCE = 2
+"""Parts in memory at once, beside the one in hand."""
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -115,6 +119,23 @@ def parts(left: Sequence[Shard], right: Sequence[Shard]) -> Iterator[tuple[Place
             yield place, ours, theirs
 
 
+def comparisons(
+    left: Sequence[Shard], right: Sequence[Shard], identity: Sequence[str]
+) -> Iterator[tuple[Place, Part, Part, Differences]]:
+    """Every part with its differences, in order; a few parts are compared at once, so that no core waits for a file."""
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        waiting: deque[tuple[Place, Part, Part, Future[Differences]]] = deque()
+        for place, ours, theirs in parts(left, right):
+            waiting.append((place, ours, theirs, pool.submit(compare, ours, theirs, identity)))
+            if len(waiting) > _AT_ONCE:
+                yield _done(*waiting.popleft())
+        yield from (_done(*part) for part in waiting)
+
+
+def _done(place: Place, ours: Part, theirs: Part, found: Future[Differences]) -> tuple[Place, Part, Part, Differences]:
+    return place, ours, theirs, found.result()
+
+
 def holding(shards: Sequence[Shard], place: Place) -> Part:
     """The shards of another artifact that can hold the rows of a part, and other rows with them."""
     return Part(_of_place(shards, place) if _is_canonical(shards) else shards)
@@ -127,15 +148,16 @@ def compare(left: Part, right: Part, identity: Sequence[str]) -> Differences:
     """
     ours, theirs = _identities(left, identity), _identities(right, identity)
     at_left = _index_in(theirs, ours)
+    if _is_ambiguous(at_left, ours, theirs):
+        ours, theirs = _numbered(ours), _numbered(theirs)
+        at_left = _index_in(theirs, ours)
     matched = np.flatnonzero(at_left >= 0)
     partners = at_left[matched]
-    lonely = np.ones(len(ours), bool)
-    lonely[partners] = False
     shared = [name for name in left.columns if name in right.columns and name not in identity]
     differing = {name: left.cells(name)[partners] != right.cells(name)[matched] for name in shared}
     changed = np.logical_or.reduce([np.zeros(len(matched), bool), *differing.values()])
     return Differences(
-        removed=np.flatnonzero(lonely),
+        removed=np.flatnonzero(_lonely(at_left, len(ours))),
         added=np.flatnonzero(at_left < 0),
         changed=np.stack([partners[changed], matched[changed]], axis=1),
         fields={name: mask[changed] for name, mask in differing.items()},
@@ -150,17 +172,28 @@ def look_up(part: Part, rows: Part, places: Any, identity: Sequence[str]) -> Any
 
 
 def _identities(part: Part, identity: Sequence[str]) -> Any:
+    """One digest for the identity of each row, uint64[n]."""
     names = [name for name in identity if name in part.columns]
-    mixed = _mixed([part.cells(name) for name in names]) if names else np.empty(0, np.uint64)
-    # The first of its kind keeps its digest: the other side may have only one.
-    return mixed if _is_distinct(mixed) else mixed + _occurrence(mixed) * _ODD
+    return _mixed([part.cells(name) for name in names]) if names else np.empty(0, np.uint64)
 
 
-def _is_distinct(values: Any) -> bool:
-    import pyarrow as pa
-    import pyarrow.compute as pc
+def _lonely(at_left: Any, size: int) -> Any:
+    """bool[size]: rows of the left side that no row of the right one was matched with."""
+    lonely = np.ones(size, bool)
+    lonely[at_left[at_left >= 0]] = False
+    return lonely
 
-    return bool(pc.count_distinct(pa.array(values)).as_py() == len(values))
+
+def _is_ambiguous(at_left: Any, ours: Any, theirs: Any) -> bool:
+    """Whether an identity that both sides have stands twice on either; found without sorting, as none ever should."""
+    lonely = _lonely(at_left, len(ours))
+    twice_right = np.count_nonzero(at_left >= 0) + np.count_nonzero(lonely) != len(ours)
+    return bool(twice_right or (_index_in(theirs, ours[lonely]) >= 0).any())
+
+
+def _numbered(identities: Any) -> Any:
+    """The same digests for all that stand first, others for their repetitions."""
+    return identities + _occurrence(identities) * _ODD
 
 
 def _mixed(columns: Sequence[Any]) -> Any:

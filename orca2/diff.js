@@ -98,16 +98,11 @@ function drawRow() {
 }
 
 function field(name, row) {
+  const texts = [row.before, row.after].filter(Boolean).map((side) => readable(side[name]));
+  if (texts.length === 1 || texts[0] === texts[1]) return [element("h3", name), element("div", texts[0], "cell")];
   const sides = element("div", "", "sides");
-  const texts = [row.before, row.after].map((side) => (side ? readable(side[name]) : null));
-  const [left, right] = [element("div", "", "cell"), element("div", "", "cell")];
-  if (texts[0] !== null && texts[1] !== null && texts[0] !== texts[1]) {
-    mark(words(texts[0]), words(texts[1]), left, right);
-  } else {
-    left.textContent = texts[0] ?? "";
-    right.textContent = texts[1] ?? "";
-  }
-  sides.append(left, right);
+  sides.append(element("div", "", "cell"), element("div", "", "cell"));
+  mark(words(texts[0]), words(texts[1]), ...sides.children);
   return [element("h3", name), sides];
 }
 

@@ -15,7 +15,7 @@ import numpy as np
 import yaml
 
 from orca2.artifacts import ARTIFACTS, Artifact
-from orca2.comparison import Differences, Part, Place, compare, holding, look_up, parts
+from orca2.comparison import Differences, Part, Place, comparisons, holding, look_up
 from orca2.condition import Condition
 from orca2.errors import Orca2Error
 from orca2.lineage import Cause, Step, first_causes
@@ -67,6 +67,8 @@ class Diff:
     fields: Counter[str] = field(default_factory=Counter)
     """How many of the rows that both versions have differ in a column."""
     shown: list[Change] = field(default_factory=list)
+    hunks: dict[str, str] = field(default_factory=dict)
+    """Of a cause that names lines of a template, what `git diff` shows of them; by its detail."""
     columns: list[str] = field(default_factory=list)
     """Columns that only one of the versions has, as `+ name` or `- name`; rows are compared without them."""
     notes: list[str] = field(default_factory=list)
@@ -99,6 +101,8 @@ def diff(before: Revision, after: Revision, stage: str, where: str = "", limit: 
             comparison = _Comparison(artifact, (before, after), templates, result)
             for changes in comparison.changes():
                 comparison.count(changes, wanted(changes.table), limit)
+    details = {kind.detail for kind in result.counts}
+    result.hunks = {detail: hunks for detail, hunks in sorted(templates.shown.items()) if detail in details}
     return result
 
 
@@ -124,7 +128,7 @@ class _Comparison:
         self._templates = templates
         self._result = result
         self._same = _same_digest(artifact.folder, revisions)
-        self._shards = tuple(revision.shards(artifact.folder) for revision in revisions)
+        self._shards = (revisions[0].shards(artifact.folder), revisions[1].shards(artifact.folder))
         self._steps: dict[str, tuple[Any, Any]] = {}
         for revision, shards in zip(revisions, self._shards, strict=True):
             if not shards:
@@ -137,8 +141,8 @@ class _Comparison:
         if self._same:
             return
         self._note_columns()
-        for place, before, after in parts(*self._shards):
-            found = compare(before, after, self._artifact.identity)
+        old, new = self._shards
+        for place, before, after, found in comparisons(old, new, self._artifact.identity):
             if len(found.removed) + len(found.added) + len(found.changed):
                 yield self._explained(place, before, after, found)
 

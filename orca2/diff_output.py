@@ -39,6 +39,7 @@ def as_json(diff: Diff, shifts: Shifts) -> dict[str, Any]:
         "rows_after": diff.rows_after,
         "counts": [kind._asdict() | {"rows": rows} for kind, rows in diff.counts.most_common()],
         "fields": dict(diff.fields.most_common()),
+        "hunks": diff.hunks,
         "columns": diff.columns,
         "notes": diff.notes,
         "strategies": [dataclasses.asdict(shift) for shift in shifts.strategies],
@@ -52,6 +53,8 @@ def as_text(diff: Diff, shifts: Shifts) -> str:
     lines = [headline(diff), *(f"note: {note}" for note in diff.notes)]
     for title, header, rows in tables(diff, shifts):
         lines += ["", *aligned([(title, *header[1:]), *rows])]
+    for hunks in diff.hunks.values():
+        lines += ["", *(f"    {line}" for line in lines_of(hunks))]
     for change in diff.shown:
         lines += ["", f"{_SIGNS[change.status]} {_told(change)}", *(f"    {line}" for line in _body(change))]
     return "\n".join(lines) + "\n"
@@ -63,11 +66,11 @@ def as_markdown(diff: Diff, shifts: Shifts) -> str:
     for _, header, rows in tables(diff, shifts):
         lines += ["", "| " + " | ".join(header) + " |", "|" + " --- |" * len(header)]
         lines += ["| " + " | ".join(map(_cell, row)) + " |" for row in rows]
+    for hunks in diff.hunks.values():
+        lines += ["", *_fenced(lines_of(hunks))]
     for change in diff.shown:
-        body = "\n".join(_body(change))
-        fence = "`" * max(3, 1 + max(map(len, re.findall("`+", body)), default=0))
         title = f"{_SIGNS[change.status]} {_cell(_told(change))}"
-        lines += ["", f"<details><summary>{title}</summary>", "", f"{fence}diff", body, fence, "</details>"]
+        lines += ["", f"<details><summary>{title}</summary>", "", *_fenced(_body(change)), "</details>"]
     return "\n".join(lines) + "\n"
 
 
@@ -154,6 +157,13 @@ def _changed(name: str, before: Any, after: Any) -> Iterator[str]:
     yield f"{name}:"
     matched = difflib.unified_diff(lines_of(before), lines_of(after), lineterm="", n=0)
     yield from (f"{line[0]} {line[1:]}" for line in matched if not line.startswith(("---", "+++", "@@")))
+
+
+def _fenced(lines: Sequence[str]) -> list[str]:
+    """A code block that nothing in it can end."""
+    longest = max((len(run) for line in lines for run in re.findall("`+", line)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return [f"{fence}diff", *lines, fence]
 
 
 def _cell(text: str) -> str:

@@ -24,6 +24,8 @@ class TemplateChanges:
         self._folders = (before, after)
         self._reach = tuple(cache(_reach_in(folder)) for folder in self._folders)
         self.between = cache(self._between)
+        self.shown: dict[str, str] = {}
+        """The hunks behind each answer of `between` that names lines."""
 
     def _between(self, before: str | None, after: str | None) -> str:
         """What changed from one template file to another or to itself, as `tasks/x/y.j2 line 7`; empty for nothing."""
@@ -39,7 +41,9 @@ class TemplateChanges:
             return ""
         file, hunks = changed[0]
         rest = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
-        return f"templates/{file} {_lines(hunks)}{rest}"
+        label = f"templates/{file} {_lines(hunks)}{rest}"
+        self.shown[label] = "".join(f"templates/{name}\n{text}" for name, text in changed)
+        return label
 
     def hunks(self, file: str) -> str:
         """The changes of one file as `git diff` writes them, from the first `@@`; empty when it did not change."""

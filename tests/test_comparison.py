@@ -52,7 +52,7 @@ def versions(draw):
         rows,
         draw(st.sampled_from([1, 1, 2, 4])),
         draw(st.booleans()),
-        draw(st.randoms(use_true_random=False)),
+        draw(st.sampled_from([1, 2, 100])),
     )
 
 

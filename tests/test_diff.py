@@ -93,6 +93,9 @@ def test_an_edited_template_is_named_with_its_lines_for_the_rows_that_it_made(tm
     found = between(tmp_path, BASE, after)
     assert told(found) == {("changed", "reversal", "template", f"templates/{REVERSAL} line {line}"): 4}
     assert found.fields == {"key": 4}
+    (hunk,) = found.hunks.values()
+    assert [text[:1] for text in hunk.splitlines()] == ["t", "@", "-", "+"]
+    assert "+1. lantern. 2. quickly. Backwards: quickly, lantern." in hunk
 
 
 def test_a_general_template_is_the_cause_of_every_row_that_extends_it(tmp_path):
