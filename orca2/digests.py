@@ -1,6 +1,6 @@
 """A digest of every cell of an artifact, kept beside its shards: what a diff compares instead of the cells themselves.
 
-`rows-00-of-04.digests` is a Parquet file with the columns of `rows-00-of-04.parquet`, each of uint64: the first 64
+`.rows-00-of-04.digests` is a Parquet file with the columns of `rows-00-of-04.parquet`, each of uint64: the first 64
 bits of the BLAKE2b of the cell's JSON. So 1, 1.0, "1", true and null all differ, and a text need not be read to be
 compared: a tenth of the space, and a tenth of the time of reading the rows.
 """
@@ -10,8 +10,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-SUFFIX = ".digests"
 _JSON = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=repr)
+
+
+def beside(rows: Path) -> Path:
+    """Where the digests of a shard lie: hidden, so that whoever reads the whole folder as Parquet passes over them."""
+    return rows.with_name(f".{rows.stem}.digests")
 
 
 def of_table(table: Any) -> Any:

@@ -88,7 +88,7 @@ class Revision:
         """
         files = self._files(artifact)
         return tuple(
-            Shard(name=name, rows=path, digests=files.get(_beside(name), (None, ""))[0], md5=md5)
+            Shard(name=name, rows=path, digests=files.get(digests.beside(Path(name)).name, (None, ""))[0], md5=md5)
             for name, (path, md5) in sorted(files.items())
             if path is not None and name.endswith(".parquet")
         )
@@ -153,10 +153,6 @@ class Revision:
         except (DvcException, OSError) as error:
             return f" ({error})"
         return ""
-
-
-def _beside(name: str) -> str:
-    return str(Path(name).with_suffix(digests.SUFFIX))
 
 
 def _commit(name: str, root: Path) -> str:

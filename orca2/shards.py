@@ -129,7 +129,7 @@ def _write_shards(folder: Path, row_type: type, rows: list[Any]) -> None:
         chosen = pa.array([i for i, place in enumerate(places) if place == index], pa.int64())
         part = (table.take(chosen) if count > 1 else table).combine_chunks()
         write_parquet(folder / name, part)
-        digests.write((folder / name).with_suffix(digests.SUFFIX), part)
+        digests.write(digests.beside(folder / name), part)
 
 
 def _refuse_duplicates(folder: Path, ordered: list[Any]) -> None:

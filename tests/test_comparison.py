@@ -69,7 +69,7 @@ def stored(folder: Path, version):
         mine = [row for row in rows if shard_of(row["row_id"], count) == index]
         table = pa.Table.from_pylist(mine, schema=schema)
         pq.write_table(table, file, row_group_size=group)
-        beside = file.with_suffix(digests.SUFFIX) if has_digests else None
+        beside = digests.beside(file) if has_digests else None
         if beside:
             digests.write(beside, table)
         shards.append(Shard(name=file.name, rows=file, digests=beside, md5=""))
