@@ -61,6 +61,8 @@ class Diff:
     before: str
     after: str
     stage: str
+    where: str = ""
+    """The condition that counted changes meet."""
     rows_before: int = 0
     rows_after: int = 0
     counts: Counter[Kind] = field(default_factory=Counter)
@@ -92,7 +94,7 @@ def diff(before: Revision, after: Revision, stage: str, where: str = "", limit: 
     Raises:
         Orca2Error: `where` is no condition, or an artifact cannot be read.
     """
-    result = Diff(before=str(before), after=str(after), stage=stage)
+    result = Diff(before=str(before), after=str(after), stage=stage, where=where.strip())
     with tempfile.TemporaryDirectory() as folder, Condition(where) as wanted:
         templates = TemplateChanges(
             *(r.export("templates", Path(folder, str(i))) for i, r in enumerate((before, after)))

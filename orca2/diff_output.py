@@ -35,6 +35,7 @@ def as_json(diff: Diff, shifts: Shifts) -> dict[str, Any]:
         "before": diff.before,
         "after": diff.after,
         "stage": diff.stage,
+        "where": diff.where,
         "rows_before": diff.rows_before,
         "rows_after": diff.rows_after,
         "counts": [kind._asdict() | {"rows": rows} for kind, rows in diff.counts.most_common()],
@@ -77,7 +78,8 @@ def as_markdown(diff: Diff, shifts: Shifts) -> str:
 def headline(diff: Diff) -> str:
     by_status = _summed(diff.counts, "status")
     parts = [f"{by_status[status]:,} {status}" for status in STATUSES if by_status[status]]
-    said = ", ".join(parts) or ("the same rows" if not diff.columns else f"columns {', '.join(diff.columns)}")
+    nothing = "no difference of that condition" if diff.where else "the same rows"
+    said = ", ".join([*parts, *diff.columns]) or nothing
     return f"{diff.before} → {diff.after}, {diff.stage}: {diff.rows_before:,} → {diff.rows_after:,} rows, {said}"
 
 

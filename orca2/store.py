@@ -235,8 +235,9 @@ class Index:
             copies &= _as_before(column, order)
         order = order[~copies]
         keys = np.empty((len(order), 4), np.uint64, order="F")
-        for i, column in enumerate(words):
-            np.take(column, order, out=keys[:, i])
+        while words:  # each is freed as soon as it is ordered; "clip" does without a buffer
+            np.take(words[-1], order, out=keys[:, len(words) - 1], mode="clip")
+            words.pop()
         lengths = [len(indexed.limits) for indexed in read]
         return cls(
             keys,

@@ -60,7 +60,7 @@ def texts(run):
     return [generation.text for generation in run.generations]
 
 
-def test_every_request_is_answered_in_order_and_a_second_run_starts_no_engine(model, ray, tmp_path):
+def test_every_request_is_answered_in_order_once_and_only_new_ones_start_an_engine(model, ray, tmp_path):
     requests = make_requests(model, 11)
     first = answer(requests, model, Store(tmp_path), CONFIG)
     assert [(g.row_id, g.key) for g in first.generations] == [(r.row_id, r.key) for r in requests]
@@ -70,19 +70,11 @@ def test_every_request_is_answered_in_order_and_a_second_run_starts_no_engine(mo
     second = answer(requests, replace(model, folder=tmp_path / "no such model"), Store(tmp_path), CONFIG)
     assert (second.num_cached, second.num_generated) == (11, 0)
     assert second.generations == first.generations
-
-
-def test_only_new_requests_are_generated(model, ray, tmp_path):
-    answer(make_requests(model, 5), model, Store(tmp_path), CONFIG)
-    more = answer(make_requests(model, 8), model, Store(tmp_path), CONFIG)
-    assert (more.num_cached, more.num_generated) == (5, 3)
-
-
-def test_equal_requests_are_asked_once(model, ray, tmp_path):
-    requests = make_requests(model, 3)
-    run = answer(requests + requests, model, Store(tmp_path), CONFIG)
-    assert run.num_generated == 3
-    assert texts(run)[:3] == texts(run)[3:]
+    more = make_requests(model, 14)
+    third = answer(more + more, model, Store(tmp_path), CONFIG)
+    assert third.num_generated == 3
+    assert texts(third)[:11] == texts(first)
+    assert texts(third)[:14] == texts(third)[14:]
 
 
 def test_one_and_two_engines_give_the_same_greedy_answers(model, ray, tmp_path):
@@ -93,18 +85,19 @@ def test_one_and_two_engines_give_the_same_greedy_answers(model, ray, tmp_path):
     assert texts(one) == texts(two)
 
 
-def test_samples_differ_and_more_samples_generate_only_the_new_ones(model, ray, tmp_path):
-    run = answer(make_requests(model, 2, temperature=1.0, samples=2), model, Store(tmp_path), CONFIG)
-    assert len(set(texts(run))) == 4
-    more = answer(make_requests(model, 2, temperature=1.0, samples=3), model, Store(tmp_path), CONFIG)
-    assert (more.num_cached, more.num_generated) == (4, 2)
+def test_more_samples_and_a_larger_limit_generate_only_what_is_missing(model, ray, tmp_path):
+    def asked(samples, limit):
+        sampled = make_requests(model, 2, temperature=1.0, samples=samples)
+        return sampled, make_requests(model, 6, max_tokens=limit, text="Spell")
 
-
-def test_a_larger_limit_generates_only_what_the_smaller_one_cut(model, ray, tmp_path):
-    short = answer(make_requests(model, 6, max_tokens=2), model, Store(tmp_path), CONFIG)
-    cut = sum(g.finish_reason == "length" for g in short.generations)
-    longer = answer(make_requests(model, 6, max_tokens=9), model, Store(tmp_path), CONFIG)
-    assert longer.num_generated == cut > 0
+    sampled, short = asked(2, 2)
+    run = answer(sampled + short, model, Store(tmp_path), CONFIG)
+    assert len(set(texts(run)[: len(sampled)])) == 4
+    cut = sum(g.finish_reason == "length" for g in run.generations[len(sampled) :])
+    sampled, longer = asked(3, 9)
+    more = answer(sampled + longer, model, Store(tmp_path), CONFIG)
+    assert cut > 0
+    assert more.num_generated == 2 + cut
 
 
 def test_control_text_in_a_question_opens_no_turn(model, ray, tmp_path):
