@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -33,6 +33,11 @@ class Shard:
     """None where the artifact was written without."""
     md5: str
     """Of the rows, as DVC knows it; empty in the workspace."""
+
+
+class _File(NamedTuple):
+    path: Path
+    md5: str
 
 
 class Revision:
@@ -87,25 +92,31 @@ class Revision:
             InputErrors: files that are neither in the DVC cache nor in the remote, or not in the workspace.
         """
         files = self._files(artifact)
+        # `rows-9-of-128` before `rows-10-of-128`.
+        names = sorted((name for name in files if name.endswith(".parquet")), key=lambda name: (len(name), name))
         return tuple(
-            Shard(name=name, rows=path, digests=files.get(digests.beside(Path(name)).name, (None, ""))[0], md5=md5)
-            for name, (path, md5) in sorted(files.items())
-            if path is not None and name.endswith(".parquet")
+            Shard(
+                name=name,
+                rows=files[name].path,
+                digests=_path(files, digests.beside(Path(name)).name),
+                md5=files[name].md5,
+            )
+            for name in names
         )
 
     def file(self, path: str) -> Path | None:
         """One file of an artifact; None when this revision has none."""
         folder, _, name = path.rpartition("/")
-        return self._files(folder, name).get(name, (None, ""))[0]
+        return _path(self._files(folder, name), name)
 
-    def _files(self, artifact: str, only: str = "") -> Mapping[str, tuple[Path | None, str]]:
-        """Path and md5 of the files of an artifact (or of `only` one), by name."""
+    def _files(self, artifact: str, only: str = "") -> Mapping[str, _File]:
+        """The files of an artifact, or `only` one of them, by name."""
         out = next((out for out in self.outs if f"{artifact}/".startswith(f"{out}/")), None)
         if not self.commit:
             folder = self.root / artifact
             if not folder.is_dir() and out is not None:
                 raise Orca2Error("is not in the workspace", artifact, f"run `dvc checkout {out}` or `dvc repro`")
-            return {file.name: (file, "") for file in folder.glob(only or "*") if file.is_file()}
+            return {file.name: _File(file, "") for file in folder.glob(only or "*") if file.is_file()}
         if out is None or not self.outs[out].endswith(".dir"):
             return {}
         self._require({out: self.outs[out]})
@@ -115,7 +126,7 @@ class Revision:
         if only:
             inside = {path: md5 for path, md5 in inside.items() if path == f"{artifact}/{only}"}
         self._require(inside)
-        return {path.rpartition("/")[2]: (self._cached(md5), md5) for path, md5 in inside.items()}
+        return {path.rpartition("/")[2]: _File(self._cached(md5), md5) for path, md5 in inside.items()}
 
     @cached_property
     def _repository(self) -> Any:
@@ -153,6 +164,10 @@ class Revision:
         except (DvcException, OSError) as error:
             return f" ({error})"
         return ""
+
+
+def _path(files: Mapping[str, _File], name: str) -> Path | None:
+    return files[name].path if name in files else None
 
 
 def _commit(name: str, root: Path) -> str:

@@ -96,6 +96,14 @@ def test_shards_come_with_the_digests_of_their_cells(project):
         assert pq.read_table(shard.digests).num_rows == 1
 
 
+def test_more_than_a_hundred_shards_come_in_the_order_of_their_numbers(tmp_path):
+    names = [f"rows-{index:02d}-of-128.parquet" for index in range(128)]
+    (tmp_path / "data" / "chats").mkdir(parents=True)
+    for name in names:
+        (tmp_path / "data" / "chats" / name).touch()
+    assert [shard.name for shard in Revision(WORKSPACE, tmp_path).shards("data/chats")] == names
+
+
 def test_a_folder_of_templates_is_exported_as_it_was(project, tmp_path):
     project.build("one", "second")
     exported = [Revision(name, project.root).export("templates", tmp_path / name) for name in ("HEAD~1", "HEAD")]
