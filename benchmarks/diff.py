@@ -69,7 +69,7 @@ def write_versions(root: Path, rows: int, text_length: int) -> None:
             file.parent.mkdir(parents=True, exist_ok=True)
             table = answers(chosen, text_length, edited=name == "after")
             write_parquet(file, table)
-            digests.write(digests.beside(file), table)
+            digests.write(file, table)
 
 
 def row_id(number: int) -> str:

@@ -16,14 +16,16 @@ class Artifact:
     """The columns that tell which rows of two versions are the same one."""
     lineage: tuple[tuple[str, str], ...] = ()
     """Step and folder of what its rows came from, itself included (see `lineage`)."""
+    asked: str = "sampling"
+    """The cause of a request that only one version has."""
 
 
-_EXAMPLES = ("examples", "data/examples")
-_REQUESTS = (_EXAMPLES, ("requests", "data/requests"))
+_QUESTIONS = (("examples", "data/examples"), ("left_out", "data/rejected/prepare_tasks"))
+_REQUESTS = (*_QUESTIONS, ("requests", "data/requests"))
 _ANSWERS = (*_REQUESTS, ("answers", "data/generations"))
 _GRADED = (*_ANSWERS, ("graded", "data/graded"))
 _PROBED = (
-    _EXAMPLES,
+    *_QUESTIONS,
     ("requests", "data/probe/requests"),
     ("answers", "data/probe/graded"),
     ("graded", "data/probe/graded"),
@@ -32,13 +34,13 @@ _PROBED = (
 
 def _evaluated(role: str) -> Artifact:
     folder = f"data/evaluation/{role}"
-    steps = (_EXAMPLES, ("requests", "data/evaluation/requests"), ("answers", folder), ("graded", folder))
+    steps = (*_QUESTIONS, ("requests", "data/evaluation/requests"), ("answers", folder), ("graded", folder))
     return Artifact(folder=folder, identity=_CANDIDATE, lineage=steps)
 
 
 ARTIFACTS = {
-    "prepare_tasks": (Artifact(folder="data/examples", identity=_QUESTION, lineage=(_EXAMPLES,)),),
-    "probe": (Artifact(folder="data/probe/graded", identity=_CANDIDATE, lineage=_PROBED),),
+    "prepare_tasks": (Artifact(folder="data/examples", identity=_QUESTION, lineage=_QUESTIONS),),
+    "probe": (Artifact(folder="data/probe/graded", identity=_CANDIDATE, lineage=_PROBED, asked="strategy"),),
     "render_prompts": (Artifact(folder="data/requests", identity=_ANSWER, lineage=_REQUESTS),),
     "generate": (Artifact(folder="data/generations", identity=_ANSWER, lineage=_ANSWERS),),
     "grade": (Artifact(folder="data/graded", identity=_ANSWER, lineage=_GRADED),),

@@ -1,6 +1,8 @@
 """The `orca2` command: parse, call, print. Imports are inside the commands, so that `--help` waits for none of them."""
 
 import argparse
+import io
+import signal
 import sys
 from typing import Any
 
@@ -12,6 +14,11 @@ from orca2.subcommand import add, at_least
 def main() -> None:
     """Entry point of the `orca2` console script."""
     arguments = _parser().parse_args()
+    # A reader that has seen enough (`| head`) ends us quietly; a terminal without the letter shows its code.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     exit_on_error(lambda: arguments.run(arguments), arguments.trouble)
 
 

@@ -57,6 +57,7 @@ def _diff(arguments: argparse.Namespace) -> int:
     from orca2.errors import Orca2Error
     from orca2.revisions import Revision
 
+    _require_project()
     if arguments.stage not in ARTIFACTS:
         raise Orca2Error("no stage writes such rows", f"--stage {arguments.stage}", f"one of {', '.join(ARTIFACTS)}")
     before, after = Revision(arguments.before), Revision(arguments.after)
@@ -80,6 +81,7 @@ def _why(arguments: argparse.Namespace) -> int:
     from orca2.why import why
     from orca2.why_output import as_text
 
+    _require_project()
     story = why(Revision(arguments.rev), arguments.row, default_root())
     _write(_json(story) if arguments.json else as_text(story), None)
     return 0
@@ -89,6 +91,7 @@ def _blame(arguments: argparse.Namespace) -> int:
     from orca2.blame import blame
     from orca2.printable import aligned
 
+    _require_project()
     found = blame(arguments.template, examples=arguments.rows)
     if arguments.json:
         _write(_json([dataclasses.asdict(row) for row in found]), None)
@@ -122,6 +125,7 @@ def _rejects(arguments: argparse.Namespace) -> int:
     from orca2.printable import aligned, printable
     from orca2.rejects import rejects
 
+    _require_project()
     found = rejects(stages=arguments.stage, examples=arguments.rows)
     if arguments.json:
         _write(_json([dataclasses.asdict(reason) for reason in found]), None)
@@ -139,6 +143,7 @@ def _log(arguments: argparse.Namespace) -> int:
     from orca2.history import history
     from orca2.printable import aligned, printable
 
+    _require_project()
     versions = list(history(arguments.revision, arguments.max_count))
     if arguments.json:
         _write(_json([dataclasses.asdict(version) for version in versions]), None)
@@ -165,9 +170,23 @@ def _json(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
 
 
+def _require_project() -> None:
+    from orca2.errors import Orca2Error
+
+    if not Path("dvc.yaml").is_file():
+        raise Orca2Error("is no orca2 project: it has no dvc.yaml", str(Path.cwd()), "run this in the project's folder")
+
+
 def _write(text: str, file: Path | None) -> None:
     if file is None:
         sys.stdout.write(text)
         return
-    file.write_text(text, "utf-8")
+    from orca2.errors import Orca2Error
+
+    try:
+        file.write_text(text, "utf-8")
+    except OSError as error:
+        raise Orca2Error(
+            f"cannot be written: {error.strerror}", str(file), "name another file with --output"
+        ) from error
     print(f"wrote {file}", file=sys.stderr)

@@ -16,7 +16,7 @@ import numpy as np
 from orca2 import digests
 from orca2.errors import Orca2Error
 from orca2.revisions import Shard
-from orca2.shards import shard_of
+from orca2.shards import shard_names, shard_of
 
 _GROUP = 8
 """Shards of the larger side that one part holds at most, when the sides have different numbers of shards."""
@@ -237,8 +237,7 @@ def _of_place(shards: Sequence[Shard], place: Place) -> Sequence[Shard]:
 def _is_canonical(shards: Sequence[Shard]) -> bool:
     """Whether rows are placed in these shards by their hash, as orca2 places them."""
     count = len(shards)
-    names = [f"rows-{index:02d}-of-{count:02d}.parquet" for index in range(count)]
-    return [shard.name for shard in shards] == names and count & (count - 1) == 0
+    return [shard.name for shard in shards] == shard_names(count) and count & (count - 1) == 0
 
 
 def _read(shard: Shard, names: Sequence[str]) -> Any:
@@ -253,5 +252,5 @@ def _checked(shard: Shard, read: Any, *arguments: Any, **options: Any) -> Any:
     try:
         return read(*arguments, **options)
     except (OSError, pa.ArrowException, KeyError) as error:
-        hint = "run `dvc repro` (workspace) or `dvc fetch --force` (cache)"
+        hint = "run `dvc checkout --force` (workspace), or remove it and run `dvc fetch --all-commits` (cache)"
         raise Orca2Error(f"cannot be read: {error}", str(shard.rows), hint) from error

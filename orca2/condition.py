@@ -20,10 +20,11 @@ class Condition:
 
     def __init__(self, where: str) -> None:
         self._where = where
+        self._selects = 0
         self._base = sqlite3.connect(":memory:")
         self._base.execute(f"create table changes ({', '.join(COLUMNS)})")
         # A condition looks at these columns, and at nothing else on this machine.
-        self._base.set_authorizer(_looks_only)
+        self._base.set_authorizer(self._allows)
         self([])
 
     def __enter__(self) -> "Condition":
@@ -42,7 +43,8 @@ class Condition:
         self._base.execute("delete from changes")
         rows = ([getattr(change, name) for name in COLUMNS[:-1]] + [",".join(change.fields)] for change in changes)
         self._base.executemany(f"insert into changes values ({', '.join('?' * len(COLUMNS))})", rows)
-        self._base.set_authorizer(_looks_only)
+        self._selects = 0
+        self._base.set_authorizer(self._allows)
         try:
             chosen = self._base.execute(f"select rowid - 1 from changes where ({self._where}\n) order by rowid")
             return [row[0] for row in chosen]
@@ -50,7 +52,8 @@ class Condition:
             hint = f"write SQL on {', '.join(COLUMNS)}, such as \"task = 'gcd' and cause = 'template'\""
             raise Orca2Error(f"is no condition: {error}", f"--where {self._where!r}", hint) from error
 
-
-def _looks_only(action: int, *_: Any) -> int:
-    allowed = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION}
-    return sqlite3.SQLITE_OK if action in allowed else sqlite3.SQLITE_DENY
+    def _allows(self, action: int, *_: Any) -> int:
+        """One look at the columns and no other: a query inside the condition would see a part of the changes only."""
+        self._selects += action == sqlite3.SQLITE_SELECT
+        allowed = action in (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION) and self._selects <= 1
+        return sqlite3.SQLITE_OK if allowed else sqlite3.SQLITE_DENY

@@ -87,7 +87,7 @@ function drawRow() {
   const title = element("h2", `${row.status}: ${row.row_id}${sample}`);
   const why = element("p", `${[row.task, row.strategy].filter(Boolean).join(", ")} · ${row.cause}: ${row.detail}`, "muted");
   const both = row.before && row.after;
-  const names = Object.keys(row.after ?? row.before);
+  const names = Object.keys({ ...row.before, ...row.after });
   const differing = both ? row.fields : names.filter((name) => ["question", "messages", "text", "answer"].includes(name));
   const rest = names.filter((name) => !differing.includes(name));
   const folded = element("details");
@@ -98,7 +98,7 @@ function drawRow() {
 }
 
 function field(name, row) {
-  const texts = [row.before, row.after].filter(Boolean).map((side) => readable(side[name]));
+  const texts = [row.before, row.after].filter((side) => side && name in side).map((side) => readable(side[name]));
   if (texts.length === 1 || texts[0] === texts[1]) return [element("h3", name), element("div", texts[0], "cell")];
   const sides = element("div", "", "sides");
   sides.append(element("div", "", "cell"), element("div", "", "cell"));

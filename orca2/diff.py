@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-import yaml
 
 from orca2.artifacts import ARTIFACTS, Artifact
 from orca2.comparison import Differences, Part, Place, comparisons, holding, look_up
 from orca2.condition import Condition
 from orca2.errors import Orca2Error
-from orca2.lineage import Cause, Step, first_causes
+from orca2.lineage import Cause, Changes, Step, first_causes
 from orca2.revisions import Revision
 from orca2.template_changes import TemplateChanges
 
@@ -132,9 +131,12 @@ class _Comparison:
         self._same = _same_digest(artifact.folder, revisions)
         self._shards = (revisions[0].shards(artifact.folder), revisions[1].shards(artifact.folder))
         self._steps: dict[str, tuple[Any, Any]] = {}
-        for revision, shards in zip(revisions, self._shards, strict=True):
-            if not shards:
-                result.notes.append(f"{revision} has no {artifact.folder}")
+        if not any(self._shards):
+            hint = "name another revision or --stage, or run `dvc repro`"
+            raise Orca2Error(f"neither {revisions[0]} nor {revisions[1]} has it", artifact.folder, hint)
+        result.notes += [
+            f"{r} has no {artifact.folder}" for r, shards in zip(revisions, self._shards, strict=True) if not shards
+        ]
         result.rows_before += _rows(self._shards[0])
         result.rows_after += _rows(self._shards[1])
 
@@ -192,16 +194,21 @@ class _Comparison:
 
     def _causes(self, place: Place, before: Part, after: Part, places: Any) -> list[Cause]:
         if not self._artifact.lineage:
-            return [Cause("repacked", "the conversations before it differ")] * len(places)
+            return [
+                Cause("repacked", self._parameter_changes("pack") or "the conversations or the student's tokens differ")
+            ] * len(places)
         steps = {}
         for name, folder in self._artifact.lineage:
             old, new = (holding(shards, place) for shards in self._shards_of(folder))
-            identity = ("row_id",) if name == "examples" else self._artifact.identity
+            identity = ("row_id",) if name in ("examples", "left_out") else self._artifact.identity
             if old.shards and new.shards:
                 # A row of either version is looked for in both: one that is new here may be old there.
                 found = [_found(step, (before, after), places, identity) for step in (old, new)]
                 steps[name] = Step(old, new, np.stack(found, axis=1))
-        return first_causes(steps, len(places), self._templates.between, self._parameter_changes)
+        changes = Changes(
+            templates=self._templates.between, rule=self._parameter_changes("grade"), asked=self._artifact.asked
+        )
+        return first_causes(steps, len(places), changes)
 
     def _shards_of(self, folder: str) -> tuple[Any, Any]:
         if folder not in self._steps:
@@ -211,13 +218,13 @@ class _Comparison:
                     self._result.notes.append(f"{revision} has no {folder}, so causes are sought without it")
         return self._steps[folder]
 
-    def _parameter_changes(self, section: str) -> str:
-        sections = [(yaml.safe_load(r.text("params.yaml") or "") or {}).get(section) or {} for r in self._revisions]
-        names = sorted({*sections[0], *sections[1]})
+    def _parameter_changes(self, stage: str) -> str:
+        """What differs in the parameters of its own section that a stage ran with, as `grade.keep correct → all`."""
+        old, new = (revision.built_with(stage).get(stage) or {} for revision in self._revisions)
         return ", ".join(
-            f"{section}.{name} {sections[0].get(name)} → {sections[1].get(name)}"
-            for name in names
-            if sections[0].get(name) != sections[1].get(name)
+            f"{stage}.{name} {old.get(name)} → {new.get(name)}"
+            for name in sorted({*old, *new})
+            if old.get(name) != new.get(name)
         )
 
     def _note_columns(self) -> None:

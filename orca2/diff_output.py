@@ -51,7 +51,7 @@ def as_json(diff: Diff, shifts: Shifts) -> dict[str, Any]:
 
 def as_text(diff: Diff, shifts: Shifts) -> str:
     """The summary, then the rows that were asked for."""
-    lines = [headline(diff), *(f"note: {note}" for note in diff.notes)]
+    lines = [printable(line) for line in (headline(diff), *(f"note: {note}" for note in diff.notes))]
     for title, header, rows in tables(diff, shifts):
         lines += ["", *aligned([(title, *header[1:]), *rows])]
     for hunks in diff.hunks.values():
@@ -79,7 +79,7 @@ def headline(diff: Diff) -> str:
     by_status = _summed(diff.counts, "status")
     parts = [f"{by_status[status]:,} {status}" for status in STATUSES if by_status[status]]
     nothing = "no difference of that condition" if diff.where else "the same rows"
-    said = ", ".join([*parts, *diff.columns]) or nothing
+    said = ", ".join([*parts, *(f"column {name}" for name in diff.columns)]) or nothing
     return f"{diff.before} → {diff.after}, {diff.stage}: {diff.rows_before:,} → {diff.rows_after:,} rows, {said}"
 
 
@@ -143,13 +143,14 @@ def _summed(counts: Counter[Any], name: str) -> Counter[str]:
 def _told(change: Change) -> str:
     about = [change.row_id[:12], *([f"sample {change.sample_index}"] if change.sample_index else [])]
     about += [part for part in (change.task, change.strategy) if part]
-    return f"{' '.join(about)}  {change.cause}: {change.detail}"
+    return printable(f"{' '.join(about)}  {change.cause}: {change.detail}")
 
 
 def _body(change: Change) -> list[str]:
     """What differs, line by line; of a row that only one version has, what a reader needs of it."""
     if change.before is not None and change.after is not None:
-        return [line for name in change.fields for line in _changed(name, change.before[name], change.after[name])]
+        shared = [name for name in change.fields if name in change.before and name in change.after]
+        return [line for name in shared for line in _changed(name, change.before[name], change.after[name])]
     sign, record = ("-", change.before) if change.after is None else ("+", change.after)
     shown = [name for name in ("question", "messages", "text", "answer") if name in (record or {})]
     return [f"{sign} {line}" for name in shown for line in lines_of((record or {})[name])]

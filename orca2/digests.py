@@ -7,9 +7,11 @@ compared: a tenth of the space, and a tenth of the time of reading the rows.
 
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
+_OF = b"orca2.rows"
 _JSON = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=repr)
 
 
@@ -26,30 +28,42 @@ def of_table(table: Any) -> Any:
     return pa.table({name: pa.array(values, pa.uint64()) for name, values in columns.items()})
 
 
-def write(file: Path, table: Any) -> None:
-    """Write the digests of a shard's table; uncompressed, because digests do not compress."""
+def write(rows: Path, table: Any) -> None:
+    """Write the digests of a shard beside it; uncompressed, because digests do not compress."""
     import pyarrow.parquet as pq
 
-    pq.write_table(of_table(table), file, compression="none", version="2.6", write_statistics=False)
+    made = of_table(table).replace_schema_metadata({_OF: _mark(rows)})
+    pq.write_table(made, beside(rows), compression="none", version="2.6", write_statistics=False)
 
 
 def read(file: Path | None, rows: Path) -> Any:
-    """The digests of a shard, computed from `rows` where an artifact was written without them.
+    """The digests of a shard; computed from `rows` where there are none, or where they are of other rows.
 
     Raises:
         OSError: a file cannot be read. Arrow's own ValueError for a spoilt one.
     """
     import pyarrow.parquet as pq
 
-    if file is None:
-        return of_table(pq.read_table(rows, partitioning=None))
-    with pq.ParquetFile(file, memory_map=True) as stored:
-        return stored.read()
+    if file is not None:
+        with pq.ParquetFile(file, memory_map=True) as stored:
+            if (stored.schema_arrow.metadata or {}).get(_OF) == _mark(rows):
+                return stored.read()
+    return of_table(pq.read_table(rows, partitioning=None))
 
 
 def of(value: Any) -> int:
     """The digest of one cell."""
     return int.from_bytes(hashlib.blake2b(_JSON.encode(value).encode("utf-8", "surrogatepass"), digest_size=8).digest())
+
+
+def _mark(rows: Path) -> bytes:
+    """What tells a file of rows from any other: its length and its Parquet footer, which lists all pages."""
+    with rows.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(size - 8, 0))
+        footer = int.from_bytes(file.read(4), "little")
+        file.seek(max(size - 8 - footer, 0))
+        return f"{size} {hashlib.blake2b(file.read(), digest_size=16).hexdigest()}".encode()
 
 
 def _of_column(column: Any) -> Any:

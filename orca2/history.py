@@ -35,7 +35,7 @@ class Version:
     """Strict macro accuracy of the student on the held-out questions, in [0, 1]."""
     teacher: float | None
     digest: str
-    """Of the dataset, as `dvc.lock` names it; the same rows have the same one."""
+    """Of the files of the dataset, as `dvc.lock` names it."""
 
 
 def history(revision: str = "HEAD", limit: int = 20, root: Path = Path()) -> Iterator[Version]:
@@ -47,9 +47,9 @@ def history(revision: str = "HEAD", limit: int = 20, root: Path = Path()) -> Ite
     last = Revision(revision, root)
     if revision == "HEAD" and _changed_here(root):
         yield _version(Revision(WORKSPACE, root), WORKSPACE, "", "not committed")
-    command = ["git", "log", f"--format={_FIELDS}", f"--max-count={limit}", last.commit, "--", "dvc.lock"]
+    command = ["git", "log", f"--format={_FIELDS}", f"--max-count={limit}", last.commit or "HEAD", "--", "dvc.lock"]
     listed = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
-    for line in listed.stdout.splitlines():
+    for line in filter(None, listed.stdout.split("\n")):
         commit, short, date, subject = line.split("\0", 3)
         yield _version(Revision(commit, root), short, date, subject)
 
@@ -62,6 +62,7 @@ def _changed_here(root: Path) -> bool:
 def _version(revision: Revision, name: str, date: str, subject: str) -> Version:
     chosen = (_parsed(revision, STRATEGIES) or {}).get("strategies") or {}
     evaluated = _parsed(revision, "metrics/evaluate.json") or {}
+    chosen = chosen if isinstance(chosen, dict) else {}
     return Version(
         commit=name,
         date=date,
@@ -75,9 +76,10 @@ def _version(revision: Revision, name: str, date: str, subject: str) -> Version:
     )
 
 
-def _accuracy(evaluated: dict[str, Any], role: str) -> float | None:
-    accuracy: float | None = evaluated.get(role, {}).get("macro", {}).get("strict", {}).get("accuracy")
-    return accuracy
+def _accuracy(evaluated: Any, role: str) -> float | None:
+    for name in (role, "macro", "strict", "accuracy"):
+        evaluated = evaluated.get(name) if isinstance(evaluated, dict) else None
+    return evaluated if isinstance(evaluated, int | float) else None
 
 
 def _parsed(revision: Revision, path: str) -> Any:

@@ -6,6 +6,7 @@ what follows from it is not named.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +15,10 @@ from orca2.comparison import Part
 
 QUESTION = ("question", "answer", "category", "grader", "metadata", "source", "licence")
 VERDICT = ("expected", "strict_answer", "lenient_answer", "strict_correct", "lenient_correct")
+
+
+_Candidate = tuple[str, Any, "Callable[[Any], list[str]]"]
+"""Kind of a cause, bool[n] of the rows that have it, and what tells its detail for some of them."""
 
 
 class Cause(NamedTuple):
@@ -66,79 +71,113 @@ class Step:
         return values
 
 
-def first_causes(
-    steps: Mapping[str, Step],
-    size: int,
-    template_changes: Callable[[str, str], str],
-    parameter_changes: Callable[[str], str],
-) -> list[Cause]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """What changed outside the rows."""
+
+    templates: Callable[[str | None, str | None], str]
+    """Between two template files, in words; empty when nothing did."""
+    rule: str
+    """In the parameters that `grade` ran with, in words; empty when nothing did."""
+    asked: str = "sampling"
+    """The cause of a request that comes or goes: in the probe a strategy, else a sample."""
+
+
+def first_causes(steps: Mapping[str, Step], size: int, changes: Changes) -> list[Cause]:
     """The first cause of each of `size` changed rows.
 
     Args:
-        steps: `examples`, `requests`, `answers`, `graded` and `chats`, as far as the compared stage comes after them.
+        steps: `examples`, `left_out` (questions that `prepare_tasks` rejected), `requests`, `answers`, `graded` and
+            `chats`, as far as the compared stage comes after them.
         size: how many rows changed.
-        template_changes: what changed between two template files, in words; empty when nothing did.
-        parameter_changes: what changed in a section of params.yaml, in words.
+        changes: what changed beside them.
     """
     causes: list[Cause | None] = [None] * size
-    for kind, mask, detail in _in_order(steps, template_changes, parameter_changes):
+    for kind, mask, detail in _in_order(steps, changes):
         rows = np.array([row for row in np.flatnonzero(mask) if causes[row] is None], np.int64)
         for row, text in zip(rows, detail(rows) if rows.size else (), strict=True):
             causes[row] = Cause(kind, text)
     return [cause or Cause("code", "nothing before this artifact differs") for cause in causes]
 
 
-def _in_order(
-    steps: Mapping[str, Step], template_changes: Callable[[str, str], str], parameter_changes: Callable[[str], str]
-) -> Iterator[tuple[str, Any, Callable[[Any], list[str]]]]:
+def _in_order(steps: Mapping[str, Step], changes: Changes) -> Iterator[_Candidate]:
     if example := steps.get("examples"):
-        yield "source", example.comes_or_goes, _present(example, "new question", "question gone")
-        if "requests" not in steps:
-            yield "source", example.differs(*QUESTION), _named(example, QUESTION)
-        yield "split", example.differs("split"), _arrow(example, "split")
+        yield from _of_question(steps, example)
     if request := steps.get("requests"):
-        yield "strategy", request.differs("strategy"), _arrow(request, "strategy")
-        yield (
-            "template",
-            request.differs("template", "messages"),
-            lambda rows: [
-                template_changes(a, b) or "rendered otherwise by the same files"
-                for a, b in request.values("template", rows)
-            ],
-        )
-        yield "sampling", request.comes_or_goes, _present(request, "new sample", "sample gone")
-        answered_anew = request.differs("key")
-        if answer := steps.get("answers"):
-            answered_anew |= answer.differs("text", "finish_reason") | answer.comes_or_goes
-        yield "sampling", request.differs("sampling", "seed") & answered_anew, _sampling(request)
-        yield (
-            "model",
-            request.differs("model"),
-            lambda rows: [f"{a[:12]} → {b[:12]}" for a, b in request.values("model", rows)],
-        )
+        yield from _of_request(steps, request, changes)
     if answer := steps.get("answers"):
         yield "answer", answer.comes_or_goes, _present(answer, "answered now", "not answered")
         yield "answer", answer.differs("text", "finish_reason"), _constant("the same request, another answer")
     if graded := steps.get("graded"):
+        judged = graded.comes_or_goes | graded.differs(*VERDICT)
+        if example:
+            yield "grader", example.differs("grader") & judged, _arrow(example, "grader")
+            yield "source", example.differs("metadata") & judged, _constant("metadata")
         yield "grader", graded.differs(*VERDICT), _named(graded, VERDICT)
-        rule = parameter_changes("grade")
-        yield "filter" if rule else "grader", graded.comes_or_goes, _constant(rule or "graded otherwise")
+        kind, told = ("filter", changes.rule) if changes.rule else ("grader", "graded otherwise")
+        yield kind, graded.comes_or_goes, _constant(told)
     if chat := steps.get("chats"):
-        yield "erasure", chat.comes_or_goes, _present(chat, "passes the check now", "rejected by the check")
-        yield from _student(chat, template_changes)
+        yield from _of_student(chat, changes)
 
 
-def _student(
-    chat: Step, template_changes: Callable[[str, str], str]
-) -> Iterator[tuple[str, Any, Callable[[Any], list[str]]]]:
+def _of_question(steps: Mapping[str, Step], example: Step) -> Iterator[_Candidate]:
+    if left_out := steps.get("left_out"):
+        # The id stays, so it did not leave its source: a limit of its split let it in or out.
+        mask = example.comes_or_goes & (left_out.there & ~example.there).any(axis=1)
+        yield "split", mask, _limited(example, left_out)
+    yield "source", example.comes_or_goes, _present(example, "new question", "question gone")
+    yield "split", example.differs("split"), _arrow(example, "split")
+    if "requests" not in steps:
+        yield "source", example.differs(*QUESTION), _named(example, QUESTION)
+
+
+def _of_request(steps: Mapping[str, Step], request: Step, changes: Changes) -> Iterator[_Candidate]:
+    rendered = request.differs("template", "messages")
+    yield "strategy", request.differs("strategy"), _arrow(request, "strategy")
+    if example := steps.get("examples"):
+        yield "source", example.differs("category") & rendered, _arrow(example, "category")
+    otherwise = "rendered otherwise by the same files"
+    yield (
+        "template",
+        rendered,
+        lambda rows: [changes.templates(*pair) or otherwise for pair in request.values("template", rows)],
+    )
+    things = "strategy" if changes.asked == "strategy" else "sample"
+    yield changes.asked, request.comes_or_goes, _present(request, f"new {things}", f"{things} gone")
+    # A limit that no answer met, or the seed of a greedy one, changes nothing after the request itself.
+    matters = request.differs("key")
+    if answer := steps.get("answers"):
+        matters |= answer.differs("text", "finish_reason") | answer.comes_or_goes
+    else:
+        matters |= True
+    yield "sampling", request.differs("sampling", "seed") & matters, _sampling(request)
+    yield (
+        "model",
+        request.differs("model"),
+        lambda rows: [f"{a[:12]} → {b[:12]}" for a, b in request.values("model", rows)],
+    )
+
+
+def _of_student(chat: Step, changes: Changes) -> Iterator[_Candidate]:
     def detail(rows: Any) -> list[str]:
-        return [template_changes(a, b) for a, b in chat.values("student_template", rows)]
+        return [changes.templates(a or b, b or a) for a, b in chat.values("student_template", rows)]
 
-    every = np.flatnonzero(chat.there.all(axis=1))
-    edited = np.zeros(len(chat.there), bool)
-    edited[every] = [bool(text) for text in detail(every)]
-    yield "student template", edited & chat.differs("messages", "student_template"), detail
+    every = np.arange(len(chat.there))
+    edited = np.array([bool(text) for text in detail(every)], bool)
+    shown = chat.differs("messages", "student_template") | chat.comes_or_goes
+    yield "student template", edited & shown, detail
+    yield "erasure", chat.comes_or_goes, _present(chat, "passes the check now", "rejected by the check")
     yield "erasure", chat.differs("messages"), _constant("erased otherwise")
+
+
+def _limited(example: Step, left_out: Step) -> Callable[[Any], list[str]]:
+    """`train → beyond train_limit`."""
+
+    def detail(rows: Any) -> list[str]:
+        pairs = zip(example.values("split", rows), left_out.values("reason", rows), strict=True)
+        return [f"{splits[0] or reasons[0]} → {splits[1] or reasons[1]}" for splits, reasons in pairs]
+
+    return detail
 
 
 def _present(step: Step, new: str, gone: str) -> Callable[[Any], list[str]]:

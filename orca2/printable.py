@@ -21,6 +21,7 @@ def printable(text: str) -> str:
 
 def aligned(rows: Sequence[Sequence[str]], left: int = 1) -> list[str]:
     """A table as lines: its first `left` columns to the left, the others, numbers, to the right."""
+    rows = [[printable(cell) for cell in row] for row in rows]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))] if rows else []
     sides = [str.ljust if i < left else str.rjust for i in range(len(widths))]
     return [

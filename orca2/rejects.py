@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from orca2.errors import Orca2Error
 from orca2.shards import read_columns
 
 FOLDER = Path("data/rejected")
@@ -35,6 +36,10 @@ def rejects(root: Path = Path(), stages: Sequence[str] = (), examples: int = 2) 
     """
     import pyarrow as pa
 
+    unknown = [stage for stage in stages if not (root / FOLDER / stage).is_dir()]
+    if unknown:
+        known = ", ".join(sorted(folder.name for folder in (root / FOLDER).glob("*")))
+        raise Orca2Error("rejects no rows", f"stage {', '.join(unknown)}", f"known: {known}")
     folders = [f for f in sorted((root / FOLDER).glob("*")) if f.is_dir() and (not stages or f.name in stages)]
     tables = [read_columns(folder, [*_GROUP, "row_id", "detail"]) for folder in folders]
     if not tables:

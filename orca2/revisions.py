@@ -8,7 +8,7 @@ import io
 import json
 import subprocess
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +18,7 @@ import yaml
 
 from orca2 import digests
 from orca2.errors import Orca2Error, raise_all
+from orca2.shards import shard_names
 
 WORKSPACE = "workspace"
 
@@ -62,9 +63,15 @@ class Revision:
         """A file that git tracks; None when this revision has none."""
         if not self.commit:
             file = self.root / path
-            return file.read_text("utf-8") if file.is_file() else None
+            return self._decoded(file.read_bytes(), path) if file.is_file() else None
         shown = _git(self.root, "cat-file", "blob", f"{self.commit}:./{path}")
-        return None if shown.returncode else shown.stdout.decode("utf-8")
+        return None if shown.returncode else self._decoded(shown.stdout, path)
+
+    def _decoded(self, content: bytes, path: str) -> str:
+        try:
+            return content.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise Orca2Error(f"is not UTF-8: {error.reason}", f"{path} of {self}", "save it as UTF-8") from error
 
     def export(self, path: str, folder: Path) -> Path:
         """A folder that git tracks, as it is in this revision: itself in the workspace, else a copy under `folder`."""
@@ -77,13 +84,23 @@ class Revision:
         return folder / path
 
     @cached_property
+    def _locked(self) -> dict[str, Any]:
+        """The stages of this revision's `dvc.lock`."""
+        try:
+            stages = (yaml.safe_load(self.text("dvc.lock") or "") or {}).get("stages") or {}
+            return {name: dict(stage) for name, stage in stages.items()}
+        except (yaml.YAMLError, AttributeError, TypeError, ValueError) as error:
+            raise Orca2Error(f"is torn: {error}", f"dvc.lock of {self}", "mend it, or name another revision") from error
+
+    @cached_property
     def outs(self) -> dict[str, str]:
         """Digest of every out that this revision's `dvc.lock` names, by path; a folder's ends in `.dir`."""
-        try:
-            stages = (yaml.safe_load(self.text("dvc.lock") or "") or {}).get("stages", {})
-            return {out["path"]: out.get("md5", "") for stage in stages.values() for out in stage.get("outs", [])}
-        except (yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
-            raise Orca2Error(f"is torn: {error}", f"dvc.lock of {self}", "mend it, or name another revision") from error
+        return {out["path"]: out.get("md5", "") for stage in self._locked.values() for out in stage.get("outs") or []}
+
+    def built_with(self, stage: str) -> dict[str, Any]:
+        """The parameters that a stage ran with, by section, as `dvc.lock` has them; none when it never ran."""
+        locked = self._locked.get(stage) or {}
+        return dict((locked.get("params") or {}).get("params.yaml") or {})
 
     def shards(self, artifact: str) -> tuple[Shard, ...]:
         """The shards of an artifact in order; none when this revision is from before there was one.
@@ -94,6 +111,7 @@ class Revision:
         files = self._files(artifact)
         # `rows-9-of-128` before `rows-10-of-128`.
         names = sorted((name for name in files if name.endswith(".parquet")), key=lambda name: (len(name), name))
+        self._require_complete(artifact, names)
         return tuple(
             Shard(
                 name=name,
@@ -103,6 +121,11 @@ class Revision:
             )
             for name in names
         )
+
+    def _require_complete(self, artifact: str, names: Sequence[str]) -> None:
+        if (self.outs.get(artifact) and not names) or (names and set(names) != set(shard_names(len(names)))):
+            hint = "run `dvc checkout --force` or `dvc repro`"
+            raise Orca2Error("its shards are not one complete set", f"{artifact} of {self}", hint)
 
     def file(self, path: str) -> Path | None:
         """One file of an artifact; None when this revision has none."""
@@ -120,8 +143,12 @@ class Revision:
         if out is None or not self.outs[out].endswith(".dir"):
             return {}
         self._require({out: self.outs[out]})
-        entries = json.loads(self._cached(self.outs[out]).read_text("utf-8"))
-        paths = {f"{out}/{entry['relpath']}": entry["md5"] for entry in entries}
+        listing = self._cached(self.outs[out])
+        try:
+            paths = {f"{out}/{entry['relpath']}": entry["md5"] for entry in json.loads(listing.read_text("utf-8"))}
+        except (ValueError, KeyError, TypeError) as error:
+            hint = f"remove {listing}, then run `dvc fetch --all-commits`"
+            raise Orca2Error(f"its listing in the DVC cache is torn: {error}", f"{out} of {self}", hint) from error
         inside = {path: md5 for path, md5 in paths.items() if path.rpartition("/")[0] == artifact}
         if only:
             inside = {path: md5 for path, md5 in inside.items() if path == f"{artifact}/{only}"}
@@ -130,9 +157,14 @@ class Revision:
 
     @cached_property
     def _repository(self) -> Any:
+        from dvc.exceptions import DvcException
         from dvc.repo import Repo
 
-        return Repo(str(self.root))
+        try:
+            return Repo(str(self.root))
+        except DvcException as error:
+            hint = "run this inside the project, and mend its .dvc/config"
+            raise Orca2Error(f"DVC says: {error}", str(self.root), hint) from error
 
     def _cached(self, md5: str) -> Path:
         return Path(self._repository.cache.local.oid_to_path(md5))
@@ -161,7 +193,7 @@ class Revision:
             self._repository.cloud.pull([HashInfo("md5", md5) for md5 in wanted])
         except NoRemoteError:
             return " (there is none)"
-        except (DvcException, OSError) as error:
+        except (DvcException, OSError, ImportError) as error:
             return f" ({error})"
         return ""
 

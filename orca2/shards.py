@@ -80,6 +80,11 @@ def shard_of(identity: Any, count: int) -> int:
     return int(digest("shard", str(identity))[:8], 16) % count
 
 
+def shard_names(count: int) -> list[str]:
+    """The files of an artifact of so many shards, in order."""
+    return [f"rows-{index:02d}-of-{count:02d}.parquet" for index in range(count)]
+
+
 @cache
 def arrow_schema(row_type: type) -> Any:
     """The Arrow schema of a frozen dataclass of plain fields, tuples and nested dataclasses."""
@@ -125,11 +130,11 @@ def _write_shards(folder: Path, row_type: type, rows: list[Any]) -> None:
     while table.nbytes > count * SHARD_BYTES:
         count *= 2
     places = [shard_of(row_identity(row)[0], count) for row in rows] if count > 1 else []
-    for index, name in enumerate(_shard_names(count)):
+    for index, name in enumerate(shard_names(count)):
         chosen = pa.array([i for i, place in enumerate(places) if place == index], pa.int64())
         part = (table.take(chosen) if count > 1 else table).combine_chunks()
         write_parquet(folder / name, part)
-        digests.write(digests.beside(folder / name), part)
+        digests.write(folder / name, part)
 
 
 def _refuse_duplicates(folder: Path, ordered: list[Any]) -> None:
@@ -143,14 +148,10 @@ def _complete_shards(folder: Path) -> list[Path]:
     if not shards:
         raise Orca2Error("artifact is missing", str(folder), "run `dvc repro` (or `dvc pull`) first")
     names = [shard.name for shard in shards]
-    if set(names) != set(_shard_names(len(shards))):
+    if set(names) != set(shard_names(len(shards))):
         hint = "run `dvc checkout` or `dvc repro`"
         raise Orca2Error(f"its shards are not one complete set: {', '.join(names)}", str(folder), hint)
     return shards
-
-
-def _shard_names(count: int) -> list[str]:
-    return [f"rows-{index:02d}-of-{count:02d}.parquet" for index in range(count)]
 
 
 def _read_table(shard: Path, names: Sequence[str] | None = None) -> Any:

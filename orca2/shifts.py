@@ -88,8 +88,9 @@ def _over_all(tasks: list[Quality]) -> Quality:
 def _strategies(revision: Revision) -> Mapping[str, Any]:
     text = revision.text(STRATEGIES)
     try:
-        return {"strategies": {}, "evidence": {}} | (yaml.safe_load(text or "") or {})
-    except (yaml.YAMLError, TypeError) as error:
+        read = yaml.safe_load(text or "") or {}
+        return {name: dict(read.get(name) or {}) for name in ("strategies", "evidence")}
+    except (yaml.YAMLError, AttributeError, TypeError, ValueError) as error:
         raise Orca2Error(f"is torn: {error}", f"{STRATEGIES} of {revision}", "mend it") from error
 
 

@@ -48,7 +48,18 @@ class TemplateChanges:
     def hunks(self, file: str) -> str:
         """The changes of one file as `git diff` writes them, from the first `@@`; empty when it did not change."""
         paths = [str(folder / file) if (folder / file).is_file() else "/dev/null" for folder in self._folders]
-        command = ["git", "diff", "--no-index", "--no-color", "--no-ext-diff", "--unified=0", "--", *paths]
+        command = [
+            "git",
+            "diff",
+            "--no-index",
+            "--no-color",
+            "--no-ext-diff",
+            "--text",
+            "--no-textconv",
+            "--unified=0",
+            "--",
+            *paths,
+        ]
         shown = subprocess.run(command, capture_output=True, text=True, check=False).stdout
         return shown[shown.find("\n@@") + 1 :] if "\n@@" in shown else ""
 
@@ -57,8 +68,8 @@ def _lines(hunks: str) -> str:
     """`line 7`, `lines 7-9, 12`: where the changes stand in the later file."""
     spans = []
     for _, _, start, length in _HUNK.findall(hunks):
-        first, count = max(int(start), 1), max(int(length or 1), 1)
-        spans.append(str(first) if count == 1 else f"{first}-{first + count - 1}")
+        first, count = int(start), int(length or 1)
+        spans.append(f"{first}-{first + count - 1}" if count > 1 else str(first) if count else f"after {first}")
     return f"line{'' if len(spans) == 1 and '-' not in spans[0] else 's'} {', '.join(spans)}"
 
 

@@ -97,7 +97,9 @@ def find(revision: Revision, prefix: str) -> str:
     if len(found) == 1:
         return str(found[0])
     hint = (
-        f"several do: {', '.join(row[: len(wanted) + 6] for row in found[:4])}" if found else "`orca2 diff` prints them"
+        f"several do: {', '.join(row[: len(wanted) + 6] for row in found[:4])}"
+        if found
+        else "of questions in data/examples; those of other revisions need --rev"
     )
     raise Orca2Error(f"{len(found) or 'no'} question{'s' * (len(found) != 1)} begin so", prefix, hint)
 
@@ -150,7 +152,9 @@ def _answer(request: dict[str, Any], answered: list[dict[str, Any]], chats: list
 
 def _erasure(chat: dict[str, Any], requests: list[dict[str, Any]]) -> dict[str, Any]:
     """The turns that the student does not see, and those that it sees in their place."""
-    asked = next(r for r in requests if r["sample_index"] == chat["sample_index"])["messages"]
+    asked: list[dict[str, str]] = next(
+        (r["messages"] for r in requests if r["sample_index"] == chat["sample_index"]), []
+    )
     seen = chat["messages"]
     return {
         "sample_index": chat["sample_index"],

@@ -13,7 +13,7 @@ def as_text(story: Mapping[str, Any]) -> str:
 
 def _lines(story: Mapping[str, Any]) -> Iterator[str]:
     question = story["question"]
-    yield f"{question['row_id']}  {question['task']} ({question['category']}), split {question['split']}"
+    yield printable(f"{question['row_id']}  {question['task']} ({question['category']}), split {question['split']}")
     yield f"source     {printable(question['source'])}, licence {printable(question['licence'])}"
     yield from _block("question", question["question"])
     yield f"expected   {printable(question['answer'])}  (grader {question['grader']})"

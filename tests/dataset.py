@@ -61,6 +61,8 @@ class Recipe:
     cut: frozenset[str] = frozenset()
     """Row ids whose answers are cut by the limit."""
     keep: str = "correct"
+    left_out: Sequence[Example] = ()
+    """Questions beyond the limit of their split."""
     student: str = "generic"
     seed: int = 42
 
@@ -78,19 +80,29 @@ def build(root: Path, recipe: Recipe) -> Path:
         path.write_text(text.replace(old, new, 1), "utf-8")
     (root / "data").mkdir()
     (root / "data" / "strategies.yaml").write_text(yaml.safe_dump({"strategies": dict(recipe.strategies)}), "utf-8")
-    (root / "params.yaml").write_text(yaml.safe_dump({"grade": {"keep": recipe.keep}}), "utf-8")
+    ran_with = {"grade": {"params": {"params.yaml": {"grade": {"keep": recipe.keep}}}}}
+    (root / "dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": ran_with}), "utf-8")
     templates = Templates(root / "templates")
     config = GenerateConfig(sampling=recipe.sampling, samples=recipe.samples)
     requests = teaching_requests(recipe.examples, templates, recipe.strategies, config, recipe.model, recipe.seed)
     generations = [_generation(request, recipe) for request in requests]
     graded, rejected = keep(grade(recipe.examples, generations), GradeConfig(keep=recipe.keep))
     write_rows(root / "data/examples", Example, recipe.examples)
+    left_out = [_left_out(example) for example in recipe.left_out]
+    write_rows(root / "data/rejected/prepare_tasks", Rejected, left_out)
     write_rows(root / "data/requests", Request, requests)
     write_rows(root / "data/generations", Generation, generations)
     write_rows(root / "data/graded", Graded, graded)
     write_rows(root / "data/rejected/grade", Rejected, rejected)
     write_rows(root / "data/chats", Chat, _chats(recipe, templates, requests, graded))
     return root
+
+
+def _left_out(example: Example) -> Rejected:
+    return Rejected(
+        row_id=example.row_id, sample_index=0, task=example.task, stage="prepare_tasks",
+        reason=f"beyond {example.split}_limit", detail="",
+    )  # fmt: skip
 
 
 def _generation(request: Request, recipe: Recipe) -> Generation:
@@ -108,5 +120,4 @@ def _chats(recipe: Recipe, templates: Templates, requests: Sequence[Request], gr
     for row in graded:
         student = templates.student(examples[row.row_id], recipe.student)
         rows.append(erase(row, asked[row.row_id, row.sample_index], student.messages, student.template))
-    assert all(isinstance(row, Chat) for row in rows)
-    return rows
+    return [row for row in rows if isinstance(row, Chat)]

@@ -71,7 +71,7 @@ def stored(folder: Path, version):
         pq.write_table(table, file, row_group_size=group)
         beside = digests.beside(file) if has_digests else None
         if beside:
-            digests.write(beside, table)
+            digests.write(file, table)
         shards.append(Shard(name=file.name, rows=file, digests=beside, md5=""))
     return shards
 

@@ -217,6 +217,36 @@ def test_the_log_has_a_line_for_each_version_and_one_for_the_workspace(orca2, pr
     assert len(orca2("log", "HEAD")[1].splitlines()) == len(text)
 
 
+@pytest.mark.parametrize("command", [["diff"], ["why", "ab"], ["blame", "x.j2"], ["rejects"], ["log"]])
+def test_outside_a_project_every_command_says_so(orca2, project, command, tmp_path):
+    done = project.run("orca2", *command, check=False, cwd=tmp_path)
+    assert done.returncode == (2 if command == ["diff"] else 1)
+    assert "is no orca2 project: it has no dvc.yaml" in done.stderr
+
+
+def test_a_file_that_cannot_be_written_is_named(orca2, tmp_path):
+    status, _, err = orca2("diff", "--format", "html", "-o", str(tmp_path / "none" / "page.html"))
+    assert status == 2
+    assert "page.html: cannot be written: No such file or directory" in err
+
+
+def test_a_reader_that_has_seen_enough_and_a_poor_terminal_are_no_error(project):
+    done = project.run("bash", "-c", "set -o pipefail; orca2 rejects | head -n 1", check=False)
+    assert "Traceback" not in done.stderr
+    done = project.run("orca2", "diff", "HEAD", "HEAD", PYTHONIOENCODING="ascii")
+    assert "\\u2192" in done.stdout
+
+
+def test_the_log_of_the_workspace_is_that_of_its_commit(orca2):
+    assert orca2("log", "workspace") == orca2("log", "HEAD")
+
+
+def test_an_unknown_stage_of_rejects_names_those_there_are(orca2):
+    status, _, err = orca2("rejects", "--stage", "nope")
+    assert status == 1
+    assert "prepare_tasks" in err
+
+
 def test_help_is_there_at_once(project):
     for command in ([], ["diff"], ["why"], ["store"]):
         assert "usage: orca2" in project.run("orca2", *command, "--help").stdout

@@ -4,9 +4,12 @@ import dataclasses
 import shutil
 from collections import Counter
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from orca2.diff import diff
+from orca2.diff_output import Shifts, as_text
 from orca2.errors import Orca2Error
 from orca2.revisions import WORKSPACE, Revision
 from orca2.rows import PackedSequence, Sampling
@@ -125,7 +128,7 @@ def test_another_grader_is_the_cause_of_what_it_finds_right(tmp_path):
     verbose = BASE.changed(says=lambda r: right(r) + ".0")
     numeric = [dataclasses.replace(q, grader="numeric") for q in questions()]
     found = between(tmp_path, verbose, verbose.changed(examples=numeric))
-    assert only(found) == ("added", "grader", "graded otherwise", 8)
+    assert only(found) == ("added", "grader", "exact → numeric", 8)
 
 
 def test_the_first_cause_counts_and_what_follows_from_it_is_not_named(tmp_path):
@@ -156,7 +159,7 @@ def test_a_larger_limit_is_a_cause_only_of_the_answers_that_it_changed(tmp_path)
         ("grade", {"says": wrong}, ("removed", "answer", "the same request, another answer", 8)),
         ("grade", {"student": "generic"}, None),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else "",
 )  # fmt: skip
 def test_every_artifact_can_be_compared_by_the_stage_that_writes_it(tmp_path, stage, change, expected):
     found = between(tmp_path, BASE, BASE.changed(**change), stage)
@@ -194,6 +197,7 @@ def test_a_condition_chooses_what_is_counted_and_shown(tmp_path, where, rows):
 @pytest.mark.parametrize(
     "where",
     ["tsk = 'reversal'", "task =", "1); drop table changes; --", "1) union select 1 where (1", "load_extension('x')",
+     "row_id in (select row_id from changes)",
      "task = 'a'; delete from changes"],
 )  # fmt: skip
 def test_what_is_no_condition_is_an_error_that_names_the_columns(tmp_path, where):
@@ -253,3 +257,92 @@ def test_the_number_of_shards_changes_nothing(tmp_path, monkeypatch, before, aft
         by_cause[kind.status, kind.cause] += rows
     assert by_cause == {("removed", "source"): 3, ("changed", "answer"): 7}
     assert {c.row_id for c in found.shown if c.status == "removed"} == {q.row_id for q in many[-3:]}
+
+
+def test_a_question_beyond_a_limit_has_not_left_its_source(tmp_path):
+    last = [q for q in questions() if q.row_id.endswith("-3")]
+    found = between(tmp_path, BASE, BASE.changed(examples=questions(3), left_out=last))
+    assert only(found) == ("moved", "split", "train → beyond train_limit", 2)
+
+
+def test_a_limit_that_no_answer_met_is_a_change_of_the_requests_alone(tmp_path):
+    longer = BASE.changed(sampling=Sampling(max_tokens=256), seed=7)
+    expected = ("changed", "sampling", "max_tokens 128 → 256", 8)
+    assert only(between(tmp_path, BASE, longer, "render_prompts")) == expected
+    (tmp_path / "chats").mkdir()
+    assert not between(tmp_path / "chats", BASE, longer).differs
+
+
+def test_a_category_that_chooses_another_template_is_the_source(tmp_path):
+    named = [dataclasses.replace(q, category="sum_of_two" if q.task == "reversal" else "any") for q in questions()]
+    with_category = [dataclasses.replace(q, task=q.task.replace("reversal", "turned")) for q in questions()]
+    before = BASE.changed(examples=with_category, strategies={"turned": "step_by_step", "sum_of_two": "step_by_step"})
+    after = [dataclasses.replace(q, category=n.category) for q, n in zip(with_category, named, strict=True)]
+    found = between(tmp_path, before, before.changed(examples=after))
+    assert told(found) == {("changed", "turned", "source", "any → sum_of_two"): 4}
+
+
+def test_a_rule_is_the_one_that_the_rows_were_filtered_with_whatever_params_yaml_says_now(tmp_path):
+    half = BASE.changed(says=lambda r: right(r) if r.task == "reversal" else wrong(r))
+    for name, recipe in (("before", half), ("after", half.changed(keep="all"))):
+        (tmp_path / name).mkdir()
+        build(tmp_path / name, recipe)
+        (tmp_path / name / "params.yaml").write_text("grade: {keep: correct}")
+    found = diff(*(Revision(WORKSPACE, tmp_path / name) for name in ("before", "after")), "erase")
+    assert {(kind.cause, kind.detail) for kind in found.counts} == {("filter", "grade.keep correct → all")}
+
+
+def test_a_students_template_that_lets_rows_in_is_their_cause(tmp_path):
+    """An answer that quotes the teacher's instruction is rejected, unless the student is told the same."""
+    instruction = next(
+        line for line in (ROOT / "templates" / STEPS).read_text("utf-8").splitlines() if "short ordered steps" in line
+    )
+    quoting = BASE.changed(says=lambda r: f"{instruction}\n{right(r)}")
+    old = "You are a helpful assistant."
+    after = quoting.changed(edits={"student/generic.j2": (old, f"{old} {instruction}")})
+    found = between(tmp_path, quoting, after)
+    assert only(found)[:2] == ("added", "student template")
+
+
+def test_a_deleted_line_is_said_to_be_after_the_one_before_it(tmp_path):
+    text = (ROOT / "templates" / REVERSAL).read_text("utf-8").splitlines()
+    number = next(n for n, line in enumerate(text) if line.startswith("1. lantern"))
+    found = between(tmp_path, BASE, BASE.changed(edits={REVERSAL: (text[number] + "\n", "")}))
+    assert only(found)[2] == f"templates/{REVERSAL} line after {number}"
+
+
+def test_a_git_attribute_hides_no_template(tmp_path, monkeypatch):
+    attributes = tmp_path / "attributes"
+    attributes.write_text("*.j2 binary\n")
+    for name, value in (("COUNT", "1"), ("KEY_0", "core.attributesFile"), ("VALUE_0", str(attributes))):
+        monkeypatch.setenv(f"GIT_CONFIG_{name}", value)
+    after = BASE.changed(edits={"student/generic.j2": ("You are a helpful assistant.", "Be brief.")})
+    assert only(between(tmp_path, BASE, after))[2] == "templates/student/generic.j2 line 3"
+
+
+def test_rows_that_were_written_over_are_compared_as_they_are_and_not_by_old_digests(tmp_path):
+    for name in ("before", "after"):
+        (tmp_path / name).mkdir()
+        build(tmp_path / name, BASE)
+    file = tmp_path / "after" / "data/chats/rows-00-of-01.parquet"
+    pq.write_table(pq.read_table(file).slice(0, 6), file)
+    found = diff(*(Revision(WORKSPACE, tmp_path / name) for name in ("before", "after")), "erase")
+    assert (found.rows_after, found.counts.total()) == (6, 2)
+
+
+def test_columns_that_only_one_version_has_are_told_beside_the_rows_that_changed(tmp_path):
+    for name, recipe in (("before", BASE), ("after", BASE.changed(says=lambda r: f"Well.\n{right(r)}"))):
+        (tmp_path / name).mkdir()
+        build(tmp_path / name, recipe)
+    file = tmp_path / "after" / "data/chats/rows-00-of-01.parquet"
+    pq.write_table(pq.read_table(file).drop_columns(["key"]).append_column("extra", pa.array(["x"] * 8)), file)
+    found = diff(*(Revision(WORKSPACE, tmp_path / name) for name in ("before", "after")), "erase")
+    assert found.columns == ["- key", "+ extra"]
+    text = as_text(found, Shifts(strategies=[], quality=({}, {})))
+    assert text.splitlines()[0].endswith("8 changed, column - key, column + extra")
+
+
+def test_what_neither_version_has_is_an_error_and_not_the_same_rows(tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(Orca2Error, match="neither workspace nor workspace has it"):
+        diff(Revision(WORKSPACE, tmp_path / "empty"), Revision(WORKSPACE, tmp_path / "empty"), "erase")

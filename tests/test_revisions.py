@@ -165,6 +165,33 @@ def test_an_artifact_that_is_only_not_checked_out_is_an_error_with_the_next_step
         Revision(WORKSPACE, project.root).shards("data/chats")
 
 
+def test_an_artifact_that_lost_a_shard_is_no_version_of_the_dataset(project):
+    folder = project.root / "data" / "chats"
+    (shard,) = folder.glob("*.parquet")
+    shard.rename(shard.with_name("rows-00-of-02.parquet"))
+    with pytest.raises(Orca2Error, match="not one complete set"):
+        Revision(WORKSPACE, project.root).shards("data/chats")
+    (folder / "rows-00-of-02.parquet").unlink()
+    with pytest.raises(Orca2Error, match="not one complete set"):
+        Revision(WORKSPACE, project.root).shards("data/chats")
+
+
+def test_a_torn_listing_in_the_cache_is_named_with_the_next_step(project):
+    md5 = Revision("HEAD", project.root).outs["data/chats"]
+    listing = project.root / ".dvc" / "cache" / "files" / "md5" / md5[:2] / md5[2:]
+    listing.chmod(0o644)
+    for torn in ("", "[{}]", "["):
+        listing.write_text(torn)
+        with pytest.raises(Orca2Error, match="its listing in the DVC cache is torn"):
+            Revision("HEAD", project.root).shards("data/chats")
+
+
+def test_text_that_is_not_utf_8_is_named(project):
+    (project.root / "dvc.lock").write_bytes(b"\xff\xfe")
+    with pytest.raises(Orca2Error, match=r"dvc\.lock of workspace: is not UTF-8"):
+        Revision(WORKSPACE, project.root).shards("data/chats")
+
+
 def test_a_torn_lock_names_its_revision(project):
     (project.root / "dvc.lock").write_text("stages: [")
     with pytest.raises(Orca2Error, match=r"dvc\.lock of workspace: is torn"):

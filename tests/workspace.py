@@ -51,12 +51,14 @@ class Workspace:
         self.run("git", "init", "-q", "-b", "main")
         self.commit("start")
 
-    def run(self, *command: str, check: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run a command at the root, with the workspace's own code and store."""
+    def run(
+        self, *command: str, check: bool = True, cwd: Path | None = None, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command at the root (or in `cwd`), with the workspace's own code and store."""
         base = {name: value for name, value in os.environ.items() if name not in ("RAY_ADDRESS", "ORCA2_STORE")}
         base |= {"PYTHONPATH": str(self.root), "DVC_NO_ANALYTICS": "1", "HF_HUB_OFFLINE": "1"}
         done = subprocess.run(
-            command, cwd=self.root, env=base | environment, capture_output=True, text=True, check=False
+            command, cwd=cwd or self.root, env=base | environment, capture_output=True, text=True, check=False
         )
         assert not check or done.returncode == 0, done.stdout + done.stderr
         return done
@@ -99,3 +101,7 @@ class Workspace:
         """Digest of every output, by path, as dvc.lock has it."""
         stages = yaml.safe_load((self.root / "dvc.lock").read_text("utf-8"))["stages"]
         return {out["path"]: out["md5"] for stage in stages.values() for out in stage.get("outs", [])}
+
+    def stages(self) -> list[str]:
+        """The names of the stages, in the order of dvc.yaml."""
+        return list(yaml.safe_load((self.root / "dvc.yaml").read_text("utf-8"))["stages"])
