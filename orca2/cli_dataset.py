@@ -63,7 +63,7 @@ def _diff(arguments: argparse.Namespace) -> int:
     before, after = Revision(arguments.before), Revision(arguments.after)
     shown = arguments.rows if arguments.rows is not None else _SHOWN[arguments.format]
     found = diff(before, after, arguments.stage, arguments.where, 0 if arguments.stat else shown)
-    shifts = Shifts.between(before, after)
+    shifts = Shifts.of(found, before, after)
     writers = {
         "text": as_text,
         "markdown": as_markdown,

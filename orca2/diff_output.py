@@ -24,9 +24,13 @@ class Shifts:
     quality: tuple[Mapping[str, Quality], Mapping[str, Quality]]
 
     @classmethod
-    def between(cls, before: Revision, after: Revision) -> "Shifts":
-        """The shifts between two revisions."""
-        return cls(strategies=strategy_shifts(before, after), quality=(quality(before), quality(after)))
+    def of(cls, diff: Diff, before: Revision, after: Revision) -> "Shifts":
+        """The shifts between two revisions that differ; what the teacher answered is told of stages that follow it."""
+        answered = diff.differs and diff.stage in ("generate", "grade", "erase")
+        return cls(
+            strategies=strategy_shifts(before, after) if diff.differs else [],
+            quality=(quality(before), quality(after)) if answered else ({}, {}),
+        )
 
 
 def as_json(diff: Diff, shifts: Shifts) -> dict[str, Any]:

@@ -171,11 +171,14 @@ def _of_student(chat: Step, changes: Changes) -> Iterator[_Candidate]:
 
 
 def _limited(example: Step, left_out: Step) -> Callable[[Any], list[str]]:
-    """`train → beyond train_limit`."""
+    """`train → beyond train_limit`; a question may also have been left out as a duplicate of itself."""
+
+    def named(split: str | None, reason: str | None) -> str:
+        return split or (reason if reason and reason.startswith("beyond ") else "left out")
 
     def detail(rows: Any) -> list[str]:
         pairs = zip(example.values("split", rows), left_out.values("reason", rows), strict=True)
-        return [f"{splits[0] or reasons[0]} → {splits[1] or reasons[1]}" for splits, reasons in pairs]
+        return [" → ".join(map(named, splits, reasons)) for splits, reasons in pairs]
 
     return detail
 

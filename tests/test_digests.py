@@ -1,0 +1,60 @@
+"""Digests of cells: equal for equal values and for no others, and never believed of other rows than their own."""
+
+import itertools
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from orca2 import digests
+
+LOOKALIKES = [
+    1,
+    1.0,
+    "1",
+    True,
+    "true",
+    None,
+    "null",
+    0,
+    0.0,
+    -0.0,
+    False,
+    "",
+    [],
+    [[]],
+    ["1"],
+    [1],
+    [None],
+    "é",
+    "e\u0301",
+]
+
+
+def test_values_that_look_alike_have_different_digests():
+    assert len({digests.of(value) for value in LOOKALIKES}) == len(LOOKALIKES)
+
+
+def test_a_column_has_the_digests_of_its_values_whatever_its_physical_type():
+    columns = {
+        "text": pa.array(["a", None, "a", ""]),
+        "large": pa.array(["a", None, "a", ""], pa.large_string()),
+        "dictionary": pa.array(["a", None, "a", ""]).dictionary_encode(),
+        "int32": pa.array([1, None, 2, 1], pa.int32()),
+        "turns": pa.array([[{"role": "user"}], None, [], [{"role": None}]]),
+    }
+    made = digests.of_table(pa.table(columns)).to_pydict()
+    for name, column in columns.items():
+        assert made[name] == [digests.of(value) for value in column.to_pylist()]
+    assert made["text"] == made["large"] == made["dictionary"]
+
+
+def test_digests_are_read_where_they_are_of_these_rows_and_made_anew_where_not(tmp_path):
+    rows = tmp_path / "rows-00-of-01.parquet"
+    for values, other in itertools.pairwise([["a", "b"], ["a", "c"], ["a"], ["a", "b"]]):
+        table = pa.table({"text": values})
+        pq.write_table(table, rows)
+        digests.write(rows, table)
+        assert digests.read(digests.beside(rows), rows)["text"].to_pylist() == [digests.of(v) for v in values]
+        pq.write_table(pa.table({"text": other}), rows)
+        assert digests.read(digests.beside(rows), rows)["text"].to_pylist() == [digests.of(v) for v in other]
+    assert digests.read(None, rows)["text"].to_pylist() == [digests.of(v) for v in other]
