@@ -17,12 +17,12 @@ STEPS = "templates/strategies/step_by_step.j2"
 
 
 @pytest.fixture
-def orca2(project, capsys, monkeypatch):
-    """Run a command inside the project; its exit status, output and errors."""
+def orca2(answered, capsys, monkeypatch):
+    """Run a command inside the project; its exit status, output and errors. Who writes there asks for `project`."""
 
     def run(*arguments):
         monkeypatch.setattr("sys.argv", ["orca2", *arguments])
-        with chdir(project.root), pytest.raises(SystemExit) as done:
+        with chdir(answered.root), pytest.raises(SystemExit) as done:
             cli.main()
         said = capsys.readouterr()
         return done.value.code, said.out, said.err
@@ -78,9 +78,9 @@ def test_a_diff_of_an_edited_template_names_it_in_every_format(orca2, project, e
     assert len(stat) < len(text)
 
 
-def test_a_row_tells_its_whole_story(orca2, project):
-    chat = rows(project, "chats", Chat)[0]
-    request = next(r for r in rows(project, "requests", Request) if r.key == chat.key)
+def test_a_row_tells_its_whole_story(orca2, answered):
+    chat = rows(answered, "chats", Chat)[0]
+    request = next(r for r in rows(answered, "requests", Request) if r.key == chat.key)
     status, out, _ = orca2("why", chat.row_id[:10], "--json")
     story = json.loads(out)
     assert status == 0
@@ -98,13 +98,13 @@ def test_a_row_tells_its_whole_story(orca2, project):
     assert erasure["erased"][0]["content"] == request.messages[0].content
     assert erasure["student"][0]["content"] == chat.messages[0].content
     (place,) = story["packed"]
-    sequence = next(s for s in rows(project, "packed", PackedSequence) if s.sequence_index == place["sequence_index"])
+    sequence = next(s for s in rows(answered, "packed", PackedSequence) if s.sequence_index == place["sequence_index"])
     assert place["row_id"] == chat.row_id
     assert any(s.row_id == chat.row_id and s.start == place["start"] for s in sequence.segments)
 
 
-def test_the_story_as_text_says_the_same(orca2, project):
-    chat = rows(project, "chats", Chat)[0]
+def test_the_story_as_text_says_the_same(orca2, answered):
+    chat = rows(answered, "chats", Chat)[0]
     status, out, _ = orca2("why", chat.row_id)
     assert status == 0
     for part in (
@@ -133,8 +133,8 @@ def test_what_a_model_wrote_sends_no_control_character_to_the_terminal(orca2, pr
 
 
 @pytest.mark.parametrize("split", ["probe", "evaluation"])
-def test_a_question_of_another_split_tells_what_is_known_of_it(orca2, project, split):
-    example = next(e for e in rows(project, "examples", Example) if e.split == split)
+def test_a_question_of_another_split_tells_what_is_known_of_it(orca2, answered, split):
+    example = next(e for e in rows(answered, "examples", Example) if e.split == split)
     story = json.loads(orca2("why", example.row_id, "--json")[1])
     assert len(story["answers"]) == (2 if split == "probe" else 0)
     assert story["packed"] == story["erasure"] == []
@@ -149,8 +149,8 @@ def test_what_names_no_row_is_an_error(orca2, prefix, told):
     assert told in err
 
 
-def test_a_prefix_of_several_rows_names_some_of_them(orca2, project):
-    firsts = Counter(e.row_id[0] for e in rows(project, "examples", Example))
+def test_a_prefix_of_several_rows_names_some_of_them(orca2, answered):
+    firsts = Counter(e.row_id[0] for e in rows(answered, "examples", Example))
     digit = next(digit for digit, count in firsts.items() if count > 1)
     status, _, err = orca2("why", digit)
     assert status == 1
@@ -159,16 +159,16 @@ def test_a_prefix_of_several_rows_names_some_of_them(orca2, project):
 
 
 @pytest.mark.parametrize("template", [STEPS, "strategies/step_by_step.j2", "templates/tasks/reversal/step_by_step.j2"])
-def test_blame_counts_the_rows_behind_which_a_template_stands(orca2, project, template):
+def test_blame_counts_the_rows_behind_which_a_template_stands(orca2, answered, template):
     found = json.loads(orca2("blame", template, "--json")[1])
     own = "tasks/reversal" in template
     asked = [
         r
-        for r in rows(project, "requests", Request)
+        for r in rows(answered, "requests", Request)
         if r.strategy == "step_by_step" and (not own or r.task == "reversal")
     ]
-    right = {(r.row_id, r.sample_index) for r in rows(project, "graded", Graded) if r.strict_correct}
-    kept = {(c.row_id, c.sample_index) for c in rows(project, "chats", Chat)}
+    right = {(r.row_id, r.sample_index) for r in rows(answered, "graded", Graded) if r.strict_correct}
+    kept = {(c.row_id, c.sample_index) for c in rows(answered, "chats", Chat)}
     train = [row for row in found if row["split"] == "train"]
     assert sum(row["requests"] for row in train) == len(asked)
     assert sum(row["right"] for row in train) == sum((r.row_id, r.sample_index) in right for r in asked)
@@ -188,11 +188,11 @@ def test_blame_of_no_template_names_those_that_are(orca2):
     assert "strategies/step_by_step.j2" in err
 
 
-def test_rejects_are_counted_by_stage_reason_and_task(orca2, project):
+def test_rejects_are_counted_by_stage_reason_and_task(orca2, answered):
     expected = Counter(
         (row.stage, row.reason, row.task)
         for stage in ("prepare_tasks", "probe", "generate", "grade", "erase", "pack")
-        for row in rows(project, f"rejected/{stage}", Rejected)
+        for row in rows(answered, f"rejected/{stage}", Rejected)
     )
     found = json.loads(orca2("rejects", "--json")[1])
     assert {(r["stage"], r["reason"], r["task"]): r["rows"] for r in found} == expected
@@ -218,8 +218,8 @@ def test_the_log_has_a_line_for_each_version_and_one_for_the_workspace(orca2, pr
 
 
 @pytest.mark.parametrize("command", [["diff"], ["why", "ab"], ["blame", "x.j2"], ["rejects"], ["log"]])
-def test_outside_a_project_every_command_says_so(orca2, project, command, tmp_path):
-    done = project.run("orca2", *command, check=False, cwd=tmp_path)
+def test_outside_a_project_every_command_says_so(orca2, answered, command, tmp_path):
+    done = answered.run("orca2", *command, check=False, cwd=tmp_path)
     assert done.returncode == (2 if command == ["diff"] else 1)
     assert "is no orca2 project: it has no dvc.yaml" in done.stderr
 
@@ -230,10 +230,10 @@ def test_a_file_that_cannot_be_written_is_named(orca2, tmp_path):
     assert "page.html: cannot be written: No such file or directory" in err
 
 
-def test_a_reader_that_has_seen_enough_and_a_poor_terminal_are_no_error(project):
-    done = project.run("bash", "-c", "set -o pipefail; orca2 rejects | head -n 1", check=False)
+def test_a_reader_that_has_seen_enough_and_a_poor_terminal_are_no_error(answered):
+    done = answered.run("bash", "-c", "set -o pipefail; orca2 rejects | head -n 1", check=False)
     assert "Traceback" not in done.stderr
-    done = project.run("orca2", "diff", "HEAD", "HEAD", PYTHONIOENCODING="ascii")
+    done = answered.run("orca2", "diff", "HEAD", "HEAD", PYTHONIOENCODING="ascii")
     assert "\\u2192" in done.stdout
 
 
@@ -247,6 +247,6 @@ def test_an_unknown_stage_of_rejects_names_those_there_are(orca2):
     assert "prepare_tasks" in err
 
 
-def test_help_is_there_at_once(project):
+def test_help_is_there_at_once(answered):
     for command in ([], ["diff"], ["why"], ["store"]):
-        assert "usage: orca2" in project.run("orca2", *command, "--help").stdout
+        assert "usage: orca2" in answered.run("orca2", *command, "--help").stdout
