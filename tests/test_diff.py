@@ -346,3 +346,17 @@ def test_what_neither_version_has_is_an_error_and_not_the_same_rows(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(Orca2Error, match="neither workspace nor workspace has it"):
         diff(Revision(WORKSPACE, tmp_path / "empty"), Revision(WORKSPACE, tmp_path / "empty"), "erase")
+
+
+def test_a_renamed_task_is_other_questions_because_its_name_is_part_of_their_identity(tmp_path):
+    renamed = [
+        dataclasses.replace(q, task="turned", row_id=q.row_id.replace("reversal", "turned"))
+        if q.task == "reversal"
+        else q
+        for q in questions()
+    ]
+    after = BASE.changed(examples=renamed, strategies={"turned": "direct_answer", "sum_of_two": "step_by_step"})
+    assert told(between(tmp_path, BASE, after)) == {
+        ("removed", "reversal", "source", "question gone"): 4,
+        ("added", "turned", "source", "new question"): 4,
+    }
