@@ -1,6 +1,7 @@
 """The artifacts that hold rows, by the stage that writes them: where they lie, and what they come from."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 _QUESTION = ("row_id",)
 _ANSWER = ("row_id", "sample_index")
@@ -50,3 +51,20 @@ ARTIFACTS = {
 }
 DATASET = "erase"
 """The stage whose artifact is the dataset: the conversations that the student learns from."""
+
+
+class Asked(NamedTuple):
+    """What the questions of one split became, folder by folder."""
+
+    requests: str
+    answers: tuple[str, ...]
+    verdicts: tuple[str, ...]
+
+
+_EXAMINED = tuple(artifact.folder for artifact in ARTIFACTS["evaluate"])
+SPLITS = {
+    "probe": Asked("data/probe/requests", ("data/probe/graded",), ("data/probe/graded",)),
+    "train": Asked("data/requests", ("data/generations",), ("data/graded",)),
+    "evaluation": Asked("data/evaluation/requests", _EXAMINED, _EXAMINED),
+}
+"""By the split of a question (`Example.split`)."""

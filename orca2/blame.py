@@ -5,19 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from orca2.artifacts import ARTIFACTS, DATASET, SPLITS, Asked
 from orca2.errors import Orca2Error
 from orca2.prompts import Templates
 from orca2.shards import read_columns
 
 _KEY = ["row_id", "sample_index", "strategy"]
 _GROUP = ["template", "task", "strategy"]
-_EVALUATED = tuple(f"data/evaluation/{role}" for role in ("base", "student", "teacher"))
-_USES = (
-    ("probe", "data/probe/requests", ("data/probe/graded",), ("data/probe/graded",)),
-    ("train", "data/requests", ("data/generations",), ("data/graded",)),
-    ("evaluation", "data/evaluation/requests", _EVALUATED, _EVALUATED),
-)
-"""Split, requests, answers, and verdicts of each stage that asks a model."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +26,7 @@ class Blame:
     requests: int
     answered: int
     right: int
-    """By strict extraction; of the training split, those kept of them."""
+    """By strict extraction; of the training split, those of them that `grade` kept."""
     in_dataset: int
     """How many became training data."""
     tokens: float | None
@@ -52,35 +46,33 @@ def blame(template: str, root: Path = Path(), examples: int = 3) -> list[Blame]:
     if name not in templates.files:
         raise Orca2Error("no such template", template, f"known: {', '.join(templates.files)}")
     behind = [file for file in templates.files if name in templates.reach(file)]
-    return [row for use in _USES if (root / use[1]).is_dir() for row in _in_split(root, behind, examples, *use)]
+    asked = {split: folders for split, folders in SPLITS.items() if (root / folders.requests).is_dir()}
+    return [row for split in asked for row in _grouped(split, _requests(root, behind, asked[split]), examples)]
 
 
-def _in_split(
-    root: Path,
-    behind: Sequence[str],
-    examples: int,
-    split: str,
-    asked: str,
-    answers: Sequence[str],
-    verdicts: Sequence[str],
-) -> list[Blame]:
+def _requests(root: Path, behind: Sequence[str], asked: Asked) -> Any:
+    """The requests that these templates rendered, beside what became of each, in the order of their row ids."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    requests = read_columns(root / asked, [*_KEY, "task", "template"])
+    requests = read_columns(root / asked.requests, [*_KEY, "task", "template"])
     rows = requests.filter(pc.is_in(requests["template"], value_set=pa.array(behind, pa.string())))
-    rows = rows.join(_column(root, answers, "completion_tokens"), _KEY)
-    rows = rows.join(_column(root, verdicts, "strict_correct"), _KEY)
-    rows = rows.join(_column(root, ("data/chats",) if split == "train" else (), "key"), _KEY)
+    rows = rows.join(_column(root, asked.answers, "completion_tokens", pa.int64()), _KEY)
+    rows = rows.join(_column(root, asked.verdicts, "strict_correct", pa.bool_()), _KEY)
+    dataset = [artifact.folder for artifact in ARTIFACTS[DATASET]] if asked is SPLITS["train"] else []
+    return rows.join(_column(root, dataset, "key", pa.string()), _KEY).sort_by("row_id")
+
+
+def _grouped(split: str, rows: Any, examples: int) -> list[Blame]:
     sums = [
         ("row_id", "count"),
+        ("row_id", "list"),
         ("completion_tokens", "count"),
         ("completion_tokens", "mean"),
         ("strict_correct", "sum"),
+        ("key", "count"),
     ]
-    grouped = (
-        rows.group_by(_GROUP).aggregate([*sums, ("key", "count")]).sort_by([(name, "ascending") for name in _GROUP])
-    )
+    grouped = rows.group_by(_GROUP, use_threads=False).aggregate(sums)
     return [
         Blame(
             split=split,
@@ -92,25 +84,17 @@ def _in_split(
             right=group["strict_correct_sum"] or 0,
             in_dataset=group["key_count"],
             tokens=group["completion_tokens_mean"],
-            examples=_examples(rows, group, examples),
+            examples=tuple(group["row_id_list"][:examples]),
         )
-        for group in grouped.to_pylist()
+        for group in grouped.sort_by([(name, "ascending") for name in _GROUP]).to_pylist()
     ]
 
 
-def _column(root: Path, folders: Sequence[str], name: str) -> Any:
+def _column(root: Path, folders: Sequence[str], name: str, kind: Any) -> Any:
     """One column beside the key of its rows, of all the folders that are there."""
     import pyarrow as pa
 
-    empty = pa.table({**{key: pa.array([], pa.string()) for key in _KEY}, name: pa.array([], pa.int64())})
-    empty = empty.set_column(1, "sample_index", pa.array([], pa.int64()))
+    types = dict(zip(_KEY, (pa.string(), pa.int64(), pa.string()), strict=True)) | {name: kind}
+    none = pa.schema(list(types.items())).empty_table()
     found = [read_columns(root / folder, [*_KEY, name]) for folder in folders if (root / folder).is_dir()]
-    return pa.concat_tables(found) if found else empty
-
-
-def _examples(rows: Any, group: dict[str, Any], count: int) -> tuple[str, ...]:
-    import pyarrow.compute as pc
-
-    mine = pc.and_(*(pc.equal(rows[name], group[name]) for name in ("template", "task")))
-    mine = pc.and_(mine, pc.equal(rows["strategy"], group["strategy"]))
-    return tuple(sorted(rows.filter(mine)["row_id"].to_pylist())[:count])
+    return pa.concat_tables(found) if found else none

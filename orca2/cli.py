@@ -4,7 +4,6 @@ import argparse
 import io
 import signal
 import sys
-from typing import Any
 
 from orca2 import cli_dataset, cli_store
 from orca2.errors import exit_on_error
@@ -61,7 +60,7 @@ def _plan(arguments: argparse.Namespace) -> int:
     from orca2.plan import make_plan, require_budget
     from orca2.plan_output import as_json, as_text
 
-    plan = make_plan(_store(), arguments.max_new_tokens)
+    plan = make_plan(cli_store.open_store(), arguments.max_new_tokens)
     print(json.dumps(as_json(plan), indent=2) if arguments.json else as_text(plan), end="")
     require_budget(plan)
     return 2 if plan.has_work else 0
@@ -75,7 +74,7 @@ def _replay() -> int:
     from orca2.verify import replay
 
     failed = 0
-    for replayed in replay(_store()):
+    for replayed in replay(cli_store.open_store()):
         failed += bool(replayed.differing)
         same = "as dvc.lock says" if not replayed.differing else f"differs: {', '.join(replayed.differing)}"
         print(f"{replayed.stage:18} {same}", flush=True)
@@ -107,12 +106,6 @@ def _regenerate(share: str) -> int:
     agree = result.asked - sum(not d.same_grade for d in result.differences)
     print(f"orca2 verify --regenerate: {same} of {result.asked} answers are the same, {agree} have the same grade")
     return 0
-
-
-def _store() -> Any:
-    from orca2.store import Store, default_root
-
-    return Store(default_root())
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from orca2.artifacts import ARTIFACTS, DATASET
 from orca2.subcommand import add, at_least
 
 _DETAIL = 100
@@ -21,7 +22,12 @@ def add_commands(commands: Any) -> None:
     diff.set_defaults(trouble=2)
     diff.add_argument("before", nargs="?", default="HEAD", help="commit, branch, tag, DVC experiment (default: HEAD)")
     diff.add_argument("after", nargs="?", default="workspace", help="the same, or `workspace` (the default)")
-    diff.add_argument("--stage", default="erase", help="the stage whose rows to compare (default: erase, the dataset)")
+    diff.add_argument(
+        "--stage",
+        choices=tuple(ARTIFACTS),
+        default=DATASET,
+        help=f"whose rows to compare (default: {DATASET}, the dataset)",
+    )
     diff.add_argument("--where", default="", metavar="SQL", help="such as \"task = 'gcd' and cause = 'template'\"")
     diff.add_argument("--stat", action="store_true", help="the summary alone")
     diff.add_argument(
@@ -50,16 +56,12 @@ def add_commands(commands: Any) -> None:
 
 
 def _diff(arguments: argparse.Namespace) -> int:
-    from orca2.artifacts import ARTIFACTS
     from orca2.diff import diff
     from orca2.diff_output import Shifts, as_json, as_markdown, as_text
     from orca2.diff_page import as_html
-    from orca2.errors import Orca2Error
     from orca2.revisions import Revision
 
     _require_project()
-    if arguments.stage not in ARTIFACTS:
-        raise Orca2Error("no stage writes such rows", f"--stage {arguments.stage}", f"one of {', '.join(ARTIFACTS)}")
     before, after = Revision(arguments.before), Revision(arguments.after)
     shown = arguments.rows if arguments.rows is not None else _SHOWN[arguments.format]
     found = diff(before, after, arguments.stage, arguments.where, 0 if arguments.stat else shown)
@@ -148,7 +150,7 @@ def _log(arguments: argparse.Namespace) -> int:
     if arguments.json:
         _write(_json([dataclasses.asdict(version) for version in versions]), None)
         return 0
-    header = ("commit", "date", "dataset", "strategies", "rows", "tasks", "student", "teacher", "")
+    header = ("commit", "date", "dataset", "strategies", "rows", "tasks", "student", "teacher")
     lines = [
         (
             v.commit, v.date, v.digest[:8], ", ".join(f"{name} {count}" for name, count in v.strategies.items()),
@@ -156,8 +158,8 @@ def _log(arguments: argparse.Namespace) -> int:
         )
         for v in versions
     ]  # fmt: skip
-    subjects = ["", *(printable(version.subject) for version in versions)]
-    table = aligned([header[:-1], *lines], left=4)
+    subjects = ["", *(printable(v.subject + (f" [{v.problem}]" if v.problem else "")) for v in versions)]
+    table = aligned([header, *lines], left=4)
     print("\n".join(f"{line}  {subject}".rstrip() for line, subject in zip(table, subjects, strict=True)))
     return 0
 

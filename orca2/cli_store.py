@@ -25,7 +25,7 @@ def add_commands(store: argparse.ArgumentParser) -> None:
 def _stat(_: argparse.Namespace) -> int:
     from orca2.upkeep import stat
 
-    for name, value in stat(_store()).items():
+    for name, value in stat(open_store()).items():
         print(f"{name}: {value:,}" if isinstance(value, int) else f"{name}: {value}")
     return 0
 
@@ -49,7 +49,7 @@ def _verify(_: argparse.Namespace) -> int:
 def _compact(_: argparse.Namespace) -> int:
     from orca2.compaction import compact
 
-    store = _store()
+    store = open_store()
     fewer = compact(store)
     print(f"orca2 store compact: {len(store.segments)} segments, {fewer} fewer")
     return 0
@@ -62,7 +62,7 @@ def _gc(arguments: argparse.Namespace) -> int:
 
     repository = main_repository()
     needed, names = needed_keys(repository)
-    store = _store()
+    store = open_store()
     found = garbage(store, needed, arguments.keep_days)
     print(f"needed by the workspace and by: {', '.join(names)}")
     if not store.root.resolve().is_relative_to(repository.resolve()):
@@ -93,11 +93,12 @@ def _pull(arguments: argparse.Namespace) -> int:
     from orca2.sync import pull
 
     moved, here = pull(default_root(), arguments.address, again=arguments.again)
-    print(f"orca2 store pull: {moved} segments copied, {here} were here or removed; {len(_store())} answers")
+    print(f"orca2 store pull: {moved} segments copied, {here} were here or removed; {len(open_store())} answers")
     return 0
 
 
-def _store() -> Any:
+def open_store() -> Any:
+    """The store of this project."""
     from orca2.store import Store, default_root
 
     return Store(default_root())

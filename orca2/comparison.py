@@ -13,8 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from orca2 import digests
-from orca2.errors import Orca2Error
 from orca2.revisions import Shard
 from orca2.shards import shard_names, shard_of
 
@@ -45,9 +43,6 @@ class Part:
         self.shards = shards
         self._place = place
 
-    def __len__(self) -> int:
-        return len(self._rows)
-
     @cached_property
     def columns(self) -> tuple[str, ...]:
         """Names of the columns; none when there is no shard."""
@@ -67,14 +62,14 @@ class Part:
         shard = np.searchsorted(self._starts, wanted, side="right") - 1
         order = np.argsort(shard, kind="stable")
         taken = [
-            _read(self.shards[index], names).take(wanted[shard == index] - self._starts[index])
+            self.shards[index].read(names).take(wanted[shard == index] - self._starts[index])
             for index in np.unique(shard)
         ]
         return pa.concat_tables(taken).take(np.argsort(order)) if taken else None
 
     @cached_property
     def _digests(self) -> list[Any]:
-        return [_checked(shard, digests.read, shard.digests, shard.rows) for shard in self.shards]
+        return [shard.read_digests() for shard in self.shards]
 
     @cached_property
     def _starts(self) -> Any:
@@ -87,7 +82,7 @@ class Part:
         if place is None:
             return np.arange(self._starts[-1])
         first = self.columns[0]
-        identities = [row for shard in self.shards for row in _read(shard, [first])[first].to_pylist()]
+        identities = [row for shard in self.shards for row in shard.read([first])[first].to_pylist()]
         return np.array([i for i, row in enumerate(identities) if shard_of(row, place.count) == place.index], np.int64)
 
 
@@ -238,19 +233,3 @@ def _is_canonical(shards: Sequence[Shard]) -> bool:
     """Whether rows are placed in these shards by their hash, as orca2 places them."""
     count = len(shards)
     return [shard.name for shard in shards] == shard_names(count) and count & (count - 1) == 0
-
-
-def _read(shard: Shard, names: Sequence[str]) -> Any:
-    import pyarrow.parquet as pq
-
-    return _checked(shard, pq.read_table, shard.rows, columns=list(names), partitioning=None)
-
-
-def _checked(shard: Shard, read: Any, *arguments: Any, **options: Any) -> Any:
-    import pyarrow as pa
-
-    try:
-        return read(*arguments, **options)
-    except (OSError, pa.ArrowException, KeyError) as error:
-        hint = "run `dvc checkout --force` (workspace), or remove it and run `dvc fetch --all-commits` (cache)"
-        raise Orca2Error(f"cannot be read: {error}", str(shard.rows), hint) from error

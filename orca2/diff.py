@@ -137,8 +137,8 @@ class _Comparison:
         result.notes += [
             f"{r} has no {artifact.folder}" for r, shards in zip(revisions, self._shards, strict=True) if not shards
         ]
-        result.rows_before += _rows(self._shards[0])
-        result.rows_after += _rows(self._shards[1])
+        result.rows_before += sum(shard.count_rows() for shard in self._shards[0])
+        result.rows_after += sum(shard.count_rows() for shard in self._shards[1])
 
     def changes(self) -> Iterator[_Changes]:
         """The changes of each part that differs."""
@@ -269,13 +269,3 @@ def _status(places: Any, cause: Cause, differing: Sequence[str]) -> Status:
     if cause.kind == "split" and (min(places) < 0 or "split" in differing):
         return "moved"
     return "added" if places[0] < 0 else "removed" if places[1] < 0 else "changed"
-
-
-def _rows(shards: Sequence[Any]) -> int:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        return sum(int(pq.read_metadata(shard.rows).num_rows) for shard in shards)
-    except (OSError, pa.ArrowException) as error:
-        raise Orca2Error(f"cannot be read: {error}", str(shards[0].rows.parent), "run `dvc repro`") from error

@@ -2,16 +2,15 @@
 
 import json
 import subprocess
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from orca2.errors import Orca2Error
 from orca2.revisions import WORKSPACE, Revision
-from orca2.shifts import STRATEGIES
+from orca2.shifts import strategies
 
 _DATASET = "data/chats"
 _FIELDS = "%H%x00%h%x00%cs%x00%s"
@@ -36,13 +35,15 @@ class Version:
     teacher: float | None
     digest: str
     """Of the files of the dataset, as `dvc.lock` names it."""
+    problem: str = ""
+    """The file of this commit that cannot be read; then nothing else of it is told."""
 
 
 def history(revision: str = "HEAD", limit: int = 20, root: Path = Path()) -> Iterator[Version]:
     """The versions of the dataset, latest first: the workspace where it differs, then commits that changed `dvc.lock`.
 
     Raises:
-        Orca2Error: no such revision, or a file of a commit is torn.
+        Orca2Error: no such revision.
     """
     last = Revision(revision, root)
     if revision == "HEAD" and _changed_here(root):
@@ -60,31 +61,39 @@ def _changed_here(root: Path) -> bool:
 
 
 def _version(revision: Revision, name: str, date: str, subject: str) -> Version:
-    chosen = (_parsed(revision, STRATEGIES) or {}).get("strategies") or {}
-    evaluated = _parsed(revision, "metrics/evaluate.json") or {}
-    chosen = chosen if isinstance(chosen, dict) else {}
-    return Version(
+    """One torn commit hides none of the others."""
+    nothing = Version(
         commit=name,
         date=date,
         subject=subject,
-        rows=(_parsed(revision, "metrics/erase.json") or {}).get("rows_out"),
-        tasks=len(chosen),
-        strategies={s: list(chosen.values()).count(s) for s in sorted(set(chosen.values()))},
-        student=_accuracy(evaluated, "student"),
-        teacher=_accuracy(evaluated, "teacher"),
-        digest=revision.outs.get(_DATASET, "").removesuffix(".dir"),
+        rows=None,
+        tasks=0,
+        strategies={},
+        student=None,
+        teacher=None,
+        digest="",
     )
-
-
-def _accuracy(evaluated: Any, role: str) -> float | None:
-    for name in (role, "macro", "strict", "accuracy"):
-        evaluated = evaluated.get(name) if isinstance(evaluated, dict) else None
-    return evaluated if isinstance(evaluated, int | float) else None
-
-
-def _parsed(revision: Revision, path: str) -> Any:
-    text = revision.text(path)
     try:
-        return json.loads(text) if text and path.endswith(".json") else yaml.safe_load(text or "")
-    except (ValueError, yaml.YAMLError) as error:
+        chosen = strategies(revision)["strategies"]
+        return replace(
+            nothing,
+            rows=_metric(revision, "metrics/erase.json", "rows_out"),
+            tasks=len(chosen),
+            strategies=dict(sorted(Counter(map(str, chosen.values())).items())),
+            student=_metric(revision, "metrics/evaluate.json", "student", "macro", "strict", "accuracy"),
+            teacher=_metric(revision, "metrics/evaluate.json", "teacher", "macro", "strict", "accuracy"),
+            digest=revision.outs.get(_DATASET, "").removesuffix(".dir"),
+        )
+    except Orca2Error as error:
+        return replace(nothing, problem=f"{error.where}: {error.message.splitlines()[0]}")
+
+
+def _metric(revision: Revision, path: str, *names: str) -> Any:
+    """A number in a JSON file that git tracks; None where the commit has no such file or number."""
+    try:
+        found = json.loads(revision.text(path) or "null")
+    except ValueError as error:
         raise Orca2Error(f"is torn: {error}", f"{path} of {revision}", "mend it in a new commit") from error
+    for name in names:
+        found = found.get(name) if isinstance(found, dict) else None
+    return found if isinstance(found, int | float) else None

@@ -16,7 +16,6 @@ from orca2.comparison import Part
 QUESTION = ("question", "answer", "category", "grader", "metadata", "source", "licence")
 VERDICT = ("expected", "strict_answer", "lenient_answer", "strict_correct", "lenient_correct")
 
-
 _Candidate = tuple[str, Any, "Callable[[Any], list[str]]"]
 """Kind of a cause, bool[n] of the rows that have it, and what tells its detail for some of them."""
 
@@ -145,11 +144,10 @@ def _of_request(steps: Mapping[str, Step], request: Step, changes: Changes) -> I
     things = "strategy" if changes.asked == "strategy" else "sample"
     yield changes.asked, request.comes_or_goes, _present(request, f"new {things}", f"{things} gone")
     # A limit that no answer met, or the seed of a greedy one, changes nothing after the request itself.
-    matters = request.differs("key")
-    if answer := steps.get("answers"):
-        matters |= answer.differs("text", "finish_reason") | answer.comes_or_goes
-    else:
-        matters |= True
+    answer = steps.get("answers")
+    matters = request.differs("key") | (
+        answer.differs("text", "finish_reason") | answer.comes_or_goes if answer else True
+    )
     yield "sampling", request.differs("sampling", "seed") & matters, _sampling(request)
     yield (
         "model",
@@ -162,10 +160,9 @@ def _of_student(chat: Step, changes: Changes) -> Iterator[_Candidate]:
     def detail(rows: Any) -> list[str]:
         return [changes.templates(a or b, b or a) for a, b in chat.values("student_template", rows)]
 
-    every = np.arange(len(chat.there))
-    edited = np.array([bool(text) for text in detail(every)], bool)
-    shown = chat.differs("messages", "student_template") | chat.comes_or_goes
-    yield "student template", edited & shown, detail
+    edited = chat.differs("messages", "student_template") | chat.comes_or_goes
+    edited[edited] = [bool(text) for text in detail(np.flatnonzero(edited))]
+    yield "student template", edited, detail
     yield "erasure", chat.comes_or_goes, _present(chat, "passes the check now", "rejected by the check")
     yield "erasure", chat.differs("messages"), _constant("erased otherwise")
 

@@ -45,7 +45,8 @@ def rejects(root: Path = Path(), stages: Sequence[str] = (), examples: int = 2) 
     if not tables:
         return []
     rows = pa.concat_tables(tables)
-    grouped = rows.group_by(_GROUP).aggregate([("row_id", "count")])
+    sums = [("row_id", "count"), ("row_id", "list"), ("detail", "list")]
+    grouped = rows.group_by(_GROUP, use_threads=False).aggregate(sums)
     ordered = grouped.sort_by(
         [("stage", "ascending"), ("row_id_count", "descending"), ("reason", "ascending"), ("task", "ascending")]
     )
@@ -53,15 +54,7 @@ def rejects(root: Path = Path(), stages: Sequence[str] = (), examples: int = 2) 
         Reason(
             **{name: group[name] for name in _GROUP},
             rows=group["row_id_count"],
-            examples=_examples(rows, group, examples),
+            examples=tuple(zip(group["row_id_list"][:examples], group["detail_list"][:examples], strict=True)),
         )
         for group in ordered.to_pylist()
     ]
-
-
-def _examples(rows: object, group: dict[str, str], count: int) -> tuple[tuple[str, str], ...]:
-    import pyarrow.compute as pc
-
-    masks = [pc.equal(rows[name], group[name]) for name in _GROUP]  # type: ignore[index]
-    chosen = rows.filter(pc.and_(pc.and_(masks[0], masks[1]), masks[2])).slice(0, count)  # type: ignore[attr-defined]
-    return tuple((row["row_id"], row["detail"]) for row in chosen.to_pylist())

@@ -8,7 +8,8 @@ import io
 import json
 import subprocess
 import tarfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -34,6 +35,41 @@ class Shard:
     """None where the artifact was written without."""
     md5: str
     """Of the rows, as DVC knows it; empty in the workspace."""
+
+    def read(self, columns: Sequence[str] | None = None, filters: Any = None) -> Any:
+        """Its rows as an Arrow table: all columns or some, all rows or those that pass Parquet filters.
+
+        Raises:
+            Orca2Error: the file is missing or spoilt; so for the two methods below.
+        """
+        import pyarrow.parquet as pq
+
+        with _readable(self.rows):
+            names = list(columns) if columns else None
+            return pq.read_table(self.rows, columns=names, filters=filters, partitioning=None)
+
+    def read_digests(self) -> Any:
+        """The digests of its cells (see `digests.read`)."""
+        with _readable(self.rows):
+            return digests.read(self.digests, self.rows)
+
+    def count_rows(self) -> int:
+        """How many rows it has, by its footer."""
+        import pyarrow.parquet as pq
+
+        with _readable(self.rows):
+            return int(pq.read_metadata(self.rows).num_rows)
+
+
+@contextmanager
+def _readable(file: Path) -> Iterator[None]:
+    import pyarrow as pa
+
+    try:
+        yield
+    except (OSError, pa.ArrowException, KeyError) as error:
+        hint = "run `dvc checkout --force` (workspace), or remove it and run `dvc fetch --all-commits` (cache)"
+        raise Orca2Error(f"cannot be read: {error}", str(file), hint) from error
 
 
 class _File(NamedTuple):

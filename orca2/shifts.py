@@ -9,7 +9,7 @@ import yaml
 from orca2.errors import Orca2Error
 from orca2.revisions import Revision
 
-STRATEGIES = "data/strategies.yaml"
+_STRATEGIES = "data/strategies.yaml"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +36,7 @@ class Quality:
 
 def strategy_shifts(before: Revision, after: Revision) -> list[StrategyShift]:
     """Every task that both revisions have, and that changed its strategy."""
-    old, new = _strategies(before), _strategies(after)
+    old, new = strategies(before), strategies(after)
     chosen = [
         (task, old["strategies"][task], name) for task, name in new["strategies"].items() if task in old["strategies"]
     ]
@@ -58,16 +58,25 @@ def quality(revision: Revision) -> Mapping[str, Quality]:
     return {"": _over_all(list(tasks.values())), **tasks} if tasks else {}
 
 
+def strategies(revision: Revision) -> Mapping[str, Any]:
+    """What `data/strategies.yaml` says: `strategies` by task, and the `evidence` for them; empty without the file.
+
+    Raises:
+        Orca2Error: the file is torn.
+    """
+    text = revision.text(_STRATEGIES)
+    try:
+        read = yaml.safe_load(text or "") or {}
+        return {name: dict(read.get(name) or {}) for name in ("strategies", "evidence")}
+    except (yaml.YAMLError, AttributeError, TypeError, ValueError) as error:
+        raise Orca2Error(f"is torn: {error}", f"{_STRATEGIES} of {revision}", "mend it") from error
+
+
 def _sums(revision: Revision, artifact: str, column: str) -> Mapping[str, tuple[int, int]]:
     """By task: how many rows, and the sum of a column."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
-    shards = revision.shards(artifact)
-    try:
-        tables = [pq.read_table(shard.rows, columns=["task", column], partitioning=None) for shard in shards]
-    except (OSError, pa.ArrowException) as error:
-        raise Orca2Error(f"cannot be read: {error}", f"{artifact} of {revision}", "run `dvc repro`") from error
+    tables = [shard.read(["task", column]) for shard in revision.shards(artifact)]
     if not tables:
         return {}
     table = pa.concat_tables(tables)
@@ -83,15 +92,6 @@ def _over_all(tasks: list[Quality]) -> Quality:
         accuracy=sum(task.accuracy * task.answers for task in tasks) / answers,
         tokens=sum(task.tokens * task.answers for task in tasks) / answers,
     )
-
-
-def _strategies(revision: Revision) -> Mapping[str, Any]:
-    text = revision.text(STRATEGIES)
-    try:
-        read = yaml.safe_load(text or "") or {}
-        return {name: dict(read.get(name) or {}) for name in ("strategies", "evidence")}
-    except (yaml.YAMLError, AttributeError, TypeError, ValueError) as error:
-        raise Orca2Error(f"is torn: {error}", f"{STRATEGIES} of {revision}", "mend it") from error
 
 
 def _scores(

@@ -9,6 +9,7 @@ from pathlib import Path
 from orca2.errors import Orca2Error
 from orca2.prompts import Templates
 
+_GIT_DIFF = ["git", "diff", "--no-index", "--no-color", "--no-ext-diff", "--text", "--no-textconv", "--unified=0", "--"]
 _HUNK = re.compile(r"^@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@", re.MULTILINE)
 
 
@@ -48,19 +49,7 @@ class TemplateChanges:
     def hunks(self, file: str) -> str:
         """The changes of one file as `git diff` writes them, from the first `@@`; empty when it did not change."""
         paths = [str(folder / file) if (folder / file).is_file() else "/dev/null" for folder in self._folders]
-        command = [
-            "git",
-            "diff",
-            "--no-index",
-            "--no-color",
-            "--no-ext-diff",
-            "--text",
-            "--no-textconv",
-            "--unified=0",
-            "--",
-            *paths,
-        ]
-        shown = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+        shown = subprocess.run([*_GIT_DIFF, *paths], capture_output=True, text=True, check=False).stdout
         return shown[shown.find("\n@@") + 1 :] if "\n@@" in shown else ""
 
 

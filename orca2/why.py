@@ -8,25 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from orca2.artifacts import ARTIFACTS, SPLITS
 from orca2.errors import Orca2Error
 from orca2.prompts import Templates
-from orca2.revisions import Revision, Shard
+from orca2.revisions import Revision
 from orca2.segments import read_table as read_segment
 from orca2.segments import segment_files
 from orca2.shards import shard_of
-from orca2.shifts import STRATEGIES
-
-_STAGES = {
-    "probe": ("data/probe/requests", ("data/probe/graded",)),
-    "train": ("data/requests", ("data/generations", "data/graded")),
-    "evaluation": (
-        "data/evaluation/requests",
-        tuple(f"data/evaluation/{role}" for role in ("base", "student", "teacher")),
-    ),
-}
-_REJECTED = ("prepare_tasks", "probe", "generate", "grade", "erase", "pack", "evaluate")
+from orca2.shifts import strategies
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +30,7 @@ class _Artifact:
         if not shards:
             return []
         shard = shards[shard_of(self.row_id, len(shards))]
-        return list(_read(shard, columns, [("row_id", "=", self.row_id)]).to_pylist())
+        return list(shard.read(columns, [("row_id", "=", self.row_id)]).to_pylist())
 
 
 def why(revision: Revision, prefix: str, store: Path) -> dict[str, Any]:
@@ -58,9 +47,9 @@ def why(revision: Revision, prefix: str, store: Path) -> dict[str, Any]:
     row_id = find(revision, prefix)
     rows = _Artifact(revision, row_id)
     (example,) = rows.rows("data/examples")
-    asked, answers = _STAGES[example["split"]]
-    requests = rows.rows(asked)
-    answered = [row for folder in answers for row in rows.rows(folder)]
+    asked = SPLITS[example["split"]]
+    requests = rows.rows(asked.requests)
+    answered = [row for folder in dict.fromkeys(asked.answers + asked.verdicts) for row in rows.rows(folder)]
     chats = rows.rows("data/chats")
     return {
         "revision": str(revision),
@@ -71,7 +60,7 @@ def why(revision: Revision, prefix: str, store: Path) -> dict[str, Any]:
         "answers": [_answer(request, answered, chats) for request in requests],
         "provenance": _provenance(store, [request["key"] for request in requests]),
         "erasure": [_erasure(chat, requests) for chat in chats],
-        "rejected": [row for stage in _REJECTED for row in rows.rows(f"data/rejected/{stage}")],
+        "rejected": [row for stage in ARTIFACTS for row in rows.rows(f"data/rejected/{stage}")],
         "packed": list(_packed(revision, row_id)),
     }
 
@@ -92,7 +81,7 @@ def find(revision: Revision, prefix: str) -> str:
     if not wanted or set(wanted) - set("0123456789abcdef"):
         raise Orca2Error("is no row id", repr(prefix), "give its first hex digits, as `orca2 diff` prints them")
     chosen = [shards[shard_of(wanted, len(shards))]] if len(wanted) == 64 else shards
-    ids = pa.chunked_array([chunk for s in chosen for chunk in _read(s, ["row_id"])["row_id"].chunks], pa.string())
+    ids = pa.chunked_array([chunk for s in chosen for chunk in s.read(["row_id"])["row_id"].chunks], pa.string())
     found = ids.filter(pc.starts_with(ids, wanted)).to_pylist()
     if len(found) == 1:
         return str(found[0])
@@ -106,10 +95,10 @@ def find(revision: Revision, prefix: str) -> str:
 
 def _choice(revision: Revision, task: str) -> dict[str, Any]:
     """The strategy of the task, what it scored on the probe, and the runner-up."""
-    chosen = yaml.safe_load(revision.text(STRATEGIES) or "") or {}
-    evidence = (chosen.get("evidence") or {}).get(task) or {}
+    chosen = strategies(revision)
+    evidence = chosen["evidence"].get(task) or {}
     scores = {score["strategy"]: score for score in evidence.get("scores") or []}
-    name, second = (chosen.get("strategies") or {}).get(task), evidence.get("runner_up")
+    name, second = chosen["strategies"].get(task), evidence.get("runner_up")
     return {
         "task": task,
         "chosen": name,
@@ -169,7 +158,7 @@ def _packed(revision: Revision, row_id: str) -> Iterator[dict[str, Any]]:
     import pyarrow.compute as pc
 
     for shard in revision.shards("data/packed"):
-        table = _read(shard, ["sequence_index", "segments"])
+        table = shard.read(["sequence_index", "segments"])
         for chunk, index in zip(table["segments"].chunks, table["sequence_index"].chunks, strict=True):
             flat = chunk.flatten()
             for place in pc.indices_nonzero(pc.equal(flat.field("row_id"), row_id)).to_pylist():
@@ -190,15 +179,3 @@ def _provenance(store: Path, keys: Sequence[str]) -> dict[str, Any]:
         held = table.filter(pc.is_in(table["key"], value_set=pa.array(keys, pa.string())))
         found |= {row["key"]: json.loads(row["provenance"] or "{}") for row in held.to_pylist()}
     return found
-
-
-def _read(shard: Shard, columns: Sequence[str] | None, filters: Any = None) -> Any:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        chosen = list(columns) if columns else None
-        return pq.read_table(shard.rows, columns=chosen, filters=filters, partitioning=None)
-    except (OSError, pa.ArrowException) as error:
-        hint = "run `dvc checkout`, `dvc fetch --force` or `dvc repro`"
-        raise Orca2Error(f"cannot be read: {error}", str(shard.rows), hint) from error

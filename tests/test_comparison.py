@@ -117,7 +117,7 @@ def found_in(left, right):
 
 
 def numbered(part: Part):
-    table = part.take(np.arange(len(part)), IDENTITY)
+    table = part.take(np.arange(len(part.cells("row_id"))), IDENTITY)
     return [identity for identity, _ in by_identity(table.to_pylist() if table else [])]
 
 

@@ -52,7 +52,7 @@ def test_a_diff_says_nothing_changed_something_changed_or_what_is_wrong_by_its_e
     for wrong in (["HEAD~99"], ["--stage", "train"], ["--where", "tsk = 1"]):
         status, out, err = orca2("diff", *wrong)
         assert (status, out) == (2, "")
-        assert err.startswith("error: ")
+        assert "error: " in err
 
 
 def test_a_diff_of_an_edited_template_names_it_in_every_format(orca2, project, edited):
@@ -215,6 +215,19 @@ def test_the_log_has_a_line_for_each_version_and_one_for_the_workspace(orca2, pr
     assert len(text) == 3
     assert text[2].split()[0] == last["commit"]
     assert len(orca2("log", "HEAD")[1].splitlines()) == len(text)
+
+
+def test_a_torn_commit_hides_no_other_in_the_log(orca2, project):
+    kept = (project.root / "metrics" / "erase.json").read_text("utf-8")
+    for text, message in (("{", "torn"), (kept, "mended")):
+        (project.root / "metrics" / "erase.json").write_text(text, "utf-8")
+        project.edit("dvc.lock", "schema: '2.0'\n", "schema: '2.0'\n# edited\n")
+        project.commit(message)
+    mended, torn, built = json.loads(orca2("log", "--json")[1])
+    assert (mended["rows"], torn["rows"], built["rows"]) == (2 * TRAIN, None, 2 * TRAIN)
+    assert torn["problem"].startswith("metrics/erase.json of ")
+    assert torn["problem"] in orca2("log")[1]
+    project.run("git", "reset", "-q", "--hard", "HEAD~2")
 
 
 @pytest.mark.parametrize("command", [["diff"], ["why", "ab"], ["blame", "x.j2"], ["rejects"], ["log"]])

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from orca2.segments import read_table, segment_files
+from tests.answered import answer_for
 from tests.workspace import SMALL, Workspace
 
 REPRODUCIBLE = ["data/examples", "data/probe", "data/strategies.yaml", "data/requests", "data/generations"]
@@ -17,9 +18,11 @@ WORKED_TURN = "{% call user() %}What is 1 + 1?{% endcall %}{% call assistant() %
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory):
-    """A workspace in which everything was built once from nothing."""
-    workspace = Workspace(tmp_path_factory.mktemp("project"))
+def built(packaged, tmp_path_factory):
+    """A workspace in which everything was built once from nothing, with the embedded model."""
+    model = dict.fromkeys(("teacher", "student"), f"path:{packaged[1]}")
+    workspace = Workspace(tmp_path_factory.mktemp("project"), SMALL | {"models": model, "train": {"epochs": 1}})
+    workspace.add_dep("prepare_models", str(packaged[1]))
     workspace.repro()
     workspace.commit("built")
     return workspace
@@ -77,12 +80,11 @@ def test_an_edited_strategy_generates_exactly_the_rows_under_it_as_planned(built
     chosen = yaml.safe_load((built.root / "data" / "strategies.yaml").read_text("utf-8"))["strategies"]
     edited = chosen["reversal"]
     built.edit(f"templates/tasks/reversal/{edited}.j2", "{% block examples %}", "{% block examples %}" + WORKED_TURN)
-    before, planned = stored_keys(built), wanted(built, "probe")
+    # What the plan names for the probe is answered here; if it named too little, an engine would start.
+    assert answer_for(built, "probe") == splits["probe_limit"]
     built.repro("probe")
-    assert stored_keys(built) - before == planned
     probed = built.speed("probe")
-    assert probed["num_generated"] == splits["probe_limit"]
-    assert probed["num_cached"] == splits["probe_limit"] * (strategies * len(chosen) - 1)
+    assert (probed["num_generated"], probed["num_cached"]) == (0, splits["probe_limit"] * strategies * len(chosen))
     # Were the choice to change, so would the rows; a person may pin it.
     built.repro("select_strategies")
     (built.root / "data" / "strategies.yaml").write_text(yaml.safe_dump({"strategies": chosen}), "utf-8")

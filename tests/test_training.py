@@ -40,16 +40,7 @@ def data(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def session():
-    """One Ray for all tests of this module."""
-    from orca2.cluster import ray_session
-
-    with ray_session() as ray:
-        yield ray
-
-
-@pytest.fixture(scope="module")
-def reference(data, session, tmp_path_factory):
+def reference(data, ray, tmp_path_factory):
     """An uninterrupted run with one rank."""
     folder = tmp_path_factory.mktemp("reference")
     return folder, train_in(folder, data=data)
@@ -154,7 +145,7 @@ def test_the_trained_folder_is_a_model_that_predicts_better(data, reference):
 
 
 def test_a_killed_run_goes_on_from_its_checkpoint_and_ends_with_the_same_losses(
-    data, reference, killed, session, tmp_path, capsys
+    data, reference, killed, ray, tmp_path, capsys
 ):
     folder = copy_of(killed, tmp_path)
     assert not (folder / "trained").exists()
@@ -166,7 +157,7 @@ def test_a_killed_run_goes_on_from_its_checkpoint_and_ends_with_the_same_losses(
     assert packed_loss(ours, sequence) == pytest.approx(packed_loss(theirs, sequence), rel=1e-6)
 
 
-def test_a_checkpoint_of_other_inputs_is_not_gone_on_from(data, reference, killed, session, tmp_path, capsys):
+def test_a_checkpoint_of_other_inputs_is_not_gone_on_from(data, reference, killed, ray, tmp_path, capsys):
     folder = copy_of(killed, tmp_path)
     config = replace(CONFIG, zero_stage=3)
     train_in(folder, data=data, digest="other inputs", config=config, workers=2)
@@ -188,7 +179,7 @@ def test_a_checkpoint_cut_off_by_a_kill_is_not_seen(killed, tmp_path):
     assert checkpoints.find(folder, identity) is None
 
 
-def test_a_loss_that_is_not_a_number_is_an_error_with_its_step(data, session, tmp_path):
+def test_a_loss_that_is_not_a_number_is_an_error_with_its_step(data, ray, tmp_path):
     import torch
 
     model = load_model(data / "model", "float32")
@@ -301,7 +292,7 @@ def test_data_packed_for_a_larger_vocabulary_is_an_error(data):
         untrainable(data, sequences=[foreign])
 
 
-def test_more_workers_than_the_cluster_has_room_for_is_an_error(data, session):
+def test_more_workers_than_the_cluster_has_room_for_is_an_error(data, ray):
     with pytest.raises(Orca2Error, match="do not fit"):
         untrainable(data, cluster=TrainClusterConfig(workers=9000, cpus_per_worker=1))
 

@@ -94,7 +94,7 @@ def test_a_share_that_is_none_says_what_one_looks_like(share):
         sample([request()], share)
 
 
-def test_asking_again_reports_where_an_answer_differs_and_whether_its_grade_does(tmp_path):
+def test_asking_again_reports_where_an_answer_differs_and_whether_its_grade_does(ray, tmp_path):
     model = from_folder(make_tiny_model(tmp_path / "tiny"))
     requests = make_requests(model, 6, max_tokens=20)
     stored = answer(requests, model, Store(tmp_path / "store"), CONFIG).generations
