@@ -1,9 +1,11 @@
 """`generate` against one raw in-process `vllm.LLM.chat` call over the same missing requests.
 
-    python benchmarks/generate.py [--requests 256] [--rounds 3]
+    python benchmarks/generate.py [--requests 256] [--rounds 5]
 
-Both run the embedded model with the same engine settings, in alternating order, each in a process of its own. Engine
-start is excluded from both rates and printed beside them. Claim: the ratio of tokens/s is at least 0.90.
+Both run the embedded model with the same engine settings, in alternating order, each in a process of its own. The
+requests are distinct: orca2 asks a repeated one once, which its tokens/s must not be charged for. Engine
+start is excluded from both rates and printed beside them. The two runs of a round follow each other, so the machine is
+much the same for both: the median of the rounds' ratios counts. Claim: it is at least 0.90 of the tokens/s.
 """
 
 import argparse
@@ -32,14 +34,17 @@ def main() -> None:
             result = _measure(side, arguments.requests)
             rates[side].append(result["tokens"] / result["seconds"])
             print(f"{side:5} {rates[side][-1]:7.1f} tokens/s, {result['tokens']} tokens, start {result['start']:.1f} s")
+    ratios = [ours / raw for ours, raw in zip(rates["ours"], rates["raw"], strict=True)]
+    print(f"of each round: {', '.join(f'{ratio:.2f}' for ratio in ratios)}")
     raw, ours = statistics.median(rates["raw"]), statistics.median(rates["ours"])
-    print(f"generate: {ours:.1f} tokens/s, vllm.LLM.chat: {raw:.1f} tokens/s, ratio {ours / raw:.3f} (claim: 0.90)")
+    each = f"generate: {ours:.1f} tokens/s, vllm.LLM.chat: {raw:.1f} tokens/s"
+    print(f"{each}, median ratio {statistics.median(ratios):.3f} (claim: 0.90)")
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--requests", type=int, default=256)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--side", choices=["raw", "ours"], help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -62,10 +67,11 @@ def build_requests(count: int) -> tuple:
     from orca2.rows import Example, Sampling
 
     teacher, templates = models.read_index(ROOT / "models/models.json")["teacher"], Templates(ROOT / "templates")
-    dataset = reasoning_gym.create_dataset("chain_sum", size=count, seed=1, max_terms=2, max_digits=2)
+    dataset = reasoning_gym.create_dataset("chain_sum", size=2 * count, seed=1, max_terms=2, max_digits=2)
+    entries = list({entry["question"]: entry for entry in dataset}.values())[:count]
     strategies = templates.strategies
     requests = []
-    for number, entry in enumerate(dataset):
+    for number, entry in enumerate(entries):
         example = Example(
             row_id=f"{number:064x}", task="sum", category="arithmetic", split="train", question=entry["question"],
             answer=str(entry["answer"]), grader="numeric", metadata="{}", source="", licence="",
