@@ -59,12 +59,15 @@ class Asked(NamedTuple):
     requests: str
     answers: tuple[str, ...]
     verdicts: tuple[str, ...]
+    dataset: tuple[str, ...] = ()
+    """The conversations to learn from; none of a split that nobody learns from."""
 
 
+_CHATS = tuple(artifact.folder for artifact in ARTIFACTS[DATASET])
 _EXAMINED = tuple(artifact.folder for artifact in ARTIFACTS["evaluate"])
 SPLITS = {
     "probe": Asked("data/probe/requests", ("data/probe/graded",), ("data/probe/graded",)),
-    "train": Asked("data/requests", ("data/generations",), ("data/graded",)),
+    "train": Asked("data/requests", ("data/generations",), ("data/graded",), _CHATS),
     "evaluation": Asked("data/evaluation/requests", _EXAMINED, _EXAMINED),
 }
 """By the split of a question (`Example.split`)."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orca2.artifacts import ARTIFACTS, DATASET, SPLITS, Asked
+from orca2.artifacts import SPLITS, Asked
 from orca2.errors import Orca2Error
 from orca2.prompts import Templates
 from orca2.shards import read_columns
@@ -59,8 +59,7 @@ def _requests(root: Path, behind: Sequence[str], asked: Asked) -> Any:
     rows = requests.filter(pc.is_in(requests["template"], value_set=pa.array(behind, pa.string())))
     rows = rows.join(_column(root, asked.answers, "completion_tokens", pa.int64()), _KEY)
     rows = rows.join(_column(root, asked.verdicts, "strict_correct", pa.bool_()), _KEY)
-    dataset = [artifact.folder for artifact in ARTIFACTS[DATASET]] if asked is SPLITS["train"] else []
-    return rows.join(_column(root, dataset, "key", pa.string()), _KEY).sort_by("row_id")
+    return rows.join(_column(root, asked.dataset, "key", pa.string()), _KEY).sort_by("row_id")
 
 
 def _grouped(split: str, rows: Any, examples: int) -> list[Blame]:

@@ -4,15 +4,16 @@ import json
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from orca2.artifacts import ARTIFACTS, DATASET
 from orca2.errors import Orca2Error
 from orca2.revisions import WORKSPACE, Revision
 from orca2.shifts import strategies
 
-_DATASET = "data/chats"
+_DATASET = ARTIFACTS[DATASET][0].folder
 _FIELDS = "%H%x00%h%x00%cs%x00%s"
 
 
@@ -25,15 +26,15 @@ class Version:
     date: str
     """Of the commit, YYYY-MM-DD; empty for the workspace."""
     subject: str
-    rows: int | None
+    rows: int | None = None
     """None where the commit has no such metric."""
-    tasks: int
-    strategies: dict[str, int]
+    tasks: int = 0
+    strategies: dict[str, int] = field(default_factory=dict)
     """How many tasks each strategy answers."""
-    student: float | None
+    student: float | None = None
     """Strict macro accuracy of the student on the held-out questions, in [0, 1]."""
-    teacher: float | None
-    digest: str
+    teacher: float | None = None
+    digest: str = ""
     """Of the files of the dataset, as `dvc.lock` names it."""
     problem: str = ""
     """The file of this commit that cannot be read; then nothing else of it is told."""
@@ -62,17 +63,7 @@ def _changed_here(root: Path) -> bool:
 
 def _version(revision: Revision, name: str, date: str, subject: str) -> Version:
     """One torn commit hides none of the others."""
-    nothing = Version(
-        commit=name,
-        date=date,
-        subject=subject,
-        rows=None,
-        tasks=0,
-        strategies={},
-        student=None,
-        teacher=None,
-        digest="",
-    )
+    nothing = Version(commit=name, date=date, subject=subject)
     try:
         chosen = strategies(revision)["strategies"]
         return replace(

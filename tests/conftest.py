@@ -58,9 +58,10 @@ def answered(tmp_path_factory):
 def project(answered):
     """A project that is built up to `pack` from stored answers; whatever a test does to it is undone."""
     store, kept = answered.root / ".orca2" / "store", answered.root / ".orca2" / "kept"
+    built = answered.run("git", "rev-parse", "HEAD").stdout.strip()
     shutil.copytree(store, kept)
     yield answered
-    answered.run("git", "reset", "-q", "--hard")
+    answered.run("git", "reset", "-q", "--hard", built)
     answered.run("git", "clean", "-qfd", "templates")
     answered.run("dvc", "checkout", "-q", "--force", "--allow-missing")
     shutil.rmtree(store)

@@ -52,7 +52,7 @@ def test_a_diff_says_nothing_changed_something_changed_or_what_is_wrong_by_its_e
     for wrong in (["HEAD~99"], ["--stage", "train"], ["--where", "tsk = 1"]):
         status, out, err = orca2("diff", *wrong)
         assert (status, out) == (2, "")
-        assert "error: " in err
+        assert err.startswith(("error: ", "usage: orca2 diff"))
 
 
 def test_a_diff_of_an_edited_template_names_it_in_every_format(orca2, project, edited):
@@ -227,7 +227,6 @@ def test_a_torn_commit_hides_no_other_in_the_log(orca2, project):
     assert (mended["rows"], torn["rows"], built["rows"]) == (2 * TRAIN, None, 2 * TRAIN)
     assert torn["problem"].startswith("metrics/erase.json of ")
     assert torn["problem"] in orca2("log")[1]
-    project.run("git", "reset", "-q", "--hard", "HEAD~2")
 
 
 @pytest.mark.parametrize("command", [["diff"], ["why", "ab"], ["blame", "x.j2"], ["rejects"], ["log"]])
