@@ -20,11 +20,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from orca2 import digests
-from orca2.comparison import comparisons
-from orca2.revisions import WORKSPACE, Revision
-from orca2.rows import Example, Generation
-from orca2.shards import arrow_schema, shard_of, write_parquet
+from orca2.core.rows import Example, Generation
+from orca2.diff.comparison import comparisons
+from orca2.project import cells
+from orca2.project.revisions import WORKSPACE, Revision
+from orca2.project.shards import arrow_schema, shard_of, write_parquet
 
 ROWS, LARGE = 1_000_000, 10_000_000
 SHARD_ROWS = 62_500
@@ -34,8 +34,8 @@ BASE = " ".join(f"{random.Random(1).getrandbits(32) * (i + 1) % 99991:x}" for i 
 _MEASURE = """
 import sys
 from pathlib import Path
-from orca2.diff import diff
-from orca2.revisions import WORKSPACE, Revision
+from orca2.diff.diff import diff
+from orca2.project.revisions import WORKSPACE, Revision
 found = diff(Revision(WORKSPACE, Path("before")), Revision(WORKSPACE, Path("after")), "generate")
 peak = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))
 print(found.counts.total(), peak)
@@ -69,7 +69,7 @@ def write_versions(root: Path, rows: int, text_length: int) -> None:
             file.parent.mkdir(parents=True, exist_ok=True)
             table = answers(chosen, text_length, edited=name == "after")
             write_parquet(file, table)
-            digests.write(file, table)
+            cells.write(file, table)
 
 
 def row_id(number: int) -> str:
@@ -185,9 +185,8 @@ def measure_commands(root: Path) -> None:
                     ["git", *identity, "commit", "-qm", "one"],
                     ["git", *identity, "commit", "-qm", "two", "--allow-empty"]):  # fmt: skip
         subprocess.run(command, cwd=project, check=True, capture_output=True)
-    code = (
-        "import time; from orca2.diff import diff; from orca2.revisions import Revision; begin = time.perf_counter();"
-    )
+    code = "import time; from orca2.diff.diff import diff; from orca2.project.revisions import Revision;"
+    code += " begin = time.perf_counter();"
     code += "found = diff(Revision('HEAD~1'), Revision('HEAD'), 'generate'); assert not found.differs;"
     same = run(project, sys.executable, "-c", f"{code} print(time.perf_counter() - begin)")
     print(f"two identical revisions, from digests alone: {float(same.stdout):.2f} s (claim: 1)")

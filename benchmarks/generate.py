@@ -61,10 +61,10 @@ def _measure(side: str, requests: int) -> dict[str, float]:
 def build_requests(count: int) -> tuple:
     import reasoning_gym
 
-    from orca2 import models
-    from orca2.prompts import Templates
-    from orca2.requests import build_request
-    from orca2.rows import Example, Sampling
+    from orca2.core.rows import Example, Sampling
+    from orca2.recipe import models
+    from orca2.recipe.prompts import Templates
+    from orca2.recipe.requests import build_request
 
     teacher, templates = models.read_index(ROOT / "models/models.json")["teacher"], Templates(ROOT / "templates")
     dataset = reasoning_gym.create_dataset("chain_sum", size=2 * count, seed=1, max_terms=2, max_digits=2)
@@ -98,7 +98,7 @@ def _raw(count: int) -> None:
     os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
     from vllm import LLM, SamplingParams
 
-    from orca2.engine import EngineConfig
+    from orca2.engines.vllm import EngineConfig
 
     teacher, requests = build_requests(count)
     config = EngineConfig()
@@ -117,8 +117,8 @@ def _raw(count: int) -> None:
 
 
 def _ours(count: int) -> None:
-    from orca2.generation import GenerationConfig, answer
-    from orca2.store import Store
+    from orca2.engines.generation import GenerationConfig, answer
+    from orca2.store.store import Store
 
     teacher, requests = build_requests(count)
     with tempfile.TemporaryDirectory() as store:

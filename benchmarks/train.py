@@ -4,7 +4,7 @@
 
 One rank with all cores. Loading, Ray and the first step of each contestant are left out; the contestants take turns,
 a step each, in an order that moves on every round. Shared machines drift by half within a minute, so each round is a
-ratio of its own and the median of these is printed. `orca2` is the loop of `orca2.training_loop` in DeepSpeed as one
+ratio of its own and the median of these is printed. `orca2` is the loop of `orca2.training.loop` in DeepSpeed as one
 rank runs it; `bare` is forward, backward, clip and AdamW with nothing around them, once with logits on every position
 as Transformers computes its loss (`bare, all logits`), once with our own loss (`bare, supervised logits`).
 """
@@ -17,11 +17,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from orca2 import models
-from orca2.chat import load_tokenizer
-from orca2.packing import PackConfig, pack, pack_metrics
-from orca2.rows import Chat, Message, PackedSequence
-from orca2.training_loop import TrainConfig, load_model, make_engine, run_steps, supervised_loss
+from orca2.core.rows import Chat, Message, PackedSequence
+from orca2.recipe import models
+from orca2.recipe.chat import load_tokenizer
+from orca2.recipe.packing import PackConfig, pack, pack_metrics
+from orca2.training.loop import TrainConfig, load_model, make_engine, run_steps, supervised_loss
 
 REFERENCE = "package:smollm2-135m-instruct"
 

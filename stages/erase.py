@@ -8,13 +8,13 @@ metrics/erase.json.
 
 from pathlib import Path
 
-from orca2 import config
-from orca2.counts import write_counts
-from orca2.erasure import EraseConfig, erase
-from orca2.errors import exit_on_error
-from orca2.prompts import Templates
-from orca2.rows import Chat, Example, Graded, Rejected, Request
-from orca2.shards import read_rows, write_rows
+from orca2.core import config
+from orca2.core.errors import exit_on_error
+from orca2.core.rows import Chat, Example, Graded, Rejected, Request
+from orca2.project.metrics import write_counts
+from orca2.project.shards import read_rows, write_rows
+from orca2.recipe.erasure import EraseConfig, erase
+from orca2.recipe.prompts import Templates
 
 
 def main() -> None:

@@ -7,13 +7,13 @@ Reads data/examples and data/generations. Writes data/graded, data/rejected/grad
 
 from pathlib import Path
 
-from orca2 import config
-from orca2.counts import write_counts
-from orca2.errors import exit_on_error
-from orca2.filtering import GradeConfig, keep
-from orca2.grading import grade
-from orca2.rows import Example, Generation, Graded, Rejected
-from orca2.shards import read_rows, write_rows
+from orca2.core import config
+from orca2.core.errors import exit_on_error
+from orca2.core.rows import Example, Generation, Graded, Rejected
+from orca2.project.metrics import write_counts
+from orca2.project.shards import read_rows, write_rows
+from orca2.recipe.filtering import GradeConfig, keep
+from orca2.recipe.grading import grade
 
 
 def main() -> None:

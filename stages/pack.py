@@ -7,13 +7,14 @@ Reads data/chats and models/. Writes data/packed, data/rejected/pack and metrics
 
 from pathlib import Path
 
-from orca2 import config, models
-from orca2.chat import load_tokenizer
-from orca2.counts import write_counts
-from orca2.errors import exit_on_error
-from orca2.packing import PackConfig, pack, pack_metrics
-from orca2.rows import Chat, PackedSequence, Rejected
-from orca2.shards import read_rows, write_rows
+from orca2.core import config
+from orca2.core.errors import exit_on_error
+from orca2.core.rows import Chat, PackedSequence, Rejected
+from orca2.project.metrics import write_counts
+from orca2.project.shards import read_rows, write_rows
+from orca2.recipe import models
+from orca2.recipe.chat import load_tokenizer
+from orca2.recipe.packing import PackConfig, pack, pack_metrics
 
 
 def main() -> None:

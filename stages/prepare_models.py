@@ -7,10 +7,10 @@ Reads the references in params.yaml. Writes models/: one folder a reference, and
 
 from pathlib import Path
 
-from orca2 import config
-from orca2.declared import require_declared
-from orca2.errors import exit_on_error
-from orca2.models import ModelsConfig, prepare, write_index
+from orca2.core import config
+from orca2.core.errors import exit_on_error
+from orca2.project.declared import require_declared
+from orca2.recipe.models import ModelsConfig, prepare, write_index
 
 
 def main() -> None:

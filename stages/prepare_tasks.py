@@ -7,14 +7,14 @@ Reads the sources in params.yaml. Writes data/examples, data/rejected/prepare_ta
 
 from pathlib import Path
 
-from orca2 import config
-from orca2.counts import write_counts
-from orca2.declared import require_declared
-from orca2.errors import exit_on_error
-from orca2.grading import check_grader
-from orca2.rows import Example, Rejected
-from orca2.shards import write_rows
-from orca2.tasks import TasksConfig, collect
+from orca2.core import config
+from orca2.core.errors import exit_on_error
+from orca2.core.rows import Example, Rejected
+from orca2.project.declared import require_declared
+from orca2.project.metrics import write_counts
+from orca2.project.shards import write_rows
+from orca2.recipe.grading import check_grader
+from orca2.recipe.tasks import TasksConfig, collect
 
 
 def main() -> None:

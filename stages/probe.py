@@ -7,16 +7,18 @@ Reads data/examples, models/ and templates/. Writes data/probe, data/rejected/pr
 
 from pathlib import Path
 
-from orca2 import config, models, store
-from orca2.counts import write_counts, write_speed
-from orca2.errors import exit_on_error
-from orca2.generation import GenerationConfig, answer, require_answers
-from orca2.grading import grade
-from orca2.prompts import Templates
-from orca2.rendering import probe_requests
-from orca2.rows import Example, Graded, Rejected, Request
-from orca2.shards import read_rows, write_rows
-from orca2.strategies import ProbeConfig
+from orca2.core import config
+from orca2.core.errors import exit_on_error
+from orca2.core.rows import Example, Graded, Rejected, Request
+from orca2.engines.generation import GenerationConfig, answer, require_answers
+from orca2.project.metrics import write_counts, write_speed
+from orca2.project.shards import read_rows, write_rows
+from orca2.recipe import models
+from orca2.recipe.grading import grade
+from orca2.recipe.prompts import Templates
+from orca2.recipe.rendering import probe_requests
+from orca2.recipe.strategies import ProbeConfig
+from orca2.store import store
 
 
 def main() -> None:

@@ -7,15 +7,16 @@ Reads data/examples, data/strategies.yaml, models/models.json and templates/. Wr
 
 from pathlib import Path
 
-from orca2 import config, models
-from orca2.counts import write_counts
-from orca2.errors import exit_on_error
-from orca2.prompts import Templates
-from orca2.rendering import teaching_requests
-from orca2.requests import GenerateConfig
-from orca2.rows import Example, Request
-from orca2.shards import read_rows, write_rows
-from orca2.strategies import read_choices, require_choices
+from orca2.core import config
+from orca2.core.errors import exit_on_error
+from orca2.core.rows import Example, Request
+from orca2.project.metrics import write_counts
+from orca2.project.shards import read_rows, write_rows
+from orca2.recipe import models
+from orca2.recipe.prompts import Templates
+from orca2.recipe.rendering import teaching_requests
+from orca2.recipe.requests import GenerateConfig
+from orca2.recipe.strategies import read_choices, require_choices
 
 CHOICES = Path("data/strategies.yaml")
 

@@ -8,9 +8,9 @@ report/accuracy.svg, report/accuracy.png, plots/accuracy.json and plots/strategi
 
 from pathlib import Path
 
-from orca2 import report
-from orca2.counts import write_json
-from orca2.errors import exit_on_error
+from orca2.audit import report
+from orca2.core.errors import exit_on_error
+from orca2.project.metrics import write_json
 
 
 def main() -> None:

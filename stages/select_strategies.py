@@ -7,10 +7,10 @@ Reads data/probe. Writes data/strategies.yaml, for people to review in a diff.
 
 from pathlib import Path
 
-from orca2.errors import exit_on_error
-from orca2.rows import Graded
-from orca2.shards import read_rows
-from orca2.strategies import select, write_choices
+from orca2.core.errors import exit_on_error
+from orca2.core.rows import Graded
+from orca2.project.shards import read_rows
+from orca2.recipe.strategies import select, write_choices
 
 
 def main() -> None:

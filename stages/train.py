@@ -10,14 +10,14 @@ import json
 import shutil
 from pathlib import Path
 
-from orca2 import config
-from orca2.counts import write_json
-from orca2.errors import exit_on_error
-from orca2.hashing import digest, file_digest
-from orca2.rows import PackedSequence
-from orca2.shards import read_rows
-from orca2.training import TrainClusterConfig, train
-from orca2.training_loop import TrainConfig
+from orca2.core import config
+from orca2.core.errors import exit_on_error
+from orca2.core.hashing import digest, file_digest
+from orca2.core.rows import PackedSequence
+from orca2.project.metrics import write_json
+from orca2.project.shards import read_rows
+from orca2.training.loop import TrainConfig
+from orca2.training.run import TrainClusterConfig, train
 
 CHECKPOINTS = Path(".orca2/checkpoints")
 

@@ -3,9 +3,9 @@
 from contextlib import chdir
 from pathlib import Path
 
-from orca2.plan import Plan, make_plan
-from orca2.rows import Answer
-from orca2.store import Store
+from orca2.core.rows import Answer
+from orca2.plan.plan import Plan, make_plan
+from orca2.store.store import Store
 from tests.tiny import make_tiny_model
 from tests.workspace import REVERSAL, SUM, Workspace
 

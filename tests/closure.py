@@ -19,9 +19,14 @@ def stage_deps(script: Path) -> list[str]:
     graph = import_graph()
     direct = {name for name in _imported_names(script) if name in graph.modules}
     modules = direct | {far for near in direct for far in graph.find_upstream_modules(near)}
-    files = {f"{name.replace('.', '/')}.py" for name in modules - {"orca2"}}
+    files = {str(_file(name).relative_to(ROOT)) for name in modules}
     pages = {str(page.relative_to(ROOT)) for file in files for page in ROOT.glob(f"{file[:-3]}.*.j2")}
     return [str(script.relative_to(ROOT)), *sorted(files | pages)]
+
+
+def _file(module: str) -> Path:
+    path = ROOT / module.replace(".", "/")
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 
 
 def _imported_names(script: Path) -> set[str]:

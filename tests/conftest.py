@@ -10,7 +10,7 @@ import pytest
 from tests.answered import answered_project
 from tests.closure import ROOT
 
-_PREPARE = "import sys, pathlib, orca2.models as m; m.prepare(sys.argv[1], pathlib.Path(sys.argv[2]))"
+_PREPARE = "import sys, pathlib, orca2.recipe.models as m; m.prepare(sys.argv[1], pathlib.Path(sys.argv[2]))"
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def tiny_disk(tmp_path):
 @pytest.fixture(scope="module")
 def ray():
     """One Ray for all tests of a module."""
-    from orca2.cluster import ray_session
+    from orca2.engines.cluster import ray_session
 
     with ray_session() as ray:
         yield ray

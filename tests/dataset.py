@@ -7,14 +7,14 @@ from pathlib import Path
 
 import yaml
 
-from orca2.erasure import erase
-from orca2.filtering import GradeConfig, keep
-from orca2.grading import grade
-from orca2.prompts import Templates
-from orca2.rendering import teaching_requests
-from orca2.requests import GenerateConfig
-from orca2.rows import Chat, Example, Generation, Graded, Rejected, Request, Sampling
-from orca2.shards import write_rows
+from orca2.core.rows import Chat, Example, Generation, Graded, Rejected, Request, Sampling
+from orca2.project.shards import write_rows
+from orca2.recipe.erasure import erase
+from orca2.recipe.filtering import GradeConfig, keep
+from orca2.recipe.grading import grade
+from orca2.recipe.prompts import Templates
+from orca2.recipe.rendering import teaching_requests
+from orca2.recipe.requests import GenerateConfig
 from tests.closure import ROOT
 
 TASKS = ("reversal", "sum_of_two")

@@ -5,8 +5,8 @@ from typing import Any
 
 import yaml
 
-from orca2.requests import build_request
-from orca2.rows import Answer, Example, Generation, Graded, Message, Rejected, Request, Sampling
+from orca2.core.rows import Answer, Example, Generation, Graded, Message, Rejected, Request, Sampling
+from orca2.recipe.requests import build_request
 
 ROOT = Path(__file__).parent.parent
 MODEL = "m" * 64

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orca2.chat import encode_conversation, encode_prompt, load_tokenizer
-from orca2.errors import Orca2Error
-from orca2.rows import Message
+from orca2.core.errors import Orca2Error
+from orca2.core.rows import Message
+from orca2.recipe.chat import encode_conversation, encode_prompt, load_tokenizer
 from tests.tiny import CHATML, make_tokenizer
 
 QUESTION = Message(role="user", content="What is two plus two?")

@@ -9,9 +9,9 @@ import time
 import pytest
 import yaml
 
-from orca2.check import SECTIONS, check
-from orca2.cluster import check_address
-from orca2.errors import Orca2Error
+from orca2.audit.check import SECTIONS, check
+from orca2.core.errors import Orca2Error
+from orca2.engines.cluster import check_address
 from tests.examples import ROOT, write_templates, write_yaml
 
 SHIPPED = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
@@ -146,7 +146,7 @@ def test_the_command_prints_the_errors_plainly_and_fails(place):
     folder, params = place
     spoil(place, "seed", "many")
     write_yaml(folder / "params.yaml", params)
-    command = [sys.executable, "-m", "orca2.cli", "check"]
+    command = [sys.executable, "-m", "orca2.cli.main", "check"]
     ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, env={"PYTHONPATH": str(ROOT)})
     assert ended.returncode == 1
     assert ended.stderr.startswith("error: params.yaml: seed: must be int, not 'many'")

@@ -9,13 +9,13 @@ import psutil
 import pytest
 import ray
 
-from orca2.cluster import check_address
-from orca2.errors import Orca2Error
-from orca2.generation import GenerationConfig, answer
-from orca2.models import from_folder
-from orca2.rows import Generation
-from orca2.shards import write_rows
-from orca2.store import Store
+from orca2.core.errors import Orca2Error
+from orca2.core.rows import Generation
+from orca2.engines.cluster import check_address
+from orca2.engines.generation import GenerationConfig, answer
+from orca2.project.shards import write_rows
+from orca2.recipe.models import from_folder
+from orca2.store.store import Store
 from tests.endpoint import free_port
 from tests.test_generation import CONFIG, ENGINE, ROOT, make_requests
 from tests.tiny import make_tiny_model
@@ -27,11 +27,11 @@ from pathlib import Path
 from ray.data import DataContext
 from tests.test_generation import make_requests
 from tests.test_cluster import TWO_ENGINES
-from orca2.generation import answer
-from orca2.models import from_folder
-from orca2.rows import Generation
-from orca2.shards import write_rows
-from orca2.store import Store
+from orca2.engines.generation import answer
+from orca2.recipe.models import from_folder
+from orca2.core.rows import Generation
+from orca2.project.shards import write_rows
+from orca2.store.store import Store
 model, store, out = map(Path, sys.argv[1:])
 model = from_folder(model)
 DataContext.get_current().wait_for_min_actors_s = 120

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from orca2 import digests
-from orca2.comparison import Part, compare, parts
-from orca2.errors import Orca2Error
-from orca2.revisions import Shard
-from orca2.shards import shard_of
+from orca2.core.errors import Orca2Error
+from orca2.diff.comparison import Part, compare, parts
+from orca2.project import cells
+from orca2.project.revisions import Shard
+from orca2.project.shards import shard_of
 
 IDENTITY = ("row_id", "sample_index")
 TEXT = (
@@ -69,9 +69,9 @@ def stored(folder: Path, version):
         mine = [row for row in rows if shard_of(row["row_id"], count) == index]
         table = pa.Table.from_pylist(mine, schema=schema)
         pq.write_table(table, file, row_group_size=group)
-        beside = digests.beside(file) if has_digests else None
+        beside = cells.beside(file) if has_digests else None
         if beside:
-            digests.write(file, table)
+            cells.write(file, table)
         shards.append(Shard(name=file.name, rows=file, digests=beside, md5=""))
     return shards
 

@@ -5,12 +5,12 @@ from typing import Literal
 
 import pytest
 
-from orca2 import config
-from orca2.check import SECTIONS
-from orca2.errors import InputErrors, Orca2Error
-from orca2.requests import GenerateConfig
-from orca2.rows import Sampling
-from orca2.tasks import TasksConfig
+from orca2.audit.check import SECTIONS
+from orca2.core import config
+from orca2.core.errors import InputErrors, Orca2Error
+from orca2.core.rows import Sampling
+from orca2.recipe.requests import GenerateConfig
+from orca2.recipe.tasks import TasksConfig
 from tests.examples import ROOT, write_yaml
 
 GENERATE = {"samples": 1, "sampling": {"temperature": 0.0, "max_tokens": 96}}

@@ -5,9 +5,9 @@ import json
 
 import pytest
 
-from orca2 import counts
-from orca2.errors import Orca2Error
-from orca2.generation import Run
+from orca2.core.errors import Orca2Error
+from orca2.engines.generation import Run
+from orca2.project import metrics
 from tests.examples import graded, rejected
 
 
@@ -21,11 +21,11 @@ def run(**figures):
 
 
 def written(name):
-    return json.loads((counts.METRICS / f"{name}.json").read_text("utf-8"))
+    return json.loads((metrics.METRICS / f"{name}.json").read_text("utf-8"))
 
 
 def test_a_balanced_stage_writes_and_prints_its_counts(capsys):
-    counts.write_counts("grade", 3, [graded()], [rejected(), rejected(reason="empty answer")], format_ok=0.5)
+    metrics.write_counts("grade", 3, [graded()], [rejected(), rejected(reason="empty answer")], format_ok=0.5)
     reasons = {"empty answer": 1, "wrong answer": 1}
     assert written("grade") == {"rows_in": 3, "rows_out": 1, "rejected": reasons, "format_ok": 0.5}
     assert capsys.readouterr().out == "grade: 3 in, 1 out, 1 empty answer, 1 wrong answer\n"
@@ -34,23 +34,23 @@ def test_a_balanced_stage_writes_and_prints_its_counts(capsys):
 @pytest.mark.parametrize("rows_in", [0, 1, 3])
 def test_a_stage_that_loses_or_invents_a_row_fails_and_writes_nothing(rows_in):
     with pytest.raises(Orca2Error, match=f"stage grade: {rows_in} rows in, but 1 out and 1 rejected"):
-        counts.write_counts("grade", rows_in, [graded()], [rejected()])
-    assert not counts.METRICS.exists()
+        metrics.write_counts("grade", rows_in, [graded()], [rejected()])
+    assert not metrics.METRICS.exists()
 
 
 def test_the_same_counts_are_the_same_bytes_whatever_order_the_reasons_came_in():
     rows = [rejected(reason=reason) for reason in "cab"]
     for name, order in (("one", rows), ("two", rows[::-1])):
-        counts.write_counts(name, 3, [], order)
-    assert (counts.METRICS / "one.json").read_bytes() == (counts.METRICS / "two.json").read_bytes()
+        metrics.write_counts(name, 3, [], order)
+    assert (metrics.METRICS / "one.json").read_bytes() == (metrics.METRICS / "two.json").read_bytes()
 
 
 def test_speed_goes_to_a_file_of_its_own(capsys):
-    counts.write_speed("generate", run(num_cached=3, num_generated=2, generated_tokens=40, generate_s=8.0))
+    metrics.write_speed("generate", run(num_cached=3, num_generated=2, generated_tokens=40, generate_s=8.0))
     assert written("speed/generate")["tokens_per_s"] == 5.0
     assert capsys.readouterr().out == "generate: 3 from the store, 2 generated, 5.0 tokens/s\n"
 
 
 def test_a_run_that_generated_nothing_claims_no_speed():
-    counts.write_speed("generate", run(num_cached=3))
+    metrics.write_speed("generate", run(num_cached=3))
     assert "tokens_per_s" not in written("speed/generate")

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from orca2 import cli
-from orca2.rows import Chat, Example, Generation, Graded, PackedSequence, Rejected, Request
-from orca2.shards import read_rows, write_rows
+from orca2.cli import main
+from orca2.core.rows import Chat, Example, Generation, Graded, PackedSequence, Rejected, Request
+from orca2.project.shards import read_rows, write_rows
 from tests.answered import PROBE, TRAIN, answer_for
 
 STEPS = "templates/strategies/step_by_step.j2"
@@ -23,7 +23,7 @@ def orca2(answered, capsys, monkeypatch):
     def run(*arguments):
         monkeypatch.setattr("sys.argv", ["orca2", *arguments])
         with chdir(answered.root), pytest.raises(SystemExit) as done:
-            cli.main()
+            main.main()
         said = capsys.readouterr()
         return done.value.code, said.out, said.err
 

@@ -8,12 +8,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from orca2.diff import diff
-from orca2.diff_output import Shifts, as_text
-from orca2.errors import Orca2Error
-from orca2.revisions import WORKSPACE, Revision
-from orca2.rows import PackedSequence, Sampling
-from orca2.shards import write_rows
+from orca2.core.errors import Orca2Error
+from orca2.core.rows import PackedSequence, Sampling
+from orca2.diff.diff import diff
+from orca2.diff.output import Shifts, as_text
+from orca2.project.revisions import WORKSPACE, Revision
+from orca2.project.shards import write_rows
 from tests.closure import ROOT
 from tests.dataset import MODEL, Recipe, build, questions, right
 
@@ -246,7 +246,7 @@ def test_the_number_of_shards_changes_nothing(tmp_path, monkeypatch, before, aft
         BASE.changed(examples=many[:-3], says=lambda r: right(r) + " " * (r.row_id[-1] == "7")),
     )
     for name, recipe, shards in zip(("before", "after"), recipes, (before, after), strict=True):
-        monkeypatch.setattr("orca2.shards.SHARD_BYTES", 10**9 if shards == 1 else 30_000 // shards)
+        monkeypatch.setattr("orca2.project.shards.SHARD_BYTES", 10**9 if shards == 1 else 30_000 // shards)
         (tmp_path / name).mkdir()
         build(tmp_path / name, recipe)
     counts = [len(list((tmp_path / name / "data/chats").glob("*.parquet"))) for name in ("before", "after")]

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 from playwright.sync_api import sync_playwright
 
-from orca2.diff import Change, Diff, Kind
-from orca2.diff_output import Shifts
-from orca2.diff_page import as_html
+from orca2.diff.diff import Change, Diff, Kind
+from orca2.diff.output import Shifts
+from orca2.diff.page import as_html
 
 NONE = Shifts(strategies=[], quality=({}, {}))
 EVIL = '<script>document.title = "taken"</script><img src=x onerror="document.title = \'taken\'"></script><!-- '

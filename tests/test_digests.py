@@ -5,7 +5,7 @@ import itertools
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from orca2 import digests
+from orca2.project import cells
 
 LOOKALIKES = [
     1,
@@ -31,7 +31,7 @@ LOOKALIKES = [
 
 
 def test_values_that_look_alike_have_different_digests():
-    assert len({digests.of(value) for value in LOOKALIKES}) == len(LOOKALIKES)
+    assert len({cells.of(value) for value in LOOKALIKES}) == len(LOOKALIKES)
 
 
 def test_a_column_has_the_digests_of_its_values_whatever_its_physical_type():
@@ -42,9 +42,9 @@ def test_a_column_has_the_digests_of_its_values_whatever_its_physical_type():
         "int32": pa.array([1, None, 2, 1], pa.int32()),
         "turns": pa.array([[{"role": "user"}], None, [], [{"role": None}]]),
     }
-    made = digests.of_table(pa.table(columns)).to_pydict()
+    made = cells.of_table(pa.table(columns)).to_pydict()
     for name, column in columns.items():
-        assert made[name] == [digests.of(value) for value in column.to_pylist()]
+        assert made[name] == [cells.of(value) for value in column.to_pylist()]
     assert made["text"] == made["large"] == made["dictionary"]
 
 
@@ -53,8 +53,8 @@ def test_digests_are_read_where_they_are_of_these_rows_and_made_anew_where_not(t
     for values, other in itertools.pairwise([["a", "b"], ["a", "c"], ["a"], ["a", "b"]]):
         table = pa.table({"text": values})
         pq.write_table(table, rows)
-        digests.write(rows, table)
-        assert digests.read(digests.beside(rows), rows)["text"].to_pylist() == [digests.of(v) for v in values]
+        cells.write(rows, table)
+        assert cells.read(cells.beside(rows), rows)["text"].to_pylist() == [cells.of(v) for v in values]
         pq.write_table(pa.table({"text": other}), rows)
-        assert digests.read(digests.beside(rows), rows)["text"].to_pylist() == [digests.of(v) for v in other]
-    assert digests.read(None, rows)["text"].to_pylist() == [digests.of(v) for v in other]
+        assert cells.read(cells.beside(rows), rows)["text"].to_pylist() == [cells.of(v) for v in other]
+    assert cells.read(None, rows)["text"].to_pylist() == [cells.of(v) for v in other]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from orca2.errors import InputErrors, Orca2Error, exit_on_error, raise_all
+from orca2.core.errors import InputErrors, Orca2Error, exit_on_error, raise_all
 
 
 def told(main, capsys):

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orca2.evaluation import macro_average, summarise
-from orca2.strategies import wilson
+from orca2.recipe.evaluation import macro_average, summarise
+from orca2.recipe.strategies import wilson
 from tests.examples import graded, rejected
 
 ROUNDED = 1.5e-4

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from orca2.filtering import GradeConfig, keep
+from orca2.recipe.filtering import GradeConfig, keep
 from tests.examples import graded
 
 WRONG = {"strict_answer": "6", "strict_correct": False}

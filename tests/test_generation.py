@@ -12,14 +12,14 @@ from typing import NamedTuple
 
 import pytest
 
-from orca2.chat import encode_prompt, load_tokenizer
-from orca2.engine import EngineConfig, check_memory
-from orca2.errors import InputErrors, Orca2Error
-from orca2.generation import GenerationConfig, Run, answer
-from orca2.models import from_folder
-from orca2.requests import build_request
-from orca2.rows import Message, Request, Sampling
-from orca2.store import Store
+from orca2.core.errors import InputErrors, Orca2Error
+from orca2.core.rows import Message, Request, Sampling
+from orca2.engines.generation import GenerationConfig, Run, answer
+from orca2.engines.vllm import EngineConfig, check_memory
+from orca2.recipe.chat import encode_prompt, load_tokenizer
+from orca2.recipe.models import from_folder
+from orca2.recipe.requests import build_request
+from orca2.store.store import Store
 from tests.tiny import make_tiny_model
 
 ROOT = Path(__file__).parent.parent
@@ -186,9 +186,9 @@ _KILLED_RUN = """
 import sys
 from pathlib import Path
 from tests.test_generation import CONFIG, make_requests
-from orca2.generation import answer
-from orca2.models import from_folder
-from orca2.store import Store, Writer
+from orca2.engines.generation import answer
+from orca2.recipe.models import from_folder
+from orca2.store.store import Store, Writer
 Writer.FLUSH_ROWS = 4
 model, store = from_folder(Path(sys.argv[1])), Path(sys.argv[2])
 answer(make_requests(model, 120, max_tokens=150), model, Store(store), CONFIG)

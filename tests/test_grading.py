@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orca2.errors import Orca2Error
-from orca2.grading import (
+from orca2.core.errors import Orca2Error
+from orca2.recipe.grading import (
     GRADERS,
     check_grader,
     choice,
@@ -18,7 +18,7 @@ from orca2.grading import (
     reasoning_gym,
     strict_answer,
 )
-from orca2.tasks import UNSOUND_VERDICTS
+from orca2.recipe.tasks import UNSOUND_VERDICTS
 from tests.examples import example, generation
 
 

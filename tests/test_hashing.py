@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orca2.hashing import canonical, derive_seed, digest, file_digest, unit_interval
+from orca2.core.hashing import canonical, derive_seed, digest, file_digest, unit_interval
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
 PLAIN = st.recursive(
@@ -74,7 +74,7 @@ def test_golden_digests_pin_the_scheme():
 
 
 def test_another_process_with_another_hash_seed_gives_the_same_digest():
-    code = 'from orca2.hashing import digest; print(digest("golden", {"b": [1, 1.5, None, True], "a": "ß"}))'
+    code = 'from orca2.core.hashing import digest; print(digest("golden", {"b": [1, 1.5, None, True], "a": "ß"}))'
     for hash_seed in ("1", "2"):
         environment = {"PYTHONHASHSEED": hash_seed, "PYTHONUTF8": "1"}
         printed = subprocess.run(

@@ -18,14 +18,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orca2 import http_engine
-from orca2.errors import Orca2Error
-from orca2.generation import GenerationConfig, answer, require_answers
-from orca2.http_engine import HttpConfig
-from orca2.http_reply import read_reply
-from orca2.models import prepare
-from orca2.rows import Sampling
-from orca2.store import Store
+from orca2.core.errors import Orca2Error
+from orca2.core.rows import Sampling
+from orca2.engines.generation import GenerationConfig, answer, require_answers
+from orca2.engines.http import HttpConfig
+from orca2.engines.http_reply import read_reply
+from orca2.recipe.models import prepare
+from orca2.store.store import Store
 from tests.endpoint import Endpoint, after, cuts, fails, free_port, hangs, reply, says, writes
 from tests.examples import ROOT, request, turns
 from tests.tiny import make_tiny_model
@@ -272,7 +271,7 @@ def test_what_every_request_would_meet_stops_the_run_but_not_the_answers_on_thei
 
 
 def test_an_answer_that_never_comes_does_not_keep_a_run_that_makes_no_sense(endpoint, model, tmp_path, monkeypatch):
-    monkeypatch.setattr(http_engine, "_GRACE_S", 0.5)
+    monkeypatch.setattr("orca2.engines.http._GRACE_S", 0.5)
     endpoint.faults = [hangs] + [fails(401)] * 20
     begin = time.monotonic()
     with pytest.raises(Orca2Error, match="401"):
@@ -372,9 +371,9 @@ def test_equal_requests_are_asked_once_and_fail_together(endpoint, model, tmp_pa
 _KILLED_RUN = """
 import sys
 from pathlib import Path
-from orca2.generation import answer
-from orca2.models import prepare
-from orca2.store import Store
+from orca2.engines.generation import answer
+from orca2.recipe.models import prepare
+from orca2.store.store import Store
 from tests.test_http import NAME, ask, over_http
 model = prepare(f"http:{NAME}@2026-11", Path(sys.argv[2]))
 answer(ask(model, 6), model, Store(Path(sys.argv[2])), over_http(sys.argv[1], timeout_s=60))

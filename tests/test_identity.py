@@ -18,17 +18,17 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orca2 import config
-from orca2.check import SECTIONS
-from orca2.errors import Orca2Error
-from orca2.hashing import derive_seed, digest
-from orca2.models import model_digest
-from orca2.prompts import Templates
-from orca2.rendering import evaluation_requests, probe_requests, teaching_requests
-from orca2.requests import build_request, request_key
-from orca2.rows import Message, Sampling
-from orca2.strategies import ProbeConfig
-from orca2.tasks import SourceConfig, collect, read_source
+from orca2.audit.check import SECTIONS
+from orca2.core import config
+from orca2.core.errors import Orca2Error
+from orca2.core.hashing import derive_seed, digest
+from orca2.core.rows import Message, Sampling
+from orca2.recipe.models import model_digest
+from orca2.recipe.prompts import Templates
+from orca2.recipe.rendering import evaluation_requests, probe_requests, teaching_requests
+from orca2.recipe.requests import build_request, request_key
+from orca2.recipe.strategies import ProbeConfig
+from orca2.recipe.tasks import SourceConfig, collect, read_source
 from tests.examples import ROOT, example, turns, write_yaml
 
 DOCUMENT = (ROOT / "docs" / "identity.md").read_text("utf-8")

@@ -9,10 +9,18 @@ import sys
 
 import pytest
 
-from orca2 import models
-from orca2.errors import Orca2Error
-from orca2.hashing import file_digest
-from orca2.models import ModelsConfig, check_reference, from_folder, model_digest, prepare, read_index, write_index
+from orca2.core.errors import Orca2Error
+from orca2.core.hashing import file_digest
+from orca2.recipe import models
+from orca2.recipe.models import (
+    ModelsConfig,
+    check_reference,
+    from_folder,
+    model_digest,
+    prepare,
+    read_index,
+    write_index,
+)
 from tests.examples import ROOT
 from tests.tiny import make_tiny_model
 
@@ -277,7 +285,7 @@ def test_the_index_gives_back_what_was_written_and_says_what_to_run_when_it_is_m
 _PREPARE_FROM_HUB = """
 import sys
 from pathlib import Path
-from orca2.models import prepare
+from orca2.recipe.models import prepare
 print(prepare(sys.argv[1], Path(sys.argv[2])).digest)
 """
 

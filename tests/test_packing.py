@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orca2.chat import encode_conversation, load_tokenizer
-from orca2.packing import IGNORED, PackConfig, best_fit, pack, pack_metrics
-from orca2.rows import Chat, Message
+from orca2.core.rows import Chat, Message
+from orca2.recipe.chat import encode_conversation, load_tokenizer
+from orca2.recipe.packing import IGNORED, PackConfig, best_fit, pack, pack_metrics
 from tests.tiny import make_tokenizer
 
 

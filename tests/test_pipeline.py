@@ -6,7 +6,7 @@ import shutil
 import pytest
 import yaml
 
-from orca2.segments import read_table, segment_files
+from orca2.store.segments import read_table, segment_files
 from tests.answered import answer_for
 from tests.workspace import SMALL, Workspace
 

@@ -6,7 +6,7 @@ import shutil
 import pytest
 import yaml
 
-from orca2.plan_output import as_json
+from orca2.plan.output import as_json
 from tests.answered import PROBE, TRAIN, answer_for, plan_of
 from tests.tiny import make_tiny_model
 

@@ -3,6 +3,7 @@
 import ast
 import importlib
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -10,12 +11,18 @@ import time
 import pytest
 import yaml
 
-from orca2.check import SECTIONS
+from orca2.audit.check import SECTIONS
 from tests.closure import ROOT, description, loaded_sections, stage_deps
 
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text("utf-8"))["stages"]
 SCRIPTS = {name: ROOT / "stages" / f"{name}.py" for name in STAGES}
-MODULES = sorted(path.stem for path in (ROOT / "orca2").glob("*.py") if path.stem != "__init__")
+MODULES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts): path
+    for path in sorted((ROOT / "orca2").rglob("*.py"))
+    if path.stem != "__init__"
+}
+"""Every module of the package by its dotted name."""
+ROOMS = sorted(path.parent for path in (ROOT / "orca2").glob("*/__init__.py"))
 
 
 def test_layers_point_downwards_and_siblings_never_import_each_other():
@@ -23,9 +30,28 @@ def test_layers_point_downwards_and_siblings_never_import_each_other():
     assert found.returncode == 0, found.stdout
 
 
-def test_every_module_belongs_to_a_layer():
-    layers = (ROOT / "pyproject.toml").read_text("utf-8")
-    assert [name for name in MODULES if f"orca2.{name}" not in layers] == []
+def test_a_room_that_belongs_to_no_layer_fails_the_check(tmp_path):
+    shutil.copytree(ROOT / "orca2", tmp_path / "orca2", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copyfile(ROOT / "pyproject.toml", tmp_path / "pyproject.toml")
+    (tmp_path / "orca2" / "stray.py").write_text('"""A module that nobody gave a room."""\n', "utf-8")
+    found = subprocess.run(
+        ["lint-imports", "--no-logo", "--no-cache"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert found.returncode != 0
+    assert "stray" in found.stdout
+
+
+def test_every_room_says_what_lives_there_and_stays_small():
+    assert [
+        room.name for room in ROOMS if not ast.get_docstring(ast.parse((room / "__init__.py").read_text("utf-8")))
+    ] == []
+    assert {room.name: n for room in ROOMS if (n := len(list(room.glob("*.py"))) - 1) > 13} == {}
+    assert [path for path in (ROOT / "orca2").glob("*.py") if path.stem != "__init__"] == []
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -63,12 +89,12 @@ def test_no_stage_depends_on_the_speed_only_section():
 
 
 def test_modules_stay_small():
-    long = {name: len((ROOT / "orca2" / f"{name}.py").read_text("utf-8").splitlines()) for name in MODULES}
+    long = {name: len(path.read_text("utf-8").splitlines()) for name, path in MODULES.items()}
     assert {name: lines for name, lines in long.items() if lines > 300} == {}
 
 
 def test_importing_changes_nothing_on_disk(tmp_path):
-    names = [*(f"orca2.{module}" for module in MODULES), *(f"stages.{stage}" for stage in SCRIPTS)]
+    names = [*MODULES, *(f"stages.{stage}" for stage in SCRIPTS)]
     code = f"import os, {', '.join(names)}; print(os.listdir('.'))"
     environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
     found = subprocess.run(
@@ -79,7 +105,7 @@ def test_importing_changes_nothing_on_disk(tmp_path):
 
 def test_importing_any_module_leaves_the_heavy_libraries_alone():
     heavy = {"torch", "transformers", "ray", "vllm", "deepspeed", "datasets", "matplotlib", "pyarrow", "dvc"}
-    code = f"import sys, {', '.join(f'orca2.{m}' for m in MODULES)}; print(sorted({heavy!r} & set(sys.modules)))"
+    code = f"import sys, {', '.join(MODULES)}; print(sorted({heavy!r} & set(sys.modules)))"
     found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
 
@@ -92,5 +118,5 @@ def test_help_is_instant():
 
 
 def test_every_module_says_what_it_is_for():
-    bare = [name for name in MODULES if not importlib.import_module(f"orca2.{name}").__doc__]
+    bare = [name for name in MODULES if not importlib.import_module(name).__doc__]
     assert bare == []

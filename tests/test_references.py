@@ -7,12 +7,12 @@ import time
 
 import pytest
 
-from orca2 import segments as segment_module
-from orca2.errors import Orca2Error
-from orca2.references import needed_keys
-from orca2.rows import Request
-from orca2.shards import write_rows
-from orca2.store import Store
+from orca2.core.errors import Orca2Error
+from orca2.core.rows import Request
+from orca2.project.shards import write_rows
+from orca2.store import segments as segment_module
+from orca2.store.needed import needed_keys
+from orca2.store.store import Store
 from tests.examples import ROOT
 from tests.test_store import answer, asked, texts
 
@@ -75,7 +75,7 @@ def gc(repository, monkeypatch):
         segment_module.publish(root, table.set_column(place, table.schema.field(place), [times]))
 
     def gc(*options, folder=repository):
-        command = [sys.executable, "-m", "orca2.cli", "store", "gc", *options]
+        command = [sys.executable, "-m", "orca2.cli.main", "store", "gc", *options]
         done = subprocess.run(
             command, cwd=folder, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False
         )
@@ -224,7 +224,7 @@ def test_a_store_that_other_repositories_may_share_is_pointed_out(repository, gc
 
 @pytest.mark.parametrize("days", ["-1", "nan", "inf", "two"])
 def test_a_number_of_days_that_makes_no_sense_is_refused(repository, days):
-    command = [sys.executable, "-m", "orca2.cli", "store", "gc", "--keep-days", days]
+    command = [sys.executable, "-m", "orca2.cli.main", "store", "gc", "--keep-days", days]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "--keep-days" in done.stderr

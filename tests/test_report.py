@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from orca2 import report
-from orca2.errors import InputErrors, Orca2Error
-from orca2.evaluation import summarise
-from orca2.rows import Chat, Graded, Message, Request, Sampling
-from orca2.shards import write_rows
-from orca2.strategies import select, write_choices
+from orca2.audit import report
+from orca2.core.errors import InputErrors, Orca2Error
+from orca2.core.rows import Chat, Graded, Message, Request, Sampling
+from orca2.project.shards import write_rows
+from orca2.recipe.evaluation import summarise
+from orca2.recipe.strategies import select, write_choices
 
 SKILL = {
     "letter_counting": (0.0, 0.72, 0.75), "small_gcd": (0.0, 0.55, 0.53), "sums": (0.0, 0.40, 0.34),

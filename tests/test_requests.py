@@ -4,9 +4,9 @@ import dataclasses
 
 import pytest
 
-from orca2.prompts import Templates
-from orca2.requests import BESIDE_KEY, IN_KEY, GenerateConfig, build_request, request_key
-from orca2.rows import Message, Sampling
+from orca2.core.rows import Message, Sampling
+from orca2.recipe.prompts import Templates
+from orca2.recipe.requests import BESIDE_KEY, IN_KEY, GenerateConfig, build_request, request_key
 from tests.examples import example, request, turns, write_templates
 
 SAMPLED = Sampling(temperature=0.7, top_p=0.9, top_k=5, max_tokens=64, stop=("\n\n",))

@@ -6,10 +6,10 @@ import subprocess
 import pyarrow.parquet as pq
 import pytest
 
-from orca2.errors import Orca2Error
-from orca2.revisions import WORKSPACE, Revision
-from orca2.rows import Rejected
-from orca2.shards import write_rows
+from orca2.core.errors import Orca2Error
+from orca2.core.rows import Rejected
+from orca2.project.revisions import WORKSPACE, Revision
+from orca2.project.shards import write_rows
 from tests.examples import rejected
 
 STAGE = """stages:

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from orca2 import shards
-from orca2.errors import Orca2Error
-from orca2.rows import Chat, Graded, PackedSequence, Rejected, Request, Sampling, Segment
-from orca2.shards import read_rows, write_rows
+from orca2.core.errors import Orca2Error
+from orca2.core.rows import Chat, Graded, PackedSequence, Rejected, Request, Sampling, Segment
+from orca2.project import shards
+from orca2.project.shards import read_rows, write_rows
 from tests.examples import graded, rejected, request, turns
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)

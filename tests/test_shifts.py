@@ -3,11 +3,11 @@
 import pytest
 import yaml
 
-from orca2.diff import Diff
-from orca2.diff_output import Shifts, as_markdown, as_text
-from orca2.errors import Orca2Error
-from orca2.revisions import WORKSPACE, Revision
-from orca2.shifts import Quality, StrategyShift, quality, strategy_shifts
+from orca2.core.errors import Orca2Error
+from orca2.diff.diff import Diff
+from orca2.diff.output import Shifts, as_markdown, as_text
+from orca2.diff.shifts import Quality, StrategyShift, quality, strategy_shifts
+from orca2.project.revisions import WORKSPACE, Revision
 from tests.dataset import Recipe, build, right
 
 

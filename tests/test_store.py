@@ -15,12 +15,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from orca2 import segments as segment_module
-from orca2.errors import Orca2Error
-from orca2.hashing import digest
-from orca2.rows import Answer, Rejected, Sampling
-from orca2.shards import to_table, write_parquet
-from orca2.store import Store, Writer, default_root, main_repository
+from orca2.core.errors import Orca2Error
+from orca2.core.hashing import digest
+from orca2.core.rows import Answer, Rejected, Sampling
+from orca2.project.shards import to_table, write_parquet
+from orca2.store import segments as segment_module
+from orca2.store.store import Store, Writer, default_root, main_repository
 from tests.examples import ROOT, answer, rejected, request, turns
 
 PROVENANCE = '{"engine": "test"}'
@@ -313,7 +313,7 @@ def test_answers_that_had_come_before_an_error_are_published(tmp_path):
 def test_a_segment_is_named_by_its_content_and_carries_its_provenance(tmp_path):
     import pyarrow.parquet as pq
 
-    from orca2.hashing import file_digest
+    from orca2.core.hashing import file_digest
 
     put(tmp_path, answer(asked(1)))
     (segment,) = segments(tmp_path)
@@ -362,7 +362,7 @@ def test_writers_in_several_processes_lose_nothing_of_each_other(tmp_path):
 WRITE_UNTIL_KILLED = """
 import sys
 from pathlib import Path
-from orca2.store import Writer
+from orca2.store.store import Writer
 from tests.test_store import answer, asked
 Writer.FLUSH_ROWS = 8
 writer = Writer(Path(sys.argv[1]), "{}")

@@ -15,11 +15,11 @@ from contextlib import ExitStack
 import pyarrow.parquet as pq
 import pytest
 
-from orca2 import compaction, upkeep
-from orca2.hashing import digest
-from orca2.rows import Answer, Generation, Sampling
-from orca2.shards import write_rows
-from orca2.store import Store, Writer
+from orca2.core.hashing import digest
+from orca2.core.rows import Answer, Generation, Sampling
+from orca2.project.shards import write_rows
+from orca2.store import compaction, upkeep
+from orca2.store.store import Store, Writer
 from tests.examples import request, turns
 
 KILLS = 50

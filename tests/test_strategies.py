@@ -8,9 +8,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orca2.errors import InputErrors, Orca2Error
-from orca2.rows import Sampling
-from orca2.strategies import ProbeConfig, read_choices, require_choices, select, wilson, write_choices
+from orca2.core.errors import InputErrors, Orca2Error
+from orca2.core.rows import Sampling
+from orca2.recipe.strategies import ProbeConfig, read_choices, require_choices, select, wilson, write_choices
 from tests.examples import graded
 
 

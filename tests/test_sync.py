@@ -8,12 +8,12 @@ import time
 
 import pytest
 
-from orca2 import segments as segment_module
-from orca2.compaction import compact
-from orca2.errors import InputErrors, Orca2Error
-from orca2.store import Store
-from orca2.sync import pull, push
-from orca2.upkeep import conflicts, garbage, remove_garbage
+from orca2.core.errors import InputErrors, Orca2Error
+from orca2.store import segments as segment_module
+from orca2.store.compaction import compact
+from orca2.store.store import Store
+from orca2.store.sync import pull, push
+from orca2.store.upkeep import conflicts, garbage, remove_garbage
 from tests.examples import ROOT
 from tests.test_store import answer, asked, put, remount, segments, texts
 
@@ -158,14 +158,14 @@ def test_a_segment_merged_away_during_a_push_goes_with_the_merged_one(tmp_path, 
         segment_module.merge(mine, segments(mine)[:2])
         return sound(segment, name)
 
-    monkeypatch.setattr("orca2.sync._AT_ONCE", 1)
+    monkeypatch.setattr("orca2.store.sync._AT_ONCE", 1)
     monkeypatch.setattr(segment_module, "is_sound", merge_first)
     assert push(mine, str(tmp_path / "place")) == (2, 0)
     pull(tmp_path / "yours", str(tmp_path / "place"))
     assert texts(tmp_path / "yours", asked(1), asked(2), asked(3)) == ["1", "2", "3"]
 
 
-PUSH = "import sys; from pathlib import Path; from orca2.sync import {0}; {0}(Path(sys.argv[1]), sys.argv[2])"
+PUSH = "import sys; from pathlib import Path; from orca2.store.sync import {0}; {0}(Path(sys.argv[1]), sys.argv[2])"
 
 
 @pytest.mark.parametrize("verb", ["push", "pull"])

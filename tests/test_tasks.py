@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from orca2.errors import Orca2Error
-from orca2.tasks import UNSOUND_VERDICTS, SourceConfig, SplitConfig, TasksConfig, collect, read_source
+from orca2.core.errors import Orca2Error
+from orca2.recipe.tasks import UNSOUND_VERDICTS, SourceConfig, SplitConfig, TasksConfig, collect, read_source
 from tests.examples import ROOT
 
 DATA = ROOT.parent / "shared" / "data"
@@ -241,7 +241,7 @@ def test_two_tasks_on_one_reasoning_gym_dataset_draw_different_questions():
 
 
 def test_metadata_of_sets_is_the_same_text_in_any_process():
-    from orca2.tasks import _plain
+    from orca2.recipe.tasks import _plain
 
     assert _plain({"names": {"b", "c", "a"}, "pair": (1, 2)}) == {"names": ["a", "b", "c"], "pair": [1, 2]}
     with pytest.raises(TypeError):

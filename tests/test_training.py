@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from orca2 import checkpoints, training
-from orca2.chat import load_tokenizer
-from orca2.errors import Orca2Error
-from orca2.packing import PackConfig, pack
-from orca2.rows import PackedSequence
-from orca2.shards import read_rows, write_rows
-from orca2.training import TrainClusterConfig, train
-from orca2.training_loop import learning_rate, load_model, plan_steps, supervised_loss
+from orca2.core.errors import Orca2Error
+from orca2.core.rows import PackedSequence
+from orca2.project.shards import read_rows, write_rows
+from orca2.recipe.chat import load_tokenizer
+from orca2.recipe.packing import PackConfig, pack
+from orca2.training import checkpoints, run
+from orca2.training.loop import learning_rate, load_model, plan_steps, supervised_loss
+from orca2.training.run import TrainClusterConfig, train
 from tests.test_packing import make_chats
 from tests.tiny import make_tiny_model
 from tests.train_here import train_in
@@ -298,10 +298,10 @@ def test_more_workers_than_the_cluster_has_room_for_is_an_error(data, ray):
 
 
 def test_progress_is_said_while_workers_train(tmp_path, monkeypatch, capsys):
-    live = training._open_curve(tmp_path, [])
-    monkeypatch.setattr(training, "_PROGRESS_S", 0.05)
-    with training._progress(tmp_path / "metrics.json", 9):
-        training._log(live, {"loss": 2.5, "learning_rate": 0.1})
+    live = run._open_curve(tmp_path, [])
+    monkeypatch.setattr(run, "_PROGRESS_S", 0.05)
+    with run._progress(tmp_path / "metrics.json", 9):
+        run._log(live, {"loss": 2.5, "learning_rate": 0.1})
         time.sleep(0.5)
     live.end()
     assert "  step 1 of 9, loss 2.500" in capsys.readouterr().out

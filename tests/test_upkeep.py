@@ -8,13 +8,13 @@ import warnings
 
 import pytest
 
-from orca2 import compaction
-from orca2 import segments as segment_module
-from orca2.compaction import compact, tidy
-from orca2.errors import Orca2Error
-from orca2.hashing import digest
-from orca2.store import Store
-from orca2.upkeep import conflicts, garbage, remove_garbage, stat, verify
+from orca2.core.errors import Orca2Error
+from orca2.core.hashing import digest
+from orca2.store import compaction
+from orca2.store import segments as segment_module
+from orca2.store.compaction import compact, tidy
+from orca2.store.store import Store
+from orca2.store.upkeep import conflicts, garbage, remove_garbage, stat, verify
 from tests.test_store import answer, asked, put, remount, segments, texts
 
 FOREVER = 0

@@ -5,11 +5,11 @@ import shutil
 import pytest
 import yaml
 
-from orca2.errors import Orca2Error
-from orca2.generation import answer
-from orca2.models import from_folder
-from orca2.store import Store
-from orca2.verify import regenerate, sample
+from orca2.audit.verify import regenerate, sample
+from orca2.core.errors import Orca2Error
+from orca2.engines.generation import answer
+from orca2.recipe.models import from_folder
+from orca2.store.store import Store
 from tests.examples import example, request
 from tests.test_generation import CONFIG, make_requests
 from tests.tiny import make_tiny_model

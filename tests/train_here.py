@@ -6,9 +6,9 @@ python -m tests.train_here FOLDER DATA
 import sys
 from pathlib import Path
 
-from orca2.rows import PackedSequence
-from orca2.shards import read_rows
-from orca2.training import TrainClusterConfig, train
+from orca2.core.rows import PackedSequence
+from orca2.project.shards import read_rows
+from orca2.training.run import TrainClusterConfig, train
 from tests.two_ranks import CONFIG
 
 

@@ -9,9 +9,9 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from orca2.rows import PackedSequence
-from orca2.shards import read_rows
-from orca2.training_loop import TrainConfig, load_model, make_engine, run_steps
+from orca2.core.rows import PackedSequence
+from orca2.project.shards import read_rows
+from orca2.training.loop import TrainConfig, load_model, make_engine, run_steps
 
 CONFIG = TrainConfig(
     learning_rate=3e-3,

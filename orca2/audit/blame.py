@@ -1,0 +1,99 @@
+"""Which rows came from a template, and how good they are."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from orca2.core.errors import Orca2Error
+from orca2.project.artifacts import SPLITS, Asked
+from orca2.project.shards import read_columns
+from orca2.recipe.prompts import Templates
+
+_KEY = ["row_id", "sample_index", "strategy"]
+_GROUP = ["template", "task", "strategy"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blame:
+    """The requests of one split, task and strategy that one template rendered."""
+
+    split: str
+    template: str
+    task: str
+    strategy: str
+    """In the evaluation, the role of the model in its place."""
+    requests: int
+    answered: int
+    right: int
+    """By strict extraction; of the training split, those of them that `grade` kept."""
+    in_dataset: int
+    """How many became training data."""
+    tokens: float | None
+    """Mean length of an answer; None without one."""
+    examples: tuple[str, ...]
+    """Some row ids."""
+
+
+def blame(template: str, root: Path = Path(), examples: int = 3) -> list[Blame]:
+    """What a template file stands behind: itself, or a file that extends or includes it.
+
+    Raises:
+        Orca2Error: there is no such template, or an artifact cannot be read.
+    """
+    templates = Templates(root / "templates")
+    name = template.removeprefix("./").removeprefix("templates/")
+    if name not in templates.files:
+        raise Orca2Error("no such template", template, f"known: {', '.join(templates.files)}")
+    behind = [file for file in templates.files if name in templates.reach(file)]
+    asked = {split: folders for split, folders in SPLITS.items() if (root / folders.requests).is_dir()}
+    return [row for split in asked for row in _grouped(split, _requests(root, behind, asked[split]), examples)]
+
+
+def _requests(root: Path, behind: Sequence[str], asked: Asked) -> Any:
+    """The requests that these templates rendered, beside what became of each, in the order of their row ids."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    requests = read_columns(root / asked.requests, [*_KEY, "task", "template"])
+    rows = requests.filter(pc.is_in(requests["template"], value_set=pa.array(behind, pa.string())))
+    rows = rows.join(_column(root, asked.answers, "completion_tokens", pa.int64()), _KEY)
+    rows = rows.join(_column(root, asked.verdicts, "strict_correct", pa.bool_()), _KEY)
+    return rows.join(_column(root, asked.dataset, "key", pa.string()), _KEY).sort_by("row_id")
+
+
+def _grouped(split: str, rows: Any, examples: int) -> list[Blame]:
+    sums = [
+        ("row_id", "count"),
+        ("row_id", "list"),
+        ("completion_tokens", "count"),
+        ("completion_tokens", "mean"),
+        ("strict_correct", "sum"),
+        ("key", "count"),
+    ]
+    grouped = rows.group_by(_GROUP, use_threads=False).aggregate(sums)
+    return [
+        Blame(
+            split=split,
+            template=group["template"],
+            task=group["task"],
+            strategy=group["strategy"],
+            requests=group["row_id_count"],
+            answered=group["completion_tokens_count"],
+            right=group["strict_correct_sum"] or 0,
+            in_dataset=group["key_count"],
+            tokens=group["completion_tokens_mean"],
+            examples=tuple(group["row_id_list"][:examples]),
+        )
+        for group in grouped.sort_by([(name, "ascending") for name in _GROUP]).to_pylist()
+    ]
+
+
+def _column(root: Path, folders: Sequence[str], name: str, kind: Any) -> Any:
+    """One column beside the key of its rows, of all the folders that are there."""
+    import pyarrow as pa
+
+    types = dict(zip(_KEY, (pa.string(), pa.int64(), pa.string()), strict=True)) | {name: kind}
+    none = pa.schema(list(types.items())).empty_table()
+    found = [read_columns(root / folder, [*_KEY, name]) for folder in folders if (root / folder).is_dir()]
+    return pa.concat_tables(found) if found else none

@@ -1,0 +1,105 @@
+"""Look at everything a user writes before anything runs: parameters, templates, sources, models, Ray.
+
+`orca2 check` reports all that is wrong at once; `make repro` runs it first. Each stage also checks what it reads.
+"""
+
+import os
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from orca2.core import config
+from orca2.core.errors import Orca2Error, raise_all
+from orca2.engines.cluster import check_address
+from orca2.engines.generation import GenerationConfig
+from orca2.engines.http import check_endpoint
+from orca2.project.declared import require_declared
+from orca2.recipe.erasure import EraseConfig
+from orca2.recipe.evaluation import EvaluateConfig
+from orca2.recipe.filtering import GradeConfig
+from orca2.recipe.grading import check_grader
+from orca2.recipe.models import ModelsConfig, check_reference
+from orca2.recipe.packing import PackConfig
+from orca2.recipe.prompts import Templates
+from orca2.recipe.requests import GenerateConfig
+from orca2.recipe.strategies import ProbeConfig
+from orca2.recipe.tasks import TasksConfig
+from orca2.training.loop import TrainConfig
+from orca2.training.run import TrainClusterConfig
+
+SECTIONS: dict[str, Any] = {
+    "seed": int,
+    "models": ModelsConfig,
+    "tasks": TasksConfig,
+    "probe": ProbeConfig,
+    "generate": GenerateConfig,
+    "grade": GradeConfig,
+    "erase": EraseConfig,
+    "pack": PackConfig,
+    "train": TrainConfig,
+    "evaluate": EvaluateConfig,
+    "cluster": {"generation": GenerationConfig, "training": TrainClusterConfig},
+}
+"""Every section of params.yaml and the dataclass that owns it."""
+
+
+def check(params_file: Path = config.PARAMS_FILE, templates_root: Path = Path("templates")) -> None:
+    """Check all that can be judged without loading a model or a dataset.
+
+    Raises:
+        InputErrors: everything that is wrong.
+    """
+    errors: list[Orca2Error] = []
+    unknown = _attempt(errors, lambda: config.unknown_sections(SECTIONS, params_file))
+    errors += unknown or []
+    # Section by section, so that a fault in one does not hide what is wrong with the names in another.
+    names = () if unknown is None else tuple(SECTIONS)
+    sections = {name: _attempt(errors, partial(_load, params_file, name)) for name in names}
+    templates = _attempt(errors, lambda: Templates(templates_root))
+    _attempt(errors, lambda: check_address(os.environ.get("RAY_ADDRESS", "")))
+    params = SimpleNamespace(**{name: sections.get(name) for name in SECTIONS})
+    _check_params(errors, params, params_file)
+    if templates:
+        _check_names(errors, params, templates, params_file)
+    raise_all(errors)
+
+
+def _load(file: Path, name: str) -> Any:
+    return getattr(config.load(file, **{name: SECTIONS[name]}), name)
+
+
+def _check_params(errors: list[Orca2Error], params: SimpleNamespace, file: Path) -> None:
+    for reference in sorted({params.models.teacher, params.models.student}) if params.models else ():
+        _attempt(errors, partial(check_reference, reference))
+        if reference.startswith("path:"):
+            _attempt(errors, partial(require_declared, reference.removeprefix("path:"), "prepare_models"))
+    if params.models and params.models.teacher.startswith("http:") and params.cluster:
+        _attempt(errors, lambda: check_endpoint(params.cluster.generation.http))
+    for task, source in params.tasks.sources.items() if params.tasks else ():
+        _attempt(errors, partial(check_grader, source.grader, f"{file}: tasks.sources.{task}.grader"))
+        if source.is_local and not Path(source.name).is_file():
+            errors.append(Orca2Error("no such file", source.name, f"mend {file}: tasks.sources.{task}.name"))
+        elif source.is_local:
+            _attempt(errors, partial(require_declared, source.name, "prepare_tasks"))
+
+
+def _check_names(errors: list[Orca2Error], params: SimpleNamespace, templates: Templates, file: Path) -> None:
+    if params.tasks:
+        categories = {source.category for source in params.tasks.sources.values()}
+        _attempt(errors, lambda: templates.check_tasks(params.tasks.tasks, categories, f"{file}: tasks.sources"))
+    if params.probe:
+        _attempt(errors, lambda: templates.check_strategies(params.probe.strategies, f"{file}: probe.strategies"))
+    if params.erase:
+        student = params.erase.student_template
+        _attempt(errors, lambda: templates.check_student(student, f"{file}: erase.student_template"))
+
+
+def _attempt(errors: list[Orca2Error], action: Callable[[], Any]) -> Any:
+    """The action's result, or None with its error collected."""
+    try:
+        return action()
+    except Orca2Error as error:
+        errors.append(error)
+        return None

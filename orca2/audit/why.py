@@ -1,0 +1,181 @@
+"""Everything that is known of one question: where it came from, what was asked and answered, and what became of it."""
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from orca2.core.errors import Orca2Error
+from orca2.diff.shifts import strategies
+from orca2.project.artifacts import ARTIFACTS, SPLITS
+from orca2.project.revisions import Revision
+from orca2.project.shards import shard_of
+from orca2.recipe.prompts import Templates
+from orca2.store.segments import read_table as read_segment
+from orca2.store.segments import segment_files
+
+
+@dataclass(frozen=True, slots=True)
+class _Artifact:
+    """The rows of one question in one artifact."""
+
+    revision: Revision
+    row_id: str
+
+    def rows(self, folder: str, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
+        shards = self.revision.shards(folder)
+        if not shards:
+            return []
+        shard = shards[shard_of(self.row_id, len(shards))]
+        return list(shard.read(columns, [("row_id", "=", self.row_id)]).to_pylist())
+
+
+def why(revision: Revision, prefix: str, store: Path) -> dict[str, Any]:
+    """The whole story of the question whose row id begins with `prefix`, as plain data.
+
+    Args:
+        revision: where to look.
+        prefix: hex digits, as many as tell one question from the others.
+        store: the folder of the answer store, for how an answer came to be.
+
+    Raises:
+        Orca2Error: no question, or several, begin so.
+    """
+    row_id = find(revision, prefix)
+    rows = _Artifact(revision, row_id)
+    (example,) = rows.rows("data/examples")
+    asked = SPLITS[example["split"]]
+    requests = rows.rows(asked.requests)
+    answered = [row for folder in dict.fromkeys(asked.answers + asked.verdicts) for row in rows.rows(folder)]
+    chats = rows.rows("data/chats")
+    return {
+        "revision": str(revision),
+        "question": example,
+        "strategy": _choice(revision, example["task"]),
+        "templates": _templates(revision, sorted({request["template"] for request in requests})),
+        "model": _models(revision, {request["model"] for request in requests}),
+        "answers": [_answer(request, answered, chats) for request in requests],
+        "provenance": _provenance(store, [request["key"] for request in requests]),
+        "erasure": [_erasure(chat, requests) for chat in chats],
+        "rejected": [row for stage in ARTIFACTS for row in rows.rows(f"data/rejected/{stage}")],
+        "packed": list(_packed(revision, row_id)),
+    }
+
+
+def find(revision: Revision, prefix: str) -> str:
+    """The one row id that begins so.
+
+    Raises:
+        Orca2Error: there is none, or there are several.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    wanted = prefix.strip().lower()
+    shards = revision.shards("data/examples")
+    if not shards:
+        raise Orca2Error("has no data/examples", str(revision), "run `dvc repro prepare_tasks`")
+    if not wanted or set(wanted) - set("0123456789abcdef"):
+        raise Orca2Error("is no row id", repr(prefix), "give its first hex digits, as `orca2 diff` prints them")
+    chosen = [shards[shard_of(wanted, len(shards))]] if len(wanted) == 64 else shards
+    ids = pa.chunked_array([chunk for s in chosen for chunk in s.read(["row_id"])["row_id"].chunks], pa.string())
+    found = ids.filter(pc.starts_with(ids, wanted)).to_pylist()
+    if len(found) == 1:
+        return str(found[0])
+    hint = (
+        f"several do: {', '.join(row[: len(wanted) + 6] for row in found[:4])}"
+        if found
+        else "of questions in data/examples; those of other revisions need --rev"
+    )
+    raise Orca2Error(f"{len(found) or 'no'} question{'s' * (len(found) != 1)} begin so", prefix, hint)
+
+
+def _choice(revision: Revision, task: str) -> dict[str, Any]:
+    """The strategy of the task, what it scored on the probe, and the runner-up."""
+    chosen = strategies(revision)
+    evidence = chosen["evidence"].get(task) or {}
+    scores = {score["strategy"]: score for score in evidence.get("scores") or []}
+    name, second = chosen["strategies"].get(task), evidence.get("runner_up")
+    return {
+        "task": task,
+        "chosen": name,
+        "verdict": evidence.get("verdict"),
+        "score": scores.get(name),
+        "runner_up": second,
+        "runner_up_score": scores.get(second),
+    }
+
+
+def _templates(revision: Revision, names: Sequence[str]) -> list[dict[str, str]]:
+    """Every file that these templates are made of, with its digest."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = revision.export("templates", Path(folder))
+        templates = Templates(root) if names else None
+        files = {file for name in names if templates and name in templates.files for file in templates.reach(name)}
+        return [
+            {"file": f"templates/{file}", "sha256": hashlib.sha256((root / file).read_bytes()).hexdigest()}
+            for file in sorted(files)
+        ]
+
+
+def _models(revision: Revision, asked: set[str]) -> list[dict[str, str]]:
+    file = revision.file("models/models.json")
+    known = json.loads(file.read_text("utf-8")) if file else {}
+    names = {model["digest"]: model["reference"] for model in known.values()}
+    return [{"digest": digest, "reference": names.get(digest, "not in models/models.json")} for digest in sorted(asked)]
+
+
+def _answer(request: dict[str, Any], answered: list[dict[str, Any]], chats: list[dict[str, Any]]) -> dict[str, Any]:
+    """A request with what it was answered, the verdict, and whether it became training data."""
+    facts: dict[str, Any] = {}
+    for row in answered:
+        if all(row[name] == request[name] for name in ("sample_index", "strategy")):
+            facts |= row
+    kept = any(chat["sample_index"] == request["sample_index"] for chat in chats)
+    same = ("row_id", "task", "key", "strategy", "sample_index")
+    return {"request": request, "answer": {k: v for k, v in facts.items() if k not in same} or None, "kept": kept}
+
+
+def _erasure(chat: dict[str, Any], requests: list[dict[str, Any]]) -> dict[str, Any]:
+    """The turns that the student does not see, and those that it sees in their place."""
+    asked: list[dict[str, str]] = next(
+        (r["messages"] for r in requests if r["sample_index"] == chat["sample_index"]), []
+    )
+    seen = chat["messages"]
+    return {
+        "sample_index": chat["sample_index"],
+        "erased_template": chat["erased_template"],
+        "student_template": chat["student_template"],
+        "erased": [turn for turn in asked if turn not in seen],
+        "student": [turn for turn in seen if turn["role"] != "assistant"],
+    }
+
+
+def _packed(revision: Revision, row_id: str) -> Iterator[dict[str, Any]]:
+    import pyarrow.compute as pc
+
+    for shard in revision.shards("data/packed"):
+        table = shard.read(["sequence_index", "segments"])
+        for chunk, index in zip(table["segments"].chunks, table["sequence_index"].chunks, strict=True):
+            flat = chunk.flatten()
+            for place in pc.indices_nonzero(pc.equal(flat.field("row_id"), row_id)).to_pylist():
+                yield {
+                    "sequence_index": index[chunk.value_parent_indices()[place].as_py()].as_py(),
+                    **flat[place].as_py(),
+                }
+
+
+def _provenance(store: Path, keys: Sequence[str]) -> dict[str, Any]:
+    """How the stored answers to these keys came to be: engine, versions, hardware."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    found: dict[str, Any] = {}
+    for segment in segment_files(store) if keys else ():
+        table = read_segment(segment, ["key", "provenance"])
+        held = table.filter(pc.is_in(table["key"], value_set=pa.array(keys, pa.string())))
+        found |= {row["key"]: json.loads(row["provenance"] or "{}") for row in held.to_pylist()}
+    return found

@@ -1,0 +1,1 @@
+"""The `orca2` command: parse, call, print. No logic that another caller could want."""

@@ -1,0 +1,86 @@
+"""The Ray that work runs on: the cluster at `RAY_ADDRESS`, else one on this machine.
+
+Everything here is speed only. Nothing of it enters an artifact or a key.
+"""
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from orca2.core.errors import Orca2Error
+
+QUIET = {
+    "DO_NOT_TRACK": "1",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_BACKEND_LOG_LEVEL": "fatal",
+    "RAY_DEDUP_LOGS": "1",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "TOKENIZERS_PARALLELISM": "false",
+    "VLLM_LOGGING_LEVEL": "ERROR",
+    "VLLM_NO_USAGE_STATS": "1",
+}
+"""Environment of every process that is started: no usage statistics, no noise."""
+
+
+@contextmanager
+def ray_session() -> Iterator[Any]:
+    """A connected `ray` module; a Ray that was started here is stopped at the end.
+
+    Raises:
+        Orca2Error: `RAY_ADDRESS` is malformed or nothing answers there.
+    """
+    address = os.environ.get("RAY_ADDRESS", "")
+    check_address(address)
+    os.environ.update({name: os.environ.get(name, value) for name, value in QUIET.items()})
+    import ray
+
+    if ray.is_initialized():
+        yield ray
+        return
+    environment = {"env_vars": {name: os.environ[name] for name in QUIET}}
+    local = {} if address else {"include_dashboard": False}
+    try:
+        ray.init(
+            address=address or "local", log_to_driver=False, logging_level="ERROR", runtime_env=environment, **local
+        )
+    except ConnectionError as error:
+        hint = "if that Ray wants a token (it does by itself where one was ever made), set RAY_AUTH_MODE=token"
+        raise Orca2Error(f"Ray lets nobody in: {error}", f"RAY_ADDRESS={address}", hint) from error
+    try:
+        yield ray
+    finally:
+        ray.shutdown()
+
+
+def require_places(ray: Any, workers: int, cpus: float, gpus: float, where: str) -> None:
+    """Raise when the cluster's nodes cannot hold so many workers at once; Ray itself would wait for ever.
+
+    `cpus` and `gpus` are those of one worker, which lie on one node; `where` is the part of params.yaml that asks.
+    """
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    places = sum(int(min(_fit(node, "CPU", cpus), _fit(node, "GPU", gpus))) for node in nodes)
+    if places < workers:
+        have = ", ".join(f"{node.get('CPU', 0):g} CPUs and {node.get('GPU', 0):g} GPUs" for node in nodes)
+        message = f"{workers} worker(s) of {cpus:g} CPUs and {gpus:g} GPUs do not fit: the nodes have {have}"
+        raise Orca2Error(message, where, "ask for fewer or smaller workers, or set RAY_ADDRESS to a larger cluster")
+
+
+def _fit(node: dict[str, float], kind: str, amount: float) -> float:
+    return node.get(kind, 0) // amount if amount else float("inf")
+
+
+def check_address(address: str) -> None:
+    """Fail at once when `RAY_ADDRESS` names a place that answers nothing; Ray itself would wait for minutes."""
+    if address in ("", "auto", "local"):
+        return
+    where = f"RAY_ADDRESS={address}"
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdecimal() or int(port) > 65535:
+        raise Orca2Error("is not HOST:PORT", where, "name the address that `ray start --head` printed, or unset it")
+    try:
+        socket.create_connection((host, int(port)), timeout=5).close()
+    except (OSError, UnicodeError) as error:
+        hint = "start the head with `ray start --head`, or unset RAY_ADDRESS to run on this machine"
+        raise Orca2Error(f"nothing answers there: {error}", where, hint) from error

@@ -1,0 +1,269 @@
+"""Answer a list of requests: look them up, ask only the missing, stream the answers into the store.
+
+A model in a folder is run by engines of our own on Ray, one behind HTTP is asked from here. The driver alone writes to
+the store, as answers arrive, so a killed run loses only what was in flight.
+"""
+
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing
+from dataclasses import dataclass, field
+
+from orca2.core.errors import Orca2Error
+from orca2.core.rows import Answer, Generation, Outcome, Rejected, Request
+from orca2.engines import speeds
+from orca2.engines.http import HttpConfig, outcomes
+from orca2.engines.ray_pool import Batch, RayConfig, answering_on_ray
+from orca2.recipe.models import Model
+from orca2.store.compaction import tidy
+from orca2.store.store import Store, Writer
+
+_PROGRESS_S = 10.0
+"""Seconds between two lines of progress."""
+_SHOWN = 20
+"""Rows without an answer that an error names; the others lie beside them on disk."""
+REASONS = {
+    "refused": "refused by the endpoint",
+    "invalid": "no valid reply from the endpoint",
+    "failed": "no reply from the endpoint",
+}
+"""Kinds of outcomes without an answer, as rejections name them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GenerationConfig(RayConfig):
+    """Where and how fast requests are answered; no answer depends on it (`cluster.generation` of params.yaml)."""
+
+    http: HttpConfig = field(default_factory=HttpConfig)
+    max_new_tokens: int | None = None
+    """Budget of each stage that asks: one that could generate more stops before an engine starts; null is no limit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """What became of the requests."""
+
+    generations: list[Generation]
+    """Of those that have an answer, in the order of the requests."""
+    failures: list[Rejected]
+    """The others, in the same order."""
+    num_cached: int
+    """Distinct requests that the store answered."""
+    num_generated: int
+    """Distinct requests that an engine answered."""
+    generated_tokens: int
+    num_nodes: int
+    """Machines that generated; 0 behind HTTP, where nobody knows them."""
+    start_s: float
+    """Seconds until the first engine was ready."""
+    generate_s: float
+    """Seconds from there to the last answer."""
+
+
+def answer(
+    requests: Sequence[Request],
+    model: Model,
+    store: Store,
+    config: GenerationConfig,
+    stage: str = "generate",
+    *,
+    last_first: bool = False,
+) -> Run:
+    """Every request with its answer, from the store or from engines of `model`; `stage` names the rejections.
+
+    Requests of one call share their sampling parameters, so that a key stands for one answer. They are asked in an
+    order that lets an engine reuse shared prefixes; `last_first` turns it round, to see whether the order matters.
+
+    Raises:
+        InputErrors: a request is longer than the context; all of them are named, before an engine starts.
+        Orca2Error: there is no memory for the engines, no Ray, no endpoint, or no room for the answers.
+    """
+    found, failed = store.find(requests), dict[str, Outcome]()
+    missing = list({r.key: r for r in requests if r.key not in found}.values())
+    _require_model(missing, model)
+    require_budget(missing, store, config)
+    begin, tally = time.time(), _Tally(len(missing))
+    for batch in _generate(_in_order(missing, last_first), model, store, config):
+        tally.count(batch)
+        failed |= {o.key: o for o in batch.outcomes if not o.answer}
+    if missing:
+        # Another process may have stored an earlier answer to the same request: the store's is the one that counts.
+        store.refresh()
+        found = store.find(requests)
+        tidy(store)
+    ready = tally.ready or begin
+    if tally.answered:
+        _remember_speed(tally, model, store, config, ready - begin)
+    return Run(
+        generations=generations(requests, found),
+        failures=[_rejected(request, failed[request.key], stage) for request in requests if request.key not in found],
+        num_cached=len({r.key for r in requests}) - len(missing),
+        num_generated=tally.answered,
+        generated_tokens=tally.tokens,
+        num_nodes=len(tally.nodes),
+        start_s=ready - begin,
+        generate_s=tally.last - ready if tally.answered else 0.0,
+    )
+
+
+def generations(requests: Iterable[Request], found: Mapping[str, Answer]) -> list[Generation]:
+    """The requests that have an answer, with it, in their order."""
+    return [_generation(request, found[request.key]) for request in requests if request.key in found]
+
+
+def most_new_tokens(requests: Iterable[Request]) -> int:
+    """What these requests could generate, were every answer as long as its limit."""
+    return sum(request.sampling.max_tokens for request in requests)
+
+
+def places(config: GenerationConfig) -> str:
+    """Where engines run, in words: speeds are compared within one such arrangement."""
+    where = "a cluster" if os.environ.get("RAY_ADDRESS") else f"{os.cpu_count()} logical CPUs ({platform.machine()})"
+    return f"{config.engines} engines of {config.cpus_per_engine:g} CPUs and {config.gpus_per_engine:g} GPUs, {where}"
+
+
+def require_budget(requests: Sequence[Request], store: Store, config: GenerationConfig) -> None:
+    """Raise when those of the requests that the store does not answer could generate more than `max_new_tokens`.
+
+    A stage that asks several models calls this with all its requests before the first one is asked.
+    """
+    if config.max_new_tokens is None:
+        return
+    missing = store.missing(requests)
+    if (most := most_new_tokens(missing)) > config.max_new_tokens:
+        message = f"{len(missing)} requests could generate {most} tokens, above max_new_tokens {config.max_new_tokens}"
+        hint = "see `orca2 plan` for what they are; then ask less, raise the budget, or set it to null"
+        raise Orca2Error(message, "params.yaml: cluster.generation.max_new_tokens", hint)
+
+
+def require_answers(run: Run, config: GenerationConfig) -> None:
+    """Raise, and name the rows, when more of them have no answer than `max_failure_share` allows."""
+    failures, total = run.failures, len(run.failures) + len(run.generations)
+    if len(failures) <= config.http.max_failure_share * total:
+        return
+    stage = failures[0].stage
+    rows = [f"row {f.row_id[:12]}, sample {f.sample_index}, {f.strategy}: {f.reason}: {f.detail}" for f in failures]
+    more = [f"and {len(rows) - _SHOWN} more, all in data/rejected/{stage}"] if len(rows) > _SHOWN else []
+    listed = "\n    ".join(rows[:_SHOWN] + more)
+    message = f"{len(failures)} of {total} requests have no answer, more than max_failure_share allows\n    {listed}"
+    hint = "run it again, which asks for these alone; or raise cluster.generation.http.max_failure_share to go without"
+    raise Orca2Error(message, f"stage {stage}", hint)
+
+
+class _Tally:
+    """Counts what becomes of the requests, and says so now and then."""
+
+    def __init__(self, wanted: int) -> None:
+        self._wanted, self._said = wanted, time.time()
+        self.answered = self.tokens = self._failed = 0
+        self.nodes: set[str] = set()
+        self.ready = self.last = 0.0
+        """When the first engine was, and when the last answer came; stopping Ray comes later."""
+
+    def count(self, batch: Batch) -> None:
+        answers = [o.answer for o in batch.outcomes if o.answer]
+        self.last = time.time() if answers else self.last
+        self.answered += len(answers)
+        self.tokens += sum(a.completion_tokens for a in answers)
+        self._failed += len(batch.outcomes) - len(answers)
+        self.nodes |= {batch.node} - {""}
+        self.ready = min(self.ready or batch.ready, batch.ready)
+        if time.time() - self._said > _PROGRESS_S:
+            self._said = time.time()
+            self._say(self.tokens / (self._said - self.ready))
+
+    def _say(self, rate: float) -> None:
+        without = f", {self._failed} without an answer" if self._failed else ""
+        print(f"  {self.answered} of {self._wanted} answered{without}, {rate:.0f} tokens/s", flush=True)
+
+
+def _generate(missing: list[Request], model: Model, store: Store, config: GenerationConfig) -> Iterator[Batch]:
+    """Batches of outcomes, with their answers stored under their provenance before they are passed on."""
+    if not missing:
+        return
+    with _answering(missing, model, config) as batches, ExitStack() as stack:
+        writers: dict[str, Writer] = {}
+        for batch in batches:
+            for provenance in {o.provenance for o in batch.outcomes if o.answer} - set(writers):
+                writers[provenance] = stack.enter_context(store.writer(_with_commit(provenance)))
+            for provenance, writer in writers.items():
+                # Also where there is nothing new, so that no answer waits for the next one to be written.
+                writer.add([o.answer for o in batch.outcomes if o.answer and o.provenance == provenance])
+            yield batch
+
+
+def _answering(
+    missing: list[Request], model: Model, config: GenerationConfig
+) -> AbstractContextManager[Iterator[Batch]]:
+    """What gives the outcomes; its end stops the engines."""
+    if model.folder is None:
+        return closing(_over_http(missing, model, config.http))
+    return answering_on_ray(missing, model.folder, config)
+
+
+def _in_order(missing: list[Request], last_first: bool) -> list[Request]:
+    """Requests that share a prefix one after another."""
+    by_prefix = sorted(missing, key=lambda r: ([m.content for m in r.messages[:-1]], r.row_id, r.sample_index))
+    return by_prefix[::-1] if last_first else by_prefix
+
+
+def _over_http(requests: list[Request], model: Model, config: HttpConfig) -> Generator[Batch, None, None]:
+    begin = time.time()
+    with closing(outcomes(requests, model, config)) as lists:
+        for known in lists:
+            yield Batch(known, "", begin)
+
+
+def _require_model(missing: Sequence[Request], model: Model) -> None:
+    """An answer must be that of the model its key names: requests of another one are older than the model folder."""
+    if any(request.model != model.digest for request in missing):
+        hint = "run `dvc repro`, which renders the requests for it"
+        raise Orca2Error("requests name another model than the one prepared", model.reference, hint)
+
+
+def _remember_speed(tally: _Tally, model: Model, store: Store, config: GenerationConfig, start_s: float) -> None:
+    speeds.record(
+        store.root,
+        speeds.Speed(
+            model=model.digest,
+            places=places(config),
+            tokens=tally.tokens,
+            generate_s=round(tally.last - tally.ready, 3),
+            start_s=round(start_s, 3),
+        ),
+    )
+
+
+def _rejected(request: Request, outcome: Outcome, stage: str) -> Rejected:
+    return Rejected(
+        row_id=request.row_id,
+        sample_index=request.sample_index,
+        task=request.task,
+        stage=stage,
+        reason=REASONS[outcome.kind],
+        detail=outcome.detail,
+        strategy=request.strategy,
+    )
+
+
+def _generation(request: Request, answered: Answer) -> Generation:
+    return Generation(
+        row_id=request.row_id,
+        sample_index=request.sample_index,
+        task=request.task,
+        strategy=request.strategy,
+        key=request.key,
+        text=answered.text,
+        finish_reason=answered.finish_reason,
+        prompt_tokens=answered.prompt_tokens,
+        completion_tokens=answered.completion_tokens,
+    )
+
+
+def _with_commit(provenance: str) -> str:
+    command = ["git", "rev-parse", "HEAD"]
+    commit = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    return f'{provenance[:-1]}, "commit": "{commit}"}}'

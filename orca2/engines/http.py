@@ -1,0 +1,263 @@
+"""Answers of a model behind an OpenAI-compatible HTTP endpoint.
+
+The client of `openai` asks again by itself after a cut connection, a timeout, a 408, 409, 429 or 5xx, and waits as long
+as the endpoint's `Retry-After` says. What becomes of each request is typed, so that only answers are stored. What the
+endpoint adds by itself (its chat template, a repetition penalty) is part of the revision that the user declares.
+"""
+
+import asyncio
+import ipaddress
+import json
+import math
+import os
+import re
+import time
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from itertools import islice
+from typing import Any
+from urllib.parse import urlsplit
+
+from orca2.core.errors import Orca2Error
+from orca2.core.rows import Outcome, Request
+from orca2.engines.http_reply import read_reply, short
+from orca2.recipe.models import Model, http_name
+
+_WHERE = "params.yaml: cluster.generation.http"
+_TICK_S = 1.0
+"""Longest wait between two lists of outcomes, so that what is finished can be stored though the rest is slow."""
+_CONNECT_S = 10.0
+"""Longest wait for a connection: an endpoint may think long, but not before it has heard a question."""
+_GRACE_S = 30.0
+"""Longest wait for answers that are on their way when no further request makes sense."""
+_BYTES_PER_TOKEN = 4
+_SECRET_LENGTH = 8
+"""A shorter key is a stand-in for an endpoint that asks for none, such as `x`, and may stand in any text."""
+_HOPELESS = {
+    401: "the endpoint does not accept the key: mend the environment variable",
+    403: "the endpoint forbids this: ask for access to the model, or mend the key",
+    404: "mend models.teacher, or `base_url`, which ends in /v1 for most endpoints",
+}
+"""Statuses that every further request would meet as well."""
+_LOST_IN_A_ROW = 20
+"""Requests without a reply, one after another, that show a dead endpoint; more where more are on their way at once."""
+_KEPT = "what is stored so far is kept"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpConfig:
+    """How an endpoint is asked; no answer depends on it (`cluster.generation.http` of params.yaml)."""
+
+    base_url: str = ""
+    """Where the endpoint is, up to its version: `https://api.openai.com/v1`."""
+    api_key_env: str = "OPENAI_API_KEY"
+    """The environment variable that holds the key; never the key itself."""
+    concurrency: int = 32
+    """Requests on their way at once."""
+    timeout_s: float = 600
+    """Seconds that the endpoint may be silent before a request counts as lost."""
+    max_retries: int = 6
+    """Times that a request is sent again when the fault may pass."""
+    requests_per_minute: int = 0
+    """Sent evenly, repeated ones included; 0 is no limit."""
+    tokens_per_minute: int = 0
+    """Of prompt (four bytes are taken for a token) and `max_tokens` together; 0 is no limit."""
+    max_failure_share: float = 0.0
+    """Share of a stage's requests that may stay without an answer; above it, the stage fails."""
+
+    def __post_init__(self) -> None:
+        least = min(self.max_retries, self.requests_per_minute, self.tokens_per_minute)
+        # What was given is not repeated: it may be the key.
+        rules = {
+            "base_url must be http(s)://HOST with a path, no user, password or query": _is_address(self.base_url),
+            "api_key_env must be a variable's name, in capitals, never the key": _is_variable(self.api_key_env),
+            "concurrency must be 1 to 1000": 1 <= self.concurrency <= 1000,
+            "timeout_s must be above 0": self.timeout_s > 0,
+            "max_retries, requests_per_minute and tokens_per_minute must be 0 or more": least >= 0,
+            "max_failure_share must be 0 to 1": 0 <= self.max_failure_share <= 1,
+        }
+        if broken := [rule for rule, kept in rules.items() if not kept]:
+            raise ValueError("; ".join(broken))
+
+
+def check_endpoint(config: HttpConfig) -> None:
+    """Raise for what is missing before anything can be sent: the address, or the key of an endpoint elsewhere."""
+    if not config.base_url:
+        hint = "add the endpoint's address, as in `base_url: http://127.0.0.1:8000/v1`"
+        raise Orca2Error("a teacher behind HTTP needs `base_url`", _WHERE, hint)
+    key, where = _key(config), f"environment variable {config.api_key_env}"
+    if not key and not _is_this_machine(config.base_url):
+        hint = "export the endpoint's key; any value does where it asks for none, or where every answer is stored"
+        raise Orca2Error("is not set", where, hint)
+    if not re.fullmatch(r"[!-~]*", key):
+        raise Orca2Error("holds a space, or a character that no key has", where, "export the key and nothing else")
+
+
+def outcomes(requests: Sequence[Request], model: Model, config: HttpConfig) -> Generator[list[Outcome], None, None]:
+    """What became of the requests, as soon as it is known: a list, perhaps empty, at least every second.
+
+    Raises:
+        Orca2Error: nothing answers at the address, or every further request would fail as well.
+    """
+    check_endpoint(config)
+    waiting, running = iter(requests), set[asyncio.Task[Outcome]]()
+    # The loop stands still while the caller stores what it got: milliseconds, and replies wait in their sockets.
+    with asyncio.Runner() as runner:
+        endpoint = _Endpoint(requests, model, config)
+        try:
+            runner.run(endpoint.greet())
+            while True:
+                free = 0 if endpoint.fault else config.concurrency - len(running)
+                running |= {runner.get_loop().create_task(endpoint.ask(r)) for r in islice(waiting, free)}
+                if not running or time.monotonic() > endpoint.last_moment:
+                    break
+                done, running = runner.run(_first_of(running))
+                yield [task.result() for task in done]
+        finally:
+            runner.run(endpoint.close(running))
+        if endpoint.fault:
+            raise endpoint.fault
+
+
+async def _first_of(running: set[asyncio.Task[Outcome]]) -> tuple[set[asyncio.Task[Outcome]], ...]:
+    return await asyncio.wait(running, timeout=_TICK_S, return_when=asyncio.FIRST_COMPLETED)
+
+
+class _Endpoint:
+    """The client of one endpoint, with its limits and its recent luck."""
+
+    def __init__(self, requests: Sequence[Request], model: Model, config: HttpConfig) -> None:
+        import openai
+
+        self._config, self._key = config, _key(config)
+        self._name, self._revision = http_name(model.reference)
+        self._requests = _limiter(config.requests_per_minute, 1)
+        self._tokens = _limiter(config.tokens_per_minute, max(_num_tokens(self._body(r)) for r in requests))
+        self._lost_in_a_row = 0
+        self.fault: Orca2Error | None = None
+        """What every further request would meet as well."""
+        self.last_moment = math.inf
+        """For answers that are on their way, and paid for, when that is known."""
+        self._client = openai.AsyncOpenAI(
+            api_key=self._key or "none",
+            base_url=config.base_url,
+            timeout=openai.Timeout(config.timeout_s, connect=min(config.timeout_s, _CONNECT_S)),
+            max_retries=config.max_retries,
+            http_client=openai.DefaultAsyncHttpxClient(event_hooks={"request": [self._pace]}),
+        )
+
+    async def greet(self) -> None:
+        """Raise when nothing answers; any reply will do, for not every endpoint lists its models."""
+        import openai
+
+        try:
+            await self._client.with_options(max_retries=0).models.with_raw_response.list()
+        except openai.APIConnectionError as error:
+            hint = "start the endpoint, or mend `base_url`"
+            # Without its cause, which may show the key.
+            raise Orca2Error(f"nothing answers at `base_url`: {self._words(error)}", _WHERE, hint) from None
+        except openai.APIStatusError:
+            return
+
+    async def ask(self, request: Request) -> Outcome:
+        """Send one request, again where that may help, and judge what comes back."""
+        import openai
+
+        try:
+            reply = await self._client.chat.completions.with_raw_response.create(**self._body(request))
+        except openai.APIError as error:
+            return self._without_reply(request, error)
+        self._lost_in_a_row = 0
+        facts = {"engine": "http", "client": f"openai {version('openai')}"}
+        facts |= {"model": self._name, "revision": self._revision}
+        return read_reply(request, self._without_key(reply.text), facts)
+
+    async def close(self, running: set[asyncio.Task[Outcome]]) -> None:
+        """Give up what is on its way."""
+        for task in running:
+            task.cancel()
+        await self._client.close()
+
+    def _body(self, request: Request) -> dict[str, Any]:
+        """What is sent; a greedy answer depends on no seed, `top_p` or `top_k`, so these are left out as in its key."""
+        sampling = request.sampling
+        body: dict[str, Any] = {
+            "model": self._name,
+            "messages": [{"role": m.role, "content": m.content} for m in request.messages],
+            "max_tokens": sampling.max_tokens,
+            "temperature": sampling.temperature,
+        }
+        if sampling.stop:
+            body["stop"] = list(sampling.stop)
+        if sampling.temperature > 0:
+            body |= {"seed": request.seed, "top_p": sampling.top_p}
+        if sampling.temperature > 0 and sampling.top_k > 0:
+            body["extra_body"] = {"top_k": sampling.top_k}
+        return body
+
+    async def _pace(self, sent: Any) -> None:
+        """Wait until the limits allow one more request; the client calls this before each, repeated ones included."""
+        if self._requests:
+            await self._requests.acquire()
+        if self._tokens and sent.content:
+            await self._tokens.acquire(_num_tokens(json.loads(sent.content)))
+
+    def _without_reply(self, request: Request, error: Any) -> Outcome:
+        status, detail = getattr(error, "status_code", None), self._words(error)
+        if status in _HOPELESS:
+            where = f"model {self._name}, environment variable {self._config.api_key_env}"
+            self._give_up(Orca2Error(detail, where, f"{_HOPELESS[status]}; {_KEPT}"))
+        if error.code == "content_filter":
+            return Outcome(key=request.key, kind="refused", detail=detail)
+        is_lost = status is None or status in (408, 409, 429) or status >= 500
+        self._lost_in_a_row = self._lost_in_a_row + 1 if is_lost else 0
+        if self._lost_in_a_row >= max(_LOST_IN_A_ROW, 2 * self._config.concurrency):
+            message = f"the last {self._lost_in_a_row} requests had no reply, the last one: {detail}"
+            self._give_up(Orca2Error(message, _WHERE, f"see what ails the endpoint, then run again; {_KEPT}"))
+        return Outcome(key=request.key, kind="failed", detail=detail)
+
+    def _give_up(self, fault: Orca2Error) -> None:
+        if not self.fault:
+            self.fault, self.last_moment = fault, time.monotonic() + _GRACE_S
+
+    def _words(self, error: Any) -> str:
+        """An error in short, its cause included; some endpoints repeat the key in it."""
+        cause = error.__cause__
+        return short(self._without_key(f"{error} {type(cause).__name__}: {cause}" if cause else str(error)))
+
+    def _without_key(self, text: str) -> str:
+        return text.replace(self._key, "***") if len(self._key) >= _SECRET_LENGTH else text
+
+
+def _limiter(per_minute: int, largest: int) -> Any:
+    """Lets through so many a minute, evenly: never more at once than the largest request needs; None is no limit."""
+    from aiolimiter import AsyncLimiter
+
+    return AsyncLimiter(largest, 60 * largest / per_minute) if per_minute else None
+
+
+def _num_tokens(body: dict[str, Any]) -> int:
+    """What a request may cost, guessed from its text: the endpoint's tokenizer is not known."""
+    written = sum(len(message["content"].encode()) for message in body["messages"])
+    return written // _BYTES_PER_TOKEN + int(body["max_tokens"])
+
+
+def _key(config: HttpConfig) -> str:
+    return os.environ.get(config.api_key_env, "").strip()
+
+
+def _is_variable(name: str) -> bool:
+    return re.fullmatch(r"[A-Z_][A-Z0-9_]*", name) is not None
+
+
+def _is_address(url: str) -> bool:
+    return not url or re.fullmatch(r"https?://[^\s/@?#]+(/[^\s@?#]*)?", url) is not None
+
+
+def _is_this_machine(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

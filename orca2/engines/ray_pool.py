@@ -1,0 +1,172 @@
+"""Requests to engines of our own: vLLM in Ray actors.
+
+Ray Data feeds small batches to a pool of actors, each holding one engine; every actor works on several batches at once,
+so its continuous batch never drains between them. Answers travel back to the driver, so nodes need not share a disk.
+"""
+
+import logging
+import os
+import re
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from orca2.core.errors import Orca2Error, raise_all
+from orca2.core.rows import Answer, Outcome, Request, Sampling
+from orca2.engines.cluster import ray_session, require_places
+from orca2.engines.vllm import EngineConfig, Prompt, VllmEngine, check_memory
+from orca2.recipe.chat import encode_prompt, load_tokenizer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RayConfig:
+    """Where and how fast engines of our own answer (`cluster.generation` of params.yaml)."""
+
+    engines: int = 1
+    """Actors, each with a model of its own."""
+    cpus_per_engine: float = 2
+    """Cores an engine computes on."""
+    gpus_per_engine: float = 0
+    batch_size: int = 16
+    """Requests that travel together and come back when the last of them is answered; many batches are in flight."""
+    engine: EngineConfig = field(default_factory=EngineConfig)
+
+    def __post_init__(self) -> None:
+        if self.engines < 1 or self.batch_size < 1 or self.cpus_per_engine <= 0:
+            raise ValueError("engines, batch_size and cpus_per_engine must be above 0")
+
+
+class Batch(NamedTuple):
+    """Outcomes that are known at the same time."""
+
+    outcomes: list[Outcome]
+    node: str
+    """The machine that generated; empty where nobody knows."""
+    ready: float
+    """When its engine was, by the driver's clock."""
+
+
+@contextmanager
+def answering_on_ray(requests: Sequence[Request], model: Path, config: RayConfig) -> Iterator[Iterator[Batch]]:
+    """Engines of the model in folder `model`, which give every request's answer, a batch as soon as it is finished.
+
+    Raises:
+        InputErrors: a request is longer than the context; all of them are named, before an engine starts.
+        Orca2Error: there is no memory for the engines, or no Ray, or an engine failed.
+    """
+    prompts = _tokenise(requests, model, config.engine.max_model_len)
+    if not os.environ.get("RAY_ADDRESS") and not config.gpus_per_engine:
+        check_memory(model, config.engine, config.engines)
+    with ray_session() as ray:
+        engines = min(config.engines, -(-len(prompts) // config.batch_size))
+        where = "params.yaml: cluster.generation"
+        require_places(ray, engines, config.cpus_per_engine, config.gpus_per_engine, where)
+        try:
+            yield map(_batch, _answered_batches(ray, prompts, model, config, engines))
+        except ray.exceptions.RayError as error:
+            hint = "what is stored so far is kept; mend the cause and run again"
+            raise Orca2Error(f"an engine failed: {_last_words(error)}", str(model), hint) from error
+
+
+def _answered_batches(ray: Any, prompts: list[Prompt], model: Path, config: RayConfig, engines: int) -> Iterator[Any]:
+    """Lists of answered records, as the actors finish them."""
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    engine_concurrency = 2 + config.engine.max_num_seqs // config.batch_size
+    pool = ray.data.ActorPoolStrategy(
+        size=engines,
+        max_concurrent_calls_per_actor=engine_concurrency,
+        max_tasks_in_flight_per_actor=engine_concurrency + 1,
+        enable_true_multi_threading=True,
+    )
+    records = [_record(prompt) for prompt in prompts]
+    blocks = -(-len(records) // config.batch_size)
+    answered = ray.data.from_items(records, override_num_blocks=blocks).map_batches(
+        EngineActor,
+        fn_constructor_kwargs={"folder": str(model.resolve()), "config": config.engine},
+        batch_size=None,
+        compute=pool,
+        num_cpus=config.cpus_per_engine,
+        num_gpus=config.gpus_per_engine or None,
+        runtime_env={"env_vars": {"OMP_NUM_THREADS": str(max(1, int(config.cpus_per_engine)))}},
+    )
+    for batch in answered.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+        yield batch.to_pylist()
+
+
+class EngineActor:
+    """The Ray actor: one engine, many batches at once."""
+
+    def __init__(self, folder: str, config: EngineConfig) -> None:
+        import ray
+
+        self._engine = VllmEngine(Path(folder), config)
+        self._node, self._ready = ray.get_runtime_context().get_node_id(), time.monotonic()
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
+        prompts = [_prompt({name: column[i] for name, column in batch.items()}) for i in range(len(batch["key"]))]
+        answers = [future.result() for future in as_completed(self._engine.submit(prompts))]
+        columns = {name: [getattr(a, name) for a in answers] for name in Answer.__dataclass_fields__}
+        running_s = time.monotonic() - self._ready
+        of_engine = {"provenance": self._engine.provenance, "node": self._node, "running_s": running_s}
+        return columns | {name: [value] * len(answers) for name, value in of_engine.items()}
+
+
+def _tokenise(requests: Sequence[Request], model: Path, max_model_len: int) -> list[Prompt]:
+    """Prompts as an engine takes them; too long ones are errors."""
+    tokenizer = load_tokenizer(model)
+    prompts = [
+        Prompt(key=r.key, token_ids=encode_prompt(tokenizer, r.messages), sampling=r.sampling, seed=r.seed)
+        for r in requests
+    ]
+    raise_all(
+        Orca2Error(
+            f"question needs {len(p.token_ids)} + {p.sampling.max_tokens} tokens, the context holds {max_model_len}",
+            f"task {r.task}, row {r.row_id[:12]}, template {r.template}",
+            "raise cluster.generation.engine.max_model_len if the model allows it, or drop the question",
+        )
+        for r, p in zip(requests, prompts, strict=True)
+        if len(p.token_ids) + p.sampling.max_tokens > max_model_len
+    )
+    return prompts
+
+
+def _record(prompt: Prompt) -> dict[str, Any]:
+    s = prompt.sampling
+    return {
+        "key": prompt.key, "token_ids": prompt.token_ids, "seed": prompt.seed, "temperature": s.temperature,
+        "top_p": s.top_p, "top_k": s.top_k, "max_tokens": s.max_tokens, "stop": "\0".join(s.stop),
+    }  # fmt: skip
+
+
+def _prompt(record: dict[str, Any]) -> Prompt:
+    return Prompt(
+        key=str(record["key"]),
+        token_ids=[int(token) for token in record["token_ids"]],
+        seed=int(record["seed"]),
+        sampling=Sampling(
+            temperature=float(record["temperature"]),
+            top_p=float(record["top_p"]),
+            top_k=int(record["top_k"]),
+            max_tokens=int(record["max_tokens"]),
+            stop=tuple(part for part in str(record["stop"]).split("\0") if part),
+        ),
+    )
+
+
+def _batch(records: list[dict[str, Any]]) -> Batch:
+    answers = [Answer(**{name: record[name] for name in Answer.__dataclass_fields__}) for record in records]
+    engine = records[0]
+    outcomes = [Outcome.of(answer, engine["provenance"]) for answer in answers]
+    return Batch(outcomes, engine["node"], time.time() - engine["running_s"])
+
+
+def _last_words(error: Exception) -> str:
+    """The innermost error's own line out of a remote traceback, without its colours and its tail."""
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
+    named = list(re.finditer(r"^(?:\w+\.)*\w*(?:Error|Exception)\b", plain, re.MULTILINE))
+    return " ".join(plain[named[-1].start() if named else 0 :].split())[:400]

