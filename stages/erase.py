@@ -6,6 +6,7 @@ Reads data/examples, data/requests, data/graded and templates/student/. Writes d
 metrics/erase.json.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from orca2.core import config
@@ -17,8 +18,15 @@ from orca2.recipe.erasure import EraseConfig, erase
 from orca2.recipe.prompts import Templates
 
 
+@dataclass(frozen=True, kw_only=True)
+class Params(config.Sections):
+    """What this stage reads of params.yaml."""
+
+    erase: EraseConfig
+
+
 def main() -> None:
-    params = config.load(erase=EraseConfig)
+    params = config.load(Params)
     templates = Templates()
     templates.check_student(params.erase.student_template, "params.yaml: erase.student_template")
     examples = {e.row_id: e for e in read_rows(Path("data/examples"), Example)}

@@ -6,12 +6,13 @@ Reads data/examples, data/strategies.yaml, models/, trained/ and templates/. Wri
 data/rejected/evaluate and metrics/evaluate.json.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from orca2.core import config
 from orca2.core.errors import exit_on_error
 from orca2.core.rows import Example, Graded, Rejected, Request
-from orca2.engines.generation import GenerationConfig, answer, require_answers, require_budget
+from orca2.engines.generation import GenerationCluster, answer, require_answers, require_budget
 from orca2.project.metrics import write_json, write_speed
 from orca2.project.shards import read_rows, write_rows
 from orca2.recipe import models
@@ -26,8 +27,17 @@ from orca2.store import store
 CHOICES = Path("data/strategies.yaml")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Params(config.Sections):
+    """What this stage reads of params.yaml."""
+
+    evaluate: EvaluateConfig
+    erase: EraseConfig
+    cluster: GenerationCluster
+
+
 def main() -> None:
-    params = config.load(evaluate=EvaluateConfig, erase=EraseConfig, cluster={"generation": GenerationConfig})
+    params = config.load(Params)
     templates, generic = Templates(), params.erase.student_template
     examples = [e for e in read_rows(Path("data/examples"), Example) if e.split == "evaluation"]
     index = models.read_index()

@@ -5,6 +5,7 @@
 Reads data/examples and data/generations. Writes data/graded, data/rejected/grade and metrics/grade.json.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from orca2.core import config
@@ -16,8 +17,15 @@ from orca2.recipe.filtering import GradeConfig, keep
 from orca2.recipe.grading import grade
 
 
+@dataclass(frozen=True, kw_only=True)
+class Params(config.Sections):
+    """What this stage reads of params.yaml."""
+
+    grade: GradeConfig
+
+
 def main() -> None:
-    params = config.load(grade=GradeConfig)
+    params = config.load(Params)
     examples = read_rows(Path("data/examples"), Example)
     graded = grade(examples, read_rows(Path("data/generations"), Generation))
     kept, rejected = keep(graded, params.grade)

@@ -5,6 +5,7 @@
 Reads data/chats and models/. Writes data/packed, data/rejected/pack and metrics/pack.json.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from orca2.core import config
@@ -17,8 +18,15 @@ from orca2.recipe.chat import load_tokenizer
 from orca2.recipe.packing import PackConfig, pack, pack_metrics
 
 
+@dataclass(frozen=True, kw_only=True)
+class Params(config.Sections):
+    """What this stage reads of params.yaml."""
+
+    pack: PackConfig
+
+
 def main() -> None:
-    params = config.load(pack=PackConfig)
+    params = config.load(Params)
     tokenizer = load_tokenizer(models.read_index()["student"].on_disk)
     chats = read_rows(Path("data/chats"), Chat)
     sequences, rejected = pack(chats, tokenizer, params.pack)

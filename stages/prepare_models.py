@@ -5,6 +5,7 @@
 Reads the references in params.yaml. Writes models/: one folder a reference, and models.json.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from orca2.core import config
@@ -13,8 +14,15 @@ from orca2.project.declared import require_declared
 from orca2.recipe.models import ModelsConfig, prepare, write_index
 
 
+@dataclass(frozen=True, kw_only=True)
+class Params(config.Sections):
+    """What this stage reads of params.yaml."""
+
+    models: ModelsConfig
+
+
 def main() -> None:
-    params = config.load(models=ModelsConfig)
+    params = config.load(Params)
     references = {"teacher": params.models.teacher, "student": params.models.student}
     for reference in sorted(set(references.values())):
         if reference.startswith("path:"):

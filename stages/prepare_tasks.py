@@ -5,6 +5,7 @@
 Reads the sources in params.yaml. Writes data/examples, data/rejected/prepare_tasks and metrics/prepare_tasks.json.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from orca2.core import config
@@ -17,8 +18,16 @@ from orca2.recipe.grading import check_grader
 from orca2.recipe.tasks import TasksConfig, collect
 
 
+@dataclass(frozen=True, kw_only=True)
+class Params(config.Sections):
+    """What this stage reads of params.yaml."""
+
+    seed: int
+    tasks: TasksConfig
+
+
 def main() -> None:
-    params = config.load(tasks=TasksConfig, seed=int)
+    params = config.load(Params)
     for name, source in params.tasks.sources.items():
         check_grader(source.grader, f"params.yaml: tasks.sources.{name}.grader")
         if source.is_local:

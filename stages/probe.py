@@ -5,12 +5,13 @@
 Reads data/examples, models/ and templates/. Writes data/probe, data/rejected/probe and metrics/probe.json.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from orca2.core import config
 from orca2.core.errors import exit_on_error
 from orca2.core.rows import Example, Graded, Rejected, Request
-from orca2.engines.generation import GenerationConfig, answer, require_answers
+from orca2.engines.generation import GenerationCluster, answer, require_answers
 from orca2.project.metrics import write_counts, write_speed
 from orca2.project.shards import read_rows, write_rows
 from orca2.recipe import models
@@ -21,8 +22,17 @@ from orca2.recipe.strategies import ProbeConfig
 from orca2.store import store
 
 
+@dataclass(frozen=True, kw_only=True)
+class Params(config.Sections):
+    """What this stage reads of params.yaml."""
+
+    seed: int
+    probe: ProbeConfig
+    cluster: GenerationCluster
+
+
 def main() -> None:
-    params = config.load(probe=ProbeConfig, seed=int, cluster={"generation": GenerationConfig})
+    params = config.load(Params)
     templates = Templates()
     templates.check_strategies(params.probe.strategies, "params.yaml: probe.strategies")
     examples = read_rows(Path("data/examples"), Example)

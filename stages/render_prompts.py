@@ -5,6 +5,7 @@
 Reads data/examples, data/strategies.yaml, models/models.json and templates/. Writes data/requests.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from orca2.core import config
@@ -21,8 +22,16 @@ from orca2.recipe.strategies import read_choices, require_choices
 CHOICES = Path("data/strategies.yaml")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Params(config.Sections):
+    """What this stage reads of params.yaml."""
+
+    seed: int
+    generate: GenerateConfig
+
+
 def main() -> None:
-    params = config.load(generate=GenerateConfig, seed=int)
+    params = config.load(Params)
     templates = Templates()
     chosen = read_choices(CHOICES)
     templates.check_strategies(chosen.values(), str(CHOICES))

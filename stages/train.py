@@ -8,6 +8,7 @@ plots/train/. Checkpoints lie in .orca2/checkpoints/ until all that is written: 
 
 import json
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 from orca2.core import config
@@ -17,13 +18,22 @@ from orca2.core.rows import PackedSequence
 from orca2.project.metrics import write_json
 from orca2.project.shards import read_rows
 from orca2.training.loop import TrainConfig
-from orca2.training.run import TrainClusterConfig, train
+from orca2.training.run import TrainingCluster, train
 
 CHECKPOINTS = Path(".orca2/checkpoints")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Params(config.Sections):
+    """What this stage reads of params.yaml."""
+
+    seed: int
+    train: TrainConfig
+    cluster: TrainingCluster
+
+
 def main() -> None:
-    params = config.load(train=TrainConfig, seed=int, cluster={"training": TrainClusterConfig})
+    params = config.load(Params)
     # Read as plain JSON: an import of `models` would retrain the student whenever that module is edited.
     student = json.loads(Path("models/models.json").read_text(encoding="utf-8"))["student"]
     sequences = read_rows(Path("data/packed"), PackedSequence)

@@ -41,9 +41,14 @@ def _imported_names(script: Path) -> set[str]:
 
 def loaded_sections(script: Path) -> list[str]:
     """The sections of params.yaml that a stage loads, apart from the speed-only `cluster`."""
-    calls = (node for node in ast.walk(ast.parse(script.read_text("utf-8"))) if isinstance(node, ast.Call))
-    loads = (call for call in calls if ast.unparse(call.func) == "config.load")
-    return sorted({k.arg for call in loads for k in call.keywords if k.arg and k.arg != "cluster"})
+    return sorted(set(section_types(script)) - {"cluster"})
+
+
+def section_types(script: Path) -> dict[str, str]:
+    """The name of the type of each section that a stage's `Params` names."""
+    classes = [node for node in ast.parse(script.read_text("utf-8")).body if isinstance(node, ast.ClassDef)]
+    fields = (field for found in classes if found.name == "Params" for field in found.body)
+    return {ast.unparse(f.target): ast.unparse(f.annotation) for f in fields if isinstance(f, ast.AnnAssign)}
 
 
 def description(script: Path) -> str:

@@ -29,9 +29,14 @@ class Sample:
     flag: bool = False
 
 
+def of(**sections):
+    """A dataclass that reads these sections."""
+    return dataclasses.make_dataclass("Params", sections.items(), bases=(config.Sections,), frozen=True, kw_only=True)
+
+
 def errors_of(file, **sections):
     with pytest.raises(Orca2Error) as caught:
-        config.load(file, **sections)
+        config.load(of(**sections), file)
     return str(caught.value)
 
 
@@ -40,15 +45,14 @@ def errors_in(tmp_path, document, **sections):
 
 
 def test_the_shipped_parameters_load_whole():
-    loaded = config.load(ROOT / "params.yaml", **SECTIONS)
+    loaded = config.load(of(**SECTIONS), ROOT / "params.yaml")
     assert set(vars(loaded)) == set(SECTIONS)
-    assert not config.unknown_sections(SECTIONS, ROOT / "params.yaml")
+    assert not config.unknown_sections(SECTIONS, file=ROOT / "params.yaml")
 
 
 def test_a_section_is_read_into_its_owner_with_defaults_for_what_it_does_not_say(tmp_path):
-    loaded = config.load(
-        write_yaml(tmp_path / "p.yaml", {"generate": GENERATE, "seed": 3}), generate=GenerateConfig, seed=int
-    )
+    file = write_yaml(tmp_path / "p.yaml", {"generate": GENERATE, "seed": 3})
+    loaded = config.load(of(generate=GenerateConfig, seed=int), file)
     assert loaded.generate == GenerateConfig(sampling=Sampling(temperature=0.0, max_tokens=96))
     assert loaded.seed == 3
 
@@ -91,7 +95,7 @@ def test_floats_as_dvc_writes_them_back_are_floats_though_yaml_reads_text(tmp_pa
     file = tmp_path / "params.yaml"
     file.write_text("sample: {number: 0.5}\n")
     apply_overrides(file, ["sample.number=5e-5"])
-    assert config.load(file, sample=Sample).sample.number == 5e-5
+    assert config.load_section("sample", Sample, file).number == 5e-5
     file.write_text("sample: {number: 1e-4 or so}\n")
     assert "must be float, not '1e-4 or so'" in errors_of(file, sample=Sample)
 
@@ -123,7 +127,7 @@ def test_a_value_of_the_wrong_type_is_told_with_its_path(tmp_path, fields, words
 
 def test_whole_numbers_serve_as_floats_and_null_where_it_is_allowed(tmp_path):
     document = {"sample": {"number": 2, "maybe": None, "names": ["a"], "sizes": {"b": 1}}}
-    loaded = config.load(write_yaml(tmp_path / "p.yaml", document), sample=Sample).sample
+    loaded = config.load_section("sample", Sample, write_yaml(tmp_path / "p.yaml", document))
     assert loaded == Sample(number=2.0, names=("a",), sizes={"b": 1})
     assert isinstance(loaded.number, float)
 
@@ -167,23 +171,22 @@ def test_a_missing_file_says_where_to_run(tmp_path):
 
 
 def test_a_section_nobody_reads_is_an_error_with_the_nearest_name(tmp_path):
-    found = config.unknown_sections(
-        {"generate": int, "seed": int}, write_yaml(tmp_path / "p.yaml", {"genrate": {}, "seed": 1})
-    )
+    file = write_yaml(tmp_path / "p.yaml", {"genrate": {}, "seed": 1, "own_stage": {}})
+    found = config.unknown_sections({"generate": int, "seed": int}, ["own_stage"], file)
     assert [(e.message, e.hint) for e in found] == [("unknown section `genrate`", "did you mean `generate`?")]
 
 
 def test_an_unknown_part_of_a_divided_section_is_told_with_its_place(tmp_path):
     file = write_yaml(tmp_path / "p.yaml", {"cluster": {"trainning": {}, "generation": {}}})
-    (error,) = config.unknown_sections({"cluster": {"training": int, "generation": int}}, file)
+    (error,) = config.unknown_sections({"cluster": of(training=int, generation=int)}, file=file)
     assert str(error).endswith("did you mean `training`?")
     assert "p.yaml: cluster" in str(error)
 
 
 def test_subsections_are_read_apart_from_what_others_own(tmp_path):
     file = write_yaml(tmp_path / "p.yaml", {"cluster": {"sample": {"number": 1}, "other": {"x": "anything"}}})
-    assert config.load(file, cluster={"sample": Sample}).cluster.sample.number == 1.0
-    assert "did you mean `sample`?" in errors_of(file, cluster={"smaple": Sample})
+    assert config.load(of(cluster=of(sample=Sample)), file).cluster.sample.number == 1.0
+    assert "did you mean `sample`?" in errors_of(file, cluster=of(smaple=Sample))
 
 
 def test_errors_survive_the_journey_between_processes():

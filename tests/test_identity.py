@@ -212,6 +212,11 @@ def workspace(tmp_path_factory):
         yield root
 
 
+Everything = dataclasses.make_dataclass(
+    "Everything", SECTIONS.items(), bases=(config.Sections,), frozen=True, kw_only=True
+)
+
+
 def load(path="", value=None):
     """The parameters `SMALL`, with one of them at another value."""
     edited = json.loads(json.dumps(SMALL))
@@ -220,7 +225,7 @@ def load(path="", value=None):
     for section in sections:
         place = place.setdefault(section, {})
     place |= ({name: value} if path else {}) | WITH.get(path, {})
-    return config.load(write_yaml(Path("params.yaml"), edited), **SECTIONS)
+    return config.load(Everything, write_yaml(Path("params.yaml"), edited))
 
 
 def ask(*change):

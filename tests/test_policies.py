@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from orca2.audit.check import SECTIONS
-from tests.closure import ROOT, description, loaded_sections, stage_deps
+from tests.closure import ROOT, description, loaded_sections, section_types, stage_deps
 
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text("utf-8"))["stages"]
 SCRIPTS = {name: ROOT / "stages" / f"{name}.py" for name in STAGES}
@@ -78,10 +78,9 @@ def test_every_stage_script_is_a_stage():
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_loads_each_section_as_the_dataclass_that_owns_it(stage):
-    tree = ast.parse(SCRIPTS[stage].read_text("utf-8"))
-    calls = [n for n in ast.walk(tree) if isinstance(n, ast.Call) and ast.unparse(n.func) == "config.load"]
-    for keyword in (k for call in calls for k in call.keywords if k.arg != "cluster"):
-        assert ast.unparse(keyword.value) == SECTIONS[keyword.arg].__name__
+    for section, owner in section_types(SCRIPTS[stage]).items():
+        if section != "cluster":
+            assert owner == SECTIONS[section].__name__
 
 
 def test_no_stage_depends_on_the_speed_only_section():

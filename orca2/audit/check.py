@@ -5,6 +5,7 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,7 +14,7 @@ from typing import Any
 from orca2.core import config
 from orca2.core.errors import Orca2Error, raise_all
 from orca2.engines.cluster import check_address
-from orca2.engines.generation import GenerationConfig
+from orca2.engines.generation import GenerationCluster
 from orca2.engines.http import check_endpoint
 from orca2.project.declared import require_declared
 from orca2.recipe.erasure import EraseConfig
@@ -27,9 +28,15 @@ from orca2.recipe.requests import GenerateConfig
 from orca2.recipe.strategies import ProbeConfig
 from orca2.recipe.tasks import TasksConfig
 from orca2.training.loop import TrainConfig
-from orca2.training.run import TrainClusterConfig
+from orca2.training.run import TrainingCluster
 
-SECTIONS: dict[str, Any] = {
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterConfig(GenerationCluster, TrainingCluster):
+    """The whole of `cluster:`: speed only."""
+
+
+SECTIONS: dict[str, type] = {
     "seed": int,
     "models": ModelsConfig,
     "tasks": TasksConfig,
@@ -40,7 +47,7 @@ SECTIONS: dict[str, Any] = {
     "pack": PackConfig,
     "train": TrainConfig,
     "evaluate": EvaluateConfig,
-    "cluster": {"generation": GenerationConfig, "training": TrainClusterConfig},
+    "cluster": ClusterConfig,
 }
 """Every section of params.yaml and the dataclass that owns it."""
 
@@ -52,7 +59,7 @@ def check(params_file: Path = config.PARAMS_FILE, templates_root: Path = Path("t
         InputErrors: everything that is wrong.
     """
     errors: list[Orca2Error] = []
-    unknown = _attempt(errors, lambda: config.unknown_sections(SECTIONS, params_file))
+    unknown = _attempt(errors, lambda: config.unknown_sections(SECTIONS, file=params_file))
     errors += unknown or []
     # Section by section, so that a fault in one does not hide what is wrong with the names in another.
     names = () if unknown is None else tuple(SECTIONS)
@@ -67,7 +74,7 @@ def check(params_file: Path = config.PARAMS_FILE, templates_root: Path = Path("t
 
 
 def _load(file: Path, name: str) -> Any:
-    return getattr(config.load(file, **{name: SECTIONS[name]}), name)
+    return config.load_section(name, SECTIONS[name], file)
 
 
 def _check_params(errors: list[Orca2Error], params: SimpleNamespace, file: Path) -> None:

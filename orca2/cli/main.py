@@ -86,17 +86,17 @@ def _regenerate(share: str) -> int:
     from orca2.audit.verify import regenerate, sample
     from orca2.core import config
     from orca2.core.rows import Example, Generation, Request
-    from orca2.engines.generation import GenerationConfig
+    from orca2.engines.generation import GenerationCluster
     from orca2.project.shards import read_rows
     from orca2.recipe import models
 
-    params = config.load(cluster={"generation": GenerationConfig})
+    cluster = config.load_section("cluster", GenerationCluster)
     stored = read_rows(Path("data/generations"), Generation)
     answered = {(row.row_id, row.sample_index) for row in stored}
     asked = read_rows(Path("data/requests"), Request)
     requests = sample([r for r in asked if (r.row_id, r.sample_index) in answered], share)
     examples = read_rows(Path("data/examples"), Example)
-    result = regenerate(requests, stored, examples, models.read_index()["teacher"], params.cluster.generation)
+    result = regenerate(requests, stored, examples, models.read_index()["teacher"], cluster.generation)
     for d in result.differences:
         graded = "the same grade" if d.same_grade else "ANOTHER GRADE"
         row = f"row {d.request.row_id[:12]} of {d.request.task}"

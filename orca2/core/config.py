@@ -10,8 +10,9 @@ import math
 import re
 import types
 import typing
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import yaml
 
@@ -20,16 +21,29 @@ from orca2.core.errors import Orca2Error, raise_all
 PARAMS_FILE = Path("params.yaml")
 _SCIENTIFIC = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
 """Numbers that YAML 1.1 reads as text, though DVC writes them: `5e-05`."""
+_T = TypeVar("_T")
 
 
-class _Place(NamedTuple):
-    """A value's position in the file, and where its errors go."""
+class Sections:
+    """Base of a dataclass that reads some sections of params.yaml, or some parts of one, and leaves others to others.
+
+    @dataclass(frozen=True, kw_only=True)
+    class Params(Sections):
+        seed: int
+        grade: GradeConfig
+    """
+
+    __slots__ = ()
+
+
+class _Path(NamedTuple):
+    """Where a value stands in the file, and where its errors go."""
 
     file: Path
     path: str
     errors: list[Orca2Error]
 
-    def child(self, key: Any) -> "_Place":
+    def child(self, key: Any) -> "_Path":
         return self._replace(path=f"{self.path}.{key}" if self.path else str(key))
 
     def error(self, message: str, hint: str = "") -> None:
@@ -42,62 +56,60 @@ class _UniqueKeyLoader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         written: set[str] = set()
         for key, _ in node.value:
-            if key.value in written and isinstance(key, yaml.ScalarNode):
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.MarkedYAMLError(problem="a name must be a word", problem_mark=key.start_mark)
+            if key.value in written:
                 raise yaml.MarkedYAMLError(problem=f"`{key.value}` is written twice", problem_mark=key.start_mark)
             written.add(str(key.value))
         return super().construct_mapping(node, deep)
 
 
-def load(file: Path = PARAMS_FILE, **sections: Any) -> types.SimpleNamespace:
-    """Read the named sections: `load(generate=GenerateConfig)` returns a namespace with `.generate`.
-
-    Args:
-        file: the parameters.
-        sections: section name to its dataclass, to a plain type for a bare value such as `seed=int`, or to a dict
-            of subsections when the rest of the section belongs to others: `cluster={"training": ...}`.
+def load(kind: type[_T], file: Path = PARAMS_FILE) -> _T:
+    """Read the sections that a dataclass derived from `Sections` names.
 
     Raises:
         Orca2Error: the file is missing or is not YAML.
-        InputErrors: everything wrong with the named sections at once.
+        InputErrors: everything wrong with these sections at once.
     """
-    place = _Place(file, "", [])
+    at = _Path(file, "", [])
+    loaded: _T = _convert(kind, _read_mapping(file), at)
+    raise_all(at.errors)
+    return loaded
+
+
+def load_section(name: str, kind: type[_T], file: Path = PARAMS_FILE) -> _T:
+    """Read one section. Errors as of `load`."""
+    at, params = _Path(file, "", []), _read_mapping(file)
+    loaded: _T | None = None
+    if name in params:
+        loaded = _convert(kind, params[name], at.child(name))
+    else:
+        at.error(f"section `{name}` is missing", _nearest(name, params))
+    raise_all(at.errors)
+    return typing.cast(_T, loaded)
+
+
+def unknown_sections(known: Mapping[str, type], also: Iterable[str] = (), file: Path = PARAMS_FILE) -> list[Orca2Error]:
+    """One error for each section, or part of a divided section, that nothing of the pipeline reads.
+
+    Args:
+        known: each section's type; one derived from `Sections` names all its parts.
+        also: further sections, which a stage of the user's own reads.
+        file: the parameters.
+    """
+    at = _Path(file, "", [])
     params = _read_mapping(file)
-    loaded = {}
-    for name, kind in sections.items():
-        if name not in params:
-            place.error(f"section `{name}` is missing", _nearest(name, params))
-        elif isinstance(kind, dict):
-            loaded[name] = _subsections(kind, params[name], place.child(name))
-        else:
-            loaded[name] = _convert(kind, params[name], place.child(name))
-    raise_all(place.errors)
-    return types.SimpleNamespace(**loaded)
+    _report_unknown(params, [*known, *also], at)
+    for name, kind in known.items():
+        if issubclass(kind, Sections) and isinstance(params.get(name), dict):
+            _report_unknown(params[name], typing.get_type_hints(kind), at.child(name))
+    return at.errors
 
 
-def unknown_sections(known: dict[str, Any], file: Path = PARAMS_FILE) -> list[Orca2Error]:
-    """One error for each section, or part of a divided section, that nothing of the pipeline reads."""
-    place = _Place(file, "", [])
-    params = _read_mapping(file)
-    _report_unknown(params, known, place)
-    for name, parts in known.items():
-        if isinstance(parts, dict) and isinstance(params.get(name), dict):
-            _report_unknown(params[name], parts, place.child(name))
-    return place.errors
-
-
-def _report_unknown(written: dict[str, Any], known: dict[str, Any], place: _Place) -> None:
+def _report_unknown(written: dict[Any, Any], known: Iterable[str], at: _Path) -> None:
     for name in written:
         if name not in known:
-            place.error(f"unknown section `{name}`", _nearest(name, known))
-
-
-def _subsections(kinds: dict[str, Any], value: Any, place: _Place) -> Any:
-    if not isinstance(value, dict):
-        return place.error(f"must be a mapping, not {value!r}")
-    missing = [name for name in kinds if name not in value]
-    for name in missing:
-        place.child(name).error("missing", _nearest(name, value))
-    return types.SimpleNamespace(**{n: _convert(k, value[n], place.child(n)) for n, k in kinds.items() if n in value})
+            at.error(f"unknown section `{name}`", _nearest(name, known))
 
 
 def _read_mapping(file: Path) -> dict[str, Any]:
@@ -105,8 +117,10 @@ def _read_mapping(file: Path) -> dict[str, Any]:
         raise Orca2Error("no such file", str(file), "run this from the root of the project")
     try:
         params = yaml.load(file.read_text(encoding="utf-8"), _UniqueKeyLoader)  # noqa: S506  (a SafeLoader)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise Orca2Error(f"not valid YAML: {error}", str(file), "mend the line it names") from error
+    except RecursionError as error:
+        raise Orca2Error("is nested too deeply", str(file), "no parameter needs so many levels") from error
     if not isinstance(params, dict):
         raise Orca2Error("must be a mapping of sections", str(file), "see the shipped params.yaml")
     return params
@@ -117,74 +131,84 @@ def _nearest(name: str, known: Any) -> str:
     return f"did you mean `{close[0]}`?" if close else f"known: {', '.join(sorted(map(str, known)))}"
 
 
-def _convert(kind: Any, value: Any, place: _Place) -> Any:
+def _convert(kind: Any, value: Any, at: _Path) -> Any:
     """`value` as an instance of `kind`; records an error and returns None where it is not one."""
     if dataclasses.is_dataclass(kind):
-        return _convert_dataclass(kind, value, place)
+        return _convert_dataclass(kind, value, at)
     origin, args = typing.get_origin(kind), typing.get_args(kind)
     if origin is Literal:
-        if value not in args:
-            place.error(f"{value!r} is not one of {', '.join(map(repr, args))}", _nearest(value, args))
+        # By type too: 1, 1.0 and true are equal, and are not the same word.
+        if not any(type(value) is type(arg) and value == arg for arg in args):
+            at.error(f"{value!r} is not one of {', '.join(map(repr, args))}", _nearest(value, args))
         return value
     if origin in (types.UnionType, typing.Union):
-        return _convert_union(args, value, place)
+        return _convert_union(args, value, at)
     if origin is tuple:
-        return _convert_tuple(args[0], value, place)
+        return _convert_tuple(args[0], value, at)
     if origin is dict:
-        return _convert_dict(args[1], value, place)
-    return _convert_scalar(kind, value, place)
+        return _convert_dict(args[1], value, at)
+    return _convert_scalar(kind, value, at)
 
 
-def _convert_dataclass(kind: Any, value: Any, place: _Place) -> Any:
+def _convert_dataclass(kind: Any, value: Any, at: _Path) -> Any:
     if not isinstance(value, dict):
-        return place.error(f"must be a mapping, not {value!r}")
-    errors_before = len(place.errors)
+        return at.error(f"must be a mapping, not {value!r}")
+    errors_before = len(at.errors)
     hints = typing.get_type_hints(kind)
     fields = {field.name: field for field in dataclasses.fields(kind)}
     for key in value:
-        if key not in fields:
-            place.child(key).error("unknown parameter", _nearest(key, fields))
-    arguments = {k: _convert(hints[k], v, place.child(k)) for k, v in value.items() if k in fields}
+        if key not in fields and not issubclass(kind, Sections):
+            at.child(key).error("unknown parameter", _nearest(key, fields))
+    arguments = {k: _convert(hints[k], v, at.child(k)) for k, v in value.items() if k in fields}
     for name, field in fields.items():
         required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
         if required and name not in value:
-            place.child(name).error("missing", f"add `{name}:` to `{place.path}`")
-    if len(place.errors) > errors_before:
+            _report_missing(name, kind, value, at)
+    if len(at.errors) > errors_before:
         return None
     try:
         return kind(**arguments)
     except ValueError as error:
-        return place.error(str(error))
+        return at.error(str(error))
 
 
-def _convert_union(kinds: tuple[Any, ...], value: Any, place: _Place) -> Any:
+def _report_missing(name: str, kind: type, written: dict[Any, Any], at: _Path) -> None:
+    if not issubclass(kind, Sections):
+        at.child(name).error("missing", f"add `{name}:` to `{at.path}`")
+    elif at.path:
+        at.child(name).error("missing", _nearest(name, written))
+    else:
+        at.error(f"section `{name}` is missing", _nearest(name, written))
+
+
+def _convert_union(kinds: tuple[Any, ...], value: Any, at: _Path) -> Any:
     if value is None and type(None) in kinds:
         return None
     attempts: list[list[Orca2Error]] = []
     for kind in (k for k in kinds if k is not type(None)):
-        attempt = place._replace(errors=[])
+        attempt = at._replace(errors=[])
         converted = _convert(kind, value, attempt)
         if not attempt.errors:
             return converted
         attempts.append(attempt.errors)
     fewest: list[Orca2Error] = min(attempts, key=len)
-    place.errors.extend(fewest)
+    at.errors.extend(fewest)
     return None
 
 
-def _convert_tuple(kind: Any, value: Any, place: _Place) -> Any:
+def _convert_tuple(kind: Any, value: Any, at: _Path) -> Any:
     if not isinstance(value, list):
-        return place.error(f"must be a list, not {value!r}")
-    return tuple(_convert(kind, item, place._replace(path=f"{place.path}[{i}]")) for i, item in enumerate(value))
+        return at.error(f"must be a list, not {value!r}")
+    return tuple(_convert(kind, item, at._replace(path=f"{at.path}[{i}]")) for i, item in enumerate(value))
 
 
-def _convert_dict(kind: Any, value: Any, place: _Place) -> Any:
+def _convert_dict(kind: Any, value: Any, at: _Path) -> Any:
     if not isinstance(value, dict):
-        return place.error(f"must be a mapping, not {value!r}")
-    return {str(key): _convert(kind, item, place.child(key)) for key, item in value.items()}
+        return at.error(f"must be a mapping, not {value!r}")
+    return {str(key): _convert(kind, item, at.child(key)) for key, item in value.items()}
 
 
-def _convert_scalar(kind: Any, value: Any, place: _Place) -> Any:
+def _convert_scalar(kind: Any, value: Any, at: _Path) -> Any:
     if kind is Any:
         return value
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
@@ -192,7 +216,7 @@ def _convert_scalar(kind: Any, value: Any, place: _Place) -> Any:
     if kind is float and isinstance(value, str) and _SCIENTIFIC.fullmatch(value):
         return float(value)
     if type(value) is not kind:
-        return place.error(f"must be {kind.__name__}, not {value!r}")
+        return at.error(f"must be {kind.__name__}, not {value!r}")
     if kind is float and not math.isfinite(value):
-        return place.error(f"must be a finite number, not {value!r}")
+        return at.error(f"must be a finite number, not {value!r}")
     return value

@@ -12,6 +12,7 @@ from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import dataclass, field
 
+from orca2.core.config import Sections
 from orca2.core.errors import Orca2Error
 from orca2.core.rows import Answer, Generation, Outcome, Rejected, Request
 from orca2.engines import speeds
@@ -40,6 +41,13 @@ class GenerationConfig(RayConfig):
     http: HttpConfig = field(default_factory=HttpConfig)
     max_new_tokens: int | None = None
     """Budget of each stage that asks: one that could generate more stops before an engine starts; null is no limit."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerationCluster(Sections):
+    """The part of `cluster:` that generation reads."""
+
+    generation: GenerationConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,14 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from types import SimpleNamespace
 from typing import NamedTuple
 
 from orca2.core import config
 from orca2.core.errors import Orca2Error, raise_all
 from orca2.core.rows import Example, Request
 from orca2.engines import speeds
-from orca2.engines.generation import GenerationConfig, generations, most_new_tokens, places
+from orca2.engines.generation import GenerationCluster, generations, most_new_tokens, places
 from orca2.plan.causes import Causes, Earlier
 from orca2.plan.estimate import Typical
 from orca2.project.pipeline import StageState, stage_states
@@ -37,6 +36,20 @@ CHOICES = Path("data/strategies.yaml")
 _UNKNOWN = "not known yet: "
 """Begins what stands in place of the digest of a model that is still to be made: no stored answer can be its."""
 _TRAINED = _UNKNOWN + "the student"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Params(config.Sections):
+    """What a plan reads of params.yaml: all that decides a request."""
+
+    seed: int
+    models: models.ModelsConfig
+    tasks: TasksConfig
+    probe: ProbeConfig
+    generate: GenerateConfig
+    erase: EraseConfig
+    evaluate: EvaluateConfig
+    cluster: GenerationCluster
 
 
 class Wanted(NamedTuple):
@@ -99,16 +112,7 @@ def make_plan(store: Store, max_new_tokens: int | None = None) -> Plan:
     Raises:
         InputErrors: parameters, templates or questions are wrong, as the stages would say.
     """
-    params = config.load(
-        seed=int,
-        models=models.ModelsConfig,
-        tasks=TasksConfig,
-        probe=ProbeConfig,
-        generate=GenerateConfig,
-        erase=EraseConfig,
-        evaluate=EvaluateConfig,
-        cluster={"generation": GenerationConfig},
-    )
+    params = config.load(Params)
     states = tuple(stage_states())
     planner = _Planner(params=params, store=store, states={s.name: s.state for s in states})
     _require_sound(params, planner.templates)
@@ -131,7 +135,7 @@ def require_budget(plan: Plan) -> None:
         )
 
 
-def _require_sound(params: SimpleNamespace, templates: Templates) -> None:
+def _require_sound(params: Params, templates: Templates) -> None:
     """What the stages check before they ask."""
     templates.check_strategies(params.probe.strategies, "params.yaml: probe.strategies")
     templates.check_student(params.erase.student_template, "params.yaml: erase.student_template")
@@ -143,7 +147,7 @@ def _require_sound(params: SimpleNamespace, templates: Templates) -> None:
 class _Planner:
     """The stages in their order, each going on from what is known of the ones before it."""
 
-    params: SimpleNamespace
+    params: Params
     store: Store
     states: dict[str, str]
     templates: Templates = field(default_factory=Templates)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from orca2.core.config import Sections
 from orca2.core.errors import Orca2Error
 from orca2.core.hashing import digest
 from orca2.core.rows import PackedSequence
@@ -42,6 +43,13 @@ class TrainClusterConfig:
     def __post_init__(self) -> None:
         if self.workers < 1 or (self.cpus_per_worker or 1) < 1:
             raise ValueError("workers and cpus_per_worker must be 1 or more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingCluster(Sections):
+    """The part of `cluster:` that training reads."""
+
+    training: TrainClusterConfig
 
 
 @dataclass(frozen=True, kw_only=True)
