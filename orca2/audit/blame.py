@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from orca2.core.errors import Orca2Error
-from orca2.project.artifacts import SPLITS, Asked
+from orca2.project.artifacts import SPLITS, Artifact, Asked
 from orca2.project.shards import read_columns
 from orca2.recipe.prompts import Templates
 
@@ -46,7 +46,7 @@ def blame(template: str, root: Path = Path(), examples: int = 3) -> list[Blame]:
     if name not in templates.files:
         raise Orca2Error("no such template", template, f"known: {', '.join(templates.files)}")
     behind = [file for file in templates.files if name in templates.reach(file)]
-    asked = {split: folders for split, folders in SPLITS.items() if (root / folders.requests).is_dir()}
+    asked = {split: folders for split, folders in SPLITS.items() if (root / folders.requests.folder).is_dir()}
     return [row for split in asked for row in _grouped(split, _requests(root, behind, asked[split]), examples)]
 
 
@@ -55,7 +55,7 @@ def _requests(root: Path, behind: Sequence[str], asked: Asked) -> Any:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    requests = read_columns(root / asked.requests, [*_KEY, "task", "template"])
+    requests = read_columns(root / asked.requests.folder, [*_KEY, "task", "template"])
     rows = requests.filter(pc.is_in(requests["template"], value_set=pa.array(behind, pa.string())))
     rows = rows.join(_column(root, asked.answers, "completion_tokens", pa.int64()), _KEY)
     rows = rows.join(_column(root, asked.verdicts, "strict_correct", pa.bool_()), _KEY)
@@ -89,11 +89,12 @@ def _grouped(split: str, rows: Any, examples: int) -> list[Blame]:
     ]
 
 
-def _column(root: Path, folders: Sequence[str], name: str, kind: Any) -> Any:
+def _column(root: Path, artifacts: Sequence[Artifact[object]], name: str, kind: Any) -> Any:
     """One column beside the key of its rows, of all the folders that are there."""
     import pyarrow as pa
 
     types = dict(zip(_KEY, (pa.string(), pa.int64(), pa.string()), strict=True)) | {name: kind}
     none = pa.schema(list(types.items())).empty_table()
-    found = [read_columns(root / folder, [*_KEY, name]) for folder in folders if (root / folder).is_dir()]
+    folders = [root / artifact.folder for artifact in artifacts]
+    found = [read_columns(folder, [*_KEY, name]) for folder in folders if folder.is_dir()]
     return pa.concat_tables(found) if found else none

@@ -10,10 +10,9 @@ from typing import Any
 
 from orca2.core.errors import Orca2Error
 from orca2.diff.shifts import strategies
-from orca2.project.artifacts import ARTIFACTS, DATASET
+from orca2.project.artifacts import DATASET
 from orca2.project.revisions import WORKSPACE, Revision
 
-_DATASET = ARTIFACTS[DATASET][0].folder
 _FIELDS = "%H%x00%h%x00%cs%x00%s"
 
 
@@ -73,7 +72,7 @@ def _version(revision: Revision, name: str, date: str, subject: str) -> Version:
             strategies=dict(sorted(Counter(map(str, chosen.values())).items())),
             student=_metric(revision, "metrics/evaluate.json", "student", "macro", "strict", "accuracy"),
             teacher=_metric(revision, "metrics/evaluate.json", "teacher", "macro", "strict", "accuracy"),
-            digest=revision.outs.get(_DATASET, "").removesuffix(".dir"),
+            digest=revision.outs.get(DATASET.folder, "").removesuffix(".dir"),
         )
     except Orca2Error as error:
         return replace(nothing, problem=f"{error.where}: {error.message.splitlines()[0]}")

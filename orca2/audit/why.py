@@ -10,7 +10,7 @@ from typing import Any
 
 from orca2.core.errors import Orca2Error
 from orca2.diff.shifts import strategies
-from orca2.project.artifacts import ARTIFACTS, SPLITS
+from orca2.project.artifacts import CHATS, EXAMPLES, PACKED, REGISTRY, SPLITS, Artifact, rejected
 from orca2.project.revisions import Revision
 from orca2.project.shards import shard_of
 from orca2.recipe.prompts import Templates
@@ -19,14 +19,14 @@ from orca2.store.segments import segment_files
 
 
 @dataclass(frozen=True, slots=True)
-class _Artifact:
-    """The rows of one question in one artifact."""
+class _Rows:
+    """The rows of one question, artifact by artifact."""
 
     revision: Revision
     row_id: str
 
-    def rows(self, folder: str, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
-        shards = self.revision.shards(folder)
+    def rows(self, artifact: Artifact[object], columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
+        shards = self.revision.shards(artifact.folder)
         if not shards:
             return []
         shard = shards[shard_of(self.row_id, len(shards))]
@@ -45,12 +45,12 @@ def why(revision: Revision, prefix: str, store: Path) -> dict[str, Any]:
         Orca2Error: no question, or several, begin so.
     """
     row_id = find(revision, prefix)
-    rows = _Artifact(revision, row_id)
-    (example,) = rows.rows("data/examples")
+    rows = _Rows(revision, row_id)
+    (example,) = rows.rows(EXAMPLES)
     asked = SPLITS[example["split"]]
     requests = rows.rows(asked.requests)
-    answered = [row for folder in dict.fromkeys(asked.answers + asked.verdicts) for row in rows.rows(folder)]
-    chats = rows.rows("data/chats")
+    answered = [row for artifact in _distinct(asked.answers + asked.verdicts) for row in rows.rows(artifact)]
+    chats = rows.rows(CHATS)
     return {
         "revision": str(revision),
         "question": example,
@@ -60,9 +60,13 @@ def why(revision: Revision, prefix: str, store: Path) -> dict[str, Any]:
         "answers": [_answer(request, answered, chats) for request in requests],
         "provenance": _provenance(store, [request["key"] for request in requests]),
         "erasure": [_erasure(chat, requests) for chat in chats],
-        "rejected": [row for stage in ARTIFACTS for row in rows.rows(f"data/rejected/{stage}")],
+        "rejected": [row for stage in dict.fromkeys(a.stage for a in REGISTRY) for row in rows.rows(rejected(stage))],
         "packed": list(_packed(revision, row_id)),
     }
+
+
+def _distinct(artifacts: Sequence[Artifact[object]]) -> list[Artifact[object]]:
+    return list({artifact.folder: artifact for artifact in artifacts}.values())
 
 
 def find(revision: Revision, prefix: str) -> str:
@@ -75,9 +79,9 @@ def find(revision: Revision, prefix: str) -> str:
     import pyarrow.compute as pc
 
     wanted = prefix.strip().lower()
-    shards = revision.shards("data/examples")
+    shards = revision.shards(EXAMPLES.folder)
     if not shards:
-        raise Orca2Error("has no data/examples", str(revision), "run `dvc repro prepare_tasks`")
+        raise Orca2Error(f"has no {EXAMPLES.folder}", str(revision), "run `dvc repro prepare_tasks`")
     if not wanted or set(wanted) - set("0123456789abcdef"):
         raise Orca2Error("is no row id", repr(prefix), "give its first hex digits, as `orca2 diff` prints them")
     chosen = [shards[shard_of(wanted, len(shards))]] if len(wanted) == 64 else shards
@@ -88,7 +92,7 @@ def find(revision: Revision, prefix: str) -> str:
     hint = (
         f"several do: {', '.join(row[: len(wanted) + 6] for row in found[:4])}"
         if found
-        else "of questions in data/examples; those of other revisions need --rev"
+        else f"of questions in {EXAMPLES.folder}; those of other revisions need --rev"
     )
     raise Orca2Error(f"{len(found) or 'no'} question{'s' * (len(found) != 1)} begin so", prefix, hint)
 
@@ -157,7 +161,7 @@ def _erasure(chat: dict[str, Any], requests: list[dict[str, Any]]) -> dict[str, 
 def _packed(revision: Revision, row_id: str) -> Iterator[dict[str, Any]]:
     import pyarrow.compute as pc
 
-    for shard in revision.shards("data/packed"):
+    for shard in revision.shards(PACKED.folder):
         table = shard.read(["sequence_index", "segments"])
         for chunk, index in zip(table["segments"].chunks, table["sequence_index"].chunks, strict=True):
             flat = chunk.flatten()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from orca2.cli.command import add, at_least
-from orca2.project.artifacts import ARTIFACTS, DATASET
+from orca2.project.artifacts import COMPARED, DATASET
 
 _DETAIL = 100
 _SHOWN = {"text": 3, "json": 10, "markdown": 10, "html": 10_000}
@@ -24,9 +24,9 @@ def add_commands(commands: Any) -> None:
     diff.add_argument("after", nargs="?", default="workspace", help="the same, or `workspace` (the default)")
     diff.add_argument(
         "--stage",
-        choices=tuple(ARTIFACTS),
-        default=DATASET,
-        help=f"whose rows to compare (default: {DATASET}, the dataset)",
+        choices=tuple(COMPARED),
+        default=DATASET.stage,
+        help=f"whose rows to compare (default: {DATASET.stage}, the dataset)",
     )
     diff.add_argument("--where", default="", metavar="SQL", help="such as \"task = 'gcd' and cause = 'template'\"")
     diff.add_argument("--stat", action="store_true", help="the summary alone")

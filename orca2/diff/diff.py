@@ -18,7 +18,7 @@ from orca2.diff.causes import Cause, Changes, Step, first_causes
 from orca2.diff.comparison import Differences, Part, Place, comparisons, holding, look_up
 from orca2.diff.templates import TemplateChanges
 from orca2.diff.where import Condition
-from orca2.project.artifacts import ARTIFACTS, Artifact
+from orca2.project.artifacts import COMPARED, Artifact
 from orca2.project.revisions import Revision
 
 Status = Literal["added", "removed", "changed", "moved"]
@@ -86,7 +86,7 @@ def diff(before: Revision, after: Revision, stage: str, where: str = "", limit: 
     Args:
         before: the earlier version.
         after: the later version.
-        stage: one of `ARTIFACTS`.
+        stage: one of `COMPARED`.
         where: an SQL condition on the columns of `condition.COLUMNS`; changes that it is not true of are not counted.
         limit: how many rows to show in full.
 
@@ -98,7 +98,7 @@ def diff(before: Revision, after: Revision, stage: str, where: str = "", limit: 
         templates = TemplateChanges(
             *(r.export("templates", Path(folder, str(i))) for i, r in enumerate((before, after)))
         )
-        for artifact in ARTIFACTS[stage]:
+        for artifact in COMPARED[stage]:
             comparison = _Comparison(artifact, (before, after), templates, result)
             for changes in comparison.changes():
                 comparison.count(changes, wanted(changes.table), limit)
@@ -122,7 +122,7 @@ class _Comparison:
     """One artifact in two revisions."""
 
     def __init__(
-        self, artifact: Artifact, revisions: tuple[Revision, Revision], templates: TemplateChanges, result: Diff
+        self, artifact: Artifact[object], revisions: tuple[Revision, Revision], templates: TemplateChanges, result: Diff
     ) -> None:
         self._artifact = artifact
         self._revisions = revisions
@@ -198,8 +198,8 @@ class _Comparison:
                 Cause("repacked", self._parameter_changes("pack") or "the conversations or the student's tokens differ")
             ] * len(places)
         steps = {}
-        for name, folder in self._artifact.lineage:
-            old, new = (holding(shards, place) for shards in self._shards_of(folder))
+        for name, origin in self._artifact.lineage:
+            old, new = (holding(shards, place) for shards in self._shards_of(origin.folder))
             identity = ("row_id",) if name in ("examples", "left_out") else self._artifact.identity
             if old.shards and new.shards:
                 # A row of either version is looked for in both: one that is new here may be old there.

@@ -1,73 +1,176 @@
-"""The artifacts that hold rows, by the stage that writes them: where they lie, and what they come from."""
+"""The registry of artifacts: one entry a folder of rows, with the stage that writes it and what its rows come from.
+
+Whoever needs the name of a stage, a folder under `data/` or the type of a row asks here.
+"""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from pathlib import Path
+from typing import Generic, NamedTuple, TypeVar
 
+from orca2.core.rows import Chat, Example, Generation, Graded, PackedSequence, Rejected, Request
+
+Row = TypeVar("Row", covariant=True)
 _QUESTION = ("row_id",)
 _ANSWER = ("row_id", "sample_index")
 _CANDIDATE = ("row_id", "sample_index", "strategy")
+_REJECTED = ("row_id", "sample_index", "strategy", "stage")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Artifact:
+class Artifact(Generic[Row]):
     """One folder of rows."""
 
+    stage: str
+    """The stage of dvc.yaml that writes it."""
     folder: str
+    """From the root of the project."""
+    row_type: type[Row]
     identity: tuple[str, ...]
     """The columns that tell which rows of two versions are the same one."""
-    lineage: tuple[tuple[str, str], ...] = ()
-    """Step and folder of what its rows came from, itself included (see `lineage`)."""
+    steps: tuple[str, ...] = ()
+    """What its rows are in the lineage of later ones: examples, left_out, requests, answers, graded, chats."""
+    origins: tuple["Artifact[object]", ...] = ()
+    """What its rows come from, in order."""
     asked: str = "sampling"
     """The cause of a request that only one version has."""
 
+    @property
+    def path(self) -> Path:
+        """The folder."""
+        return Path(self.folder)
 
-_QUESTIONS = (("examples", "data/examples"), ("left_out", "data/rejected/prepare_tasks"))
-_REQUESTS = (*_QUESTIONS, ("requests", "data/requests"))
-_ANSWERS = (*_REQUESTS, ("answers", "data/generations"))
-_GRADED = (*_ANSWERS, ("graded", "data/graded"))
-_PROBED = (
-    *_QUESTIONS,
-    ("requests", "data/probe/requests"),
-    ("answers", "data/probe/graded"),
-    ("graded", "data/probe/graded"),
+    @property
+    def lineage(self) -> tuple[tuple[str, "Artifact[object]"], ...]:
+        """Step and artifact of all that its rows came from, itself included."""
+        return tuple((step, artifact) for artifact in (*self.origins, self) for step in artifact.steps)
+
+
+def rejected(stage: str, *steps: str) -> Artifact[Rejected]:
+    """The rows that a stage did not pass on."""
+    folder = f"data/rejected/{stage}"
+    return Artifact(stage=stage, folder=folder, row_type=Rejected, identity=_REJECTED, steps=steps)
+
+
+LEFT_OUT = rejected("prepare_tasks", "left_out")
+EXAMPLES = Artifact(
+    stage="prepare_tasks",
+    folder="data/examples",
+    row_type=Example,
+    identity=_QUESTION,
+    steps=("examples",),
+    origins=(LEFT_OUT,),
 )
-
-
-def _evaluated(role: str) -> Artifact:
-    folder = f"data/evaluation/{role}"
-    steps = (*_QUESTIONS, ("requests", "data/evaluation/requests"), ("answers", folder), ("graded", folder))
-    return Artifact(folder=folder, identity=_CANDIDATE, lineage=steps)
-
-
-ARTIFACTS = {
-    "prepare_tasks": (Artifact(folder="data/examples", identity=_QUESTION, lineage=_QUESTIONS),),
-    "probe": (Artifact(folder="data/probe/graded", identity=_CANDIDATE, lineage=_PROBED, asked="strategy"),),
-    "render_prompts": (Artifact(folder="data/requests", identity=_ANSWER, lineage=_REQUESTS),),
-    "generate": (Artifact(folder="data/generations", identity=_ANSWER, lineage=_ANSWERS),),
-    "grade": (Artifact(folder="data/graded", identity=_ANSWER, lineage=_GRADED),),
-    "erase": (Artifact(folder="data/chats", identity=_ANSWER, lineage=(*_GRADED, ("chats", "data/chats"))),),
-    "pack": (Artifact(folder="data/packed", identity=("sequence_index",)),),
-    "evaluate": tuple(_evaluated(role) for role in ("base", "student", "teacher")),
+PROBE_REQUESTS = Artifact(
+    stage="probe",
+    folder="data/probe/requests",
+    row_type=Request,
+    identity=_CANDIDATE,
+    steps=("requests",),
+    origins=(EXAMPLES, LEFT_OUT),
+    asked="strategy",
+)
+PROBED = Artifact(
+    stage="probe",
+    folder="data/probe/graded",
+    row_type=Graded,
+    identity=_CANDIDATE,
+    steps=("answers", "graded"),
+    origins=(EXAMPLES, LEFT_OUT, PROBE_REQUESTS),
+    asked="strategy",
+)
+CHOICES = Path("data/strategies.yaml")
+"""What `select_strategies` chose; a file for people, in git."""
+REQUESTS = Artifact(
+    stage="render_prompts",
+    folder="data/requests",
+    row_type=Request,
+    identity=_ANSWER,
+    steps=("requests",),
+    origins=(EXAMPLES, LEFT_OUT),
+)
+GENERATIONS = Artifact(
+    stage="generate",
+    folder="data/generations",
+    row_type=Generation,
+    identity=_ANSWER,
+    steps=("answers",),
+    origins=(EXAMPLES, LEFT_OUT, REQUESTS),
+)
+GRADED = Artifact(
+    stage="grade",
+    folder="data/graded",
+    row_type=Graded,
+    identity=_ANSWER,
+    steps=("graded",),
+    origins=(*GENERATIONS.origins, GENERATIONS),
+)
+CHATS = Artifact(
+    stage="erase",
+    folder="data/chats",
+    row_type=Chat,
+    identity=_ANSWER,
+    steps=("chats",),
+    origins=(*GRADED.origins, GRADED),
+)
+PACKED = Artifact(stage="pack", folder="data/packed", row_type=PackedSequence, identity=("sequence_index",))
+EVALUATION_REQUESTS = Artifact(
+    stage="evaluate",
+    folder="data/evaluation/requests",
+    row_type=Request,
+    identity=_CANDIDATE,
+    steps=("requests",),
+    origins=(EXAMPLES, LEFT_OUT),
+)
+EVALUATED = {
+    role: Artifact(
+        stage="evaluate",
+        folder=f"data/evaluation/{role}",
+        row_type=Graded,
+        identity=_CANDIDATE,
+        steps=("answers", "graded"),
+        origins=(EXAMPLES, LEFT_OUT, EVALUATION_REQUESTS),
+    )
+    for role in ("base", "student", "teacher")
 }
-DATASET = "erase"
-"""The stage whose artifact is the dataset: the conversations that the student learns from."""
+"""By the role of the model that was examined."""
+
+REGISTRY: tuple[Artifact[object], ...] = (
+    EXAMPLES,
+    PROBE_REQUESTS,
+    PROBED,
+    REQUESTS,
+    GENERATIONS,
+    GRADED,
+    CHATS,
+    PACKED,
+    EVALUATION_REQUESTS,
+    *EVALUATED.values(),
+)
+"""Every artifact that rows are passed on in, in the order of the flow."""
+ASKING = tuple(artifact for artifact in REGISTRY if artifact.row_type is Request)
+"""Those that hold requests to models."""
+COMPARED = {
+    stage: tuple(a for a in REGISTRY if a.stage == stage and (a.row_type is not Request or stage == "render_prompts"))
+    for stage in dict.fromkeys(artifact.stage for artifact in REGISTRY)
+}
+"""What a diff of a stage compares; of a stage that asks and grades, what was graded."""
+DATASET = CHATS
+"""The conversations that the student learns from."""
 
 
 class Asked(NamedTuple):
-    """What the questions of one split became, folder by folder."""
+    """What the questions of one split became."""
 
-    requests: str
-    answers: tuple[str, ...]
-    verdicts: tuple[str, ...]
-    dataset: tuple[str, ...] = ()
+    requests: Artifact[Request]
+    answers: tuple[Artifact[object], ...]
+    verdicts: tuple[Artifact[object], ...]
+    dataset: tuple[Artifact[object], ...] = ()
     """The conversations to learn from; none of a split that nobody learns from."""
 
 
-_CHATS = tuple(artifact.folder for artifact in ARTIFACTS[DATASET])
-_EXAMINED = tuple(artifact.folder for artifact in ARTIFACTS["evaluate"])
 SPLITS = {
-    "probe": Asked("data/probe/requests", ("data/probe/graded",), ("data/probe/graded",)),
-    "train": Asked("data/requests", ("data/generations",), ("data/graded",), _CHATS),
-    "evaluation": Asked("data/evaluation/requests", _EXAMINED, _EXAMINED),
+    "probe": Asked(PROBE_REQUESTS, (PROBED,), (PROBED,)),
+    "train": Asked(REQUESTS, (GENERATIONS,), (GRADED,), (CHATS,)),
+    "evaluation": Asked(EVALUATION_REQUESTS, tuple(EVALUATED.values()), tuple(EVALUATED.values())),
 }
 """By the split of a question (`Example.split`)."""
