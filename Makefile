@@ -6,6 +6,7 @@ LOCK ?= $(or $(patsubst $(VENV)/ready-%,requirements/%,$(firstword $(wildcard $(
 TORCH_CPU_INDEX := https://download.pytorch.org/whl/cpu
 RESOLVE := --quiet --upgrade --no-header --no-annotate --python-version 3.11 --override requirements/overrides.txt
 READY := $(VENV)/ready-$(notdir $(LOCK))
+EDITABLE := $(VENV)/editable
 
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 export HF_HUB_DISABLE_TELEMETRY := 1
@@ -13,12 +14,12 @@ export DVC_NO_ANALYTICS := 1
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test check fix bench lock clean
+.PHONY: help setup repro test quick check fix bench lock clean
 
 help:  ## list the verbs
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
 
-setup: $(READY)  ## make the environment; redone only when the lock or pyproject.toml change
+setup: $(EDITABLE)  ## make the environment; redone only when the lock changes
 
 repro: setup  ## rebuild what is stale, from questions to the report
 	@orca2 check
@@ -26,6 +27,9 @@ repro: setup  ## rebuild what is stale, from questions to the report
 
 test: setup check  ## lint, types, layers, then the whole test suite
 	pytest
+
+quick: setup  ## the tests that start no engine: a few minutes
+	pytest -m "not engine"
 
 check: setup  ## lint, types, layers
 	@ruff check --quiet .
@@ -49,7 +53,12 @@ lock: setup  ## resolve requirements/*.in into the two locks
 clean:  ## remove the environment and caches; artifacts and the answer store stay
 	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
-$(READY): $(LOCK) pyproject.toml
+# What pyproject.toml says of the package itself: seconds.
+$(EDITABLE): $(READY) pyproject.toml
+	@pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(READY): $(LOCK)
 	@command -v git > /dev/null || { echo "error: git is missing: install it (Debian: apt install git)"; exit 1; }
 	@command -v $(PYTHON) > /dev/null || { echo "error: $(PYTHON) is missing: install Python 3.11, or set PYTHON=/path/to/python3.11"; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "error: $(PYTHON) is not Python 3.11: set PYTHON=/path/to/python3.11"; exit 1; }
@@ -62,5 +71,4 @@ $(READY): $(LOCK) pyproject.toml
 	  || pip install --quiet --no-deps --index-url $(TORCH_CPU_INDEX) "$$torch" \
 	  || { cat $(VENV)/torch.log; echo "error: no CPU build of $$torch was found"; exit 1; }; fi
 	@pip install --quiet --no-deps -r $(LOCK)
-	@pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
