@@ -1,6 +1,7 @@
 """One command of the command line: its name, its words, and what it runs."""
 
 import argparse
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -25,3 +26,8 @@ def at_least(least: int) -> Callable[[str], int]:
 
     number.__name__ = f"whole number of at least {least}"
     return number
+
+
+def agreed(question: str) -> bool:
+    """Ask a person; without one to ask, the answer is no."""
+    return sys.stdin.isatty() and input(f"{question} [y/N] ").strip().lower() in ("y", "yes")

@@ -4,8 +4,10 @@ import argparse
 import io
 import signal
 import sys
+from collections.abc import Sequence
+from typing import Any
 
-from orca2.cli import dataset, store
+from orca2.cli import dataset, project, store
 from orca2.cli.command import add, at_least
 from orca2.core.errors import exit_on_error
 
@@ -23,15 +25,18 @@ def main() -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="orca2", description="Build training data by the Orca 2 recipe.")
+    parser.add_argument("--version", action=_Version)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    project.add_commands(commands)
     add(commands, "check", _check, "look at parameters, templates, sources and models before anything runs")
-    plan = add(commands, "plan", _plan, "what `dvc repro` would run, generate and cost, and why; exits 2 if anything")
+    plan = add(commands, "plan", _plan, "what `dvc repro` would run, generate and cost, and why; exits 3 if anything")
     plan.add_argument("--json", action="store_true", help="for machines, every request by its key")
     plan.add_argument(
         "--max-new-tokens", type=at_least(0), metavar="N", help="fail if a stage could generate more than this"
     )
     dataset.add_commands(commands)
     verify = add(commands, "verify", _verify, "rebuild and compare: from the stored answers, or by asking again")
+    verify.set_defaults(trouble=2)
     kind = verify.add_mutually_exclusive_group(required=True)
     kind.add_argument(
         "--replay", action="store_true", help="from the store alone, every artifact up to pack, to the byte"
@@ -42,6 +47,19 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument("--sample", default="1%", help="share of the requests to ask again (default: 1%%)")
     store.add_commands(commands.add_parser("store", help="the teacher's answers: what is there, is it sound, share it"))
     return parser
+
+
+class _Version(argparse.Action):
+    """Print the version of the installed package; looked up when asked for, because that takes a while."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str) -> None:
+        super().__init__(option_strings, dest, nargs=0, help="the version of the tool")
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        from importlib.metadata import version
+
+        print(f"orca2 {version('orca2')}")
+        parser.exit()
 
 
 def _check(_: argparse.Namespace) -> int:
@@ -61,7 +79,7 @@ def _plan(arguments: argparse.Namespace) -> int:
     plan = make_plan(store.open_store(), arguments.max_new_tokens)
     print(json.dumps(as_json(plan), indent=2) if arguments.json else as_text(plan), end="")
     require_budget(plan)
-    return 2 if plan.has_work else 0
+    return 3 if plan.has_work else 0
 
 
 def _verify(arguments: argparse.Namespace) -> int:

@@ -4,14 +4,16 @@ import argparse
 import sys
 from typing import Any
 
-from orca2.cli.command import add
+from orca2.cli.command import add, agreed
 
 
 def add_commands(store: argparse.ArgumentParser) -> None:
     """Add the verbs to the parser of `orca2 store`."""
     verbs = store.add_subparsers(required=True, metavar="VERB")
     add(verbs, "stat", _stat, "answers, tokens, bytes, conflicts, engines")
-    add(verbs, "verify", _verify, "read every byte: digests, checksums, keys")
+    add(
+        verbs, "verify", _verify, "read every byte: digests, checksums, keys; exits 1 if anything is wrong"
+    ).set_defaults(trouble=2)
     add(verbs, "compact", _compact, "merge many small files into few")
     gc = add(verbs, "gc", _gc, "remove answers that no branch, tag, experiment or workspace refers to")
     gc.add_argument("--keep-days", type=_days, default=14.0, help="keep answers younger than this (default: 14)")
@@ -71,7 +73,7 @@ def _gc(arguments: argparse.Namespace) -> int:
     print(f"to remove: {found.answers:,} answers, {found.tokens:,} generated tokens")
     if not found.answers:
         return 0
-    if not arguments.yes and not _agreed("remove them?"):
+    if not arguments.yes and not agreed("remove them?"):
         print("nothing removed")
         return 1
     remove_garbage(store, found)
@@ -109,8 +111,3 @@ def _days(text: str) -> float:
     if not 0 <= (days := float(text)) <= 36_500:
         raise ValueError
     return days
-
-
-def _agreed(question: str) -> bool:
-    """Ask a person; without one to ask, the answer is no."""
-    return sys.stdin.isatty() and input(f"{question} [y/N] ").strip().lower() in ("y", "yes")

@@ -1,0 +1,149 @@
+"""What a newer tool would change in a project: only files that it wrote itself, and never over an edit.
+
+Each file is judged by three contents: as the tool wrote it (the record), as it is now, and as the tool would write it
+today. An edited file is merged where git can do so without a conflict, and else left as it is.
+"""
+
+import re
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from orca2.core.errors import Orca2Error
+from orca2.project import git, scaffold
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What becomes of one file."""
+
+    path: str
+    kind: Literal["add", "replace", "merge", "remove", "yours"]
+    """`yours`: edited here and changed by the tool, in the same lines; it stays as it is."""
+    content: bytes
+    """As the tool would write it; of a merge, with the edits; empty of a file that it writes no longer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upgrade:
+    """All that an upgrade would do."""
+
+    example: str
+    changes: tuple[Change, ...]
+
+    def apply(self, root: Path) -> None:
+        """Do it, and record it last: an interrupted upgrade is finished by the next one."""
+        for change in self.changes:
+            if change.kind == "remove":
+                (root / change.path).unlink()
+                _drop_empty((root / change.path).parent, root)
+            elif change.kind != "yours":
+                scaffold.write(root / change.path, change.content)
+        ids = {name: git.blob_id(content) for name, content in scaffold.tool_files(self.example).items()}
+        scaffold.write(root / scaffold.RECORD, scaffold.record_of(self.example, ids))
+
+
+def upgrade(root: Path = Path()) -> Upgrade:
+    """What this tool would do to the project in `root`; nothing is touched.
+
+    Raises:
+        Orca2Error: the record is torn, or this is the tool's own repository.
+    """
+    if scaffold.shipped().resolve() == root.resolve():
+        hint = "install the tool with pip, and run this in a project that `orca2 init` wrote"
+        raise Orca2Error("is the repository that the tool runs from", str(root.resolve()), hint)
+    record = _read_record(root)
+    new = scaffold.tool_files(record["example"])
+    changes = (
+        _change(root, path, record["files"].get(path), new.get(path)) for path in sorted({*new, *record["files"]})
+    )
+    return Upgrade(example=record["example"], changes=tuple(change for change in changes if change))
+
+
+def _read_record(root: Path) -> Mapping[str, Any]:
+    """The record; of a project from before there was one, what the tool's repository held then."""
+    file = (
+        root / scaffold.RECORD
+        if (root / scaffold.RECORD).is_file()
+        else scaffold.shipped() / "examples" / "before_init.yaml"
+    )
+    try:
+        record = yaml.safe_load(file.read_text("utf-8"))
+        if record["example"] in scaffold.EXAMPLES and isinstance(record["files"], dict):
+            return dict(record)
+    except (yaml.YAMLError, UnicodeDecodeError, TypeError, KeyError):
+        pass
+    raise Orca2Error("is torn", str(file), f"take it back with `git checkout -- {scaffold.RECORD}`")
+
+
+def _change(root: Path, path: str, was: str | None, new: bytes | None) -> Change | None:
+    """What becomes of one file that was written as `was` (git's id), and would now be written as `new`."""
+    file = root / path
+    now = file.read_bytes() if file.is_file() else None
+    if now == new or (new is not None and git.blob_id(new) == was) or (now is None and was is not None):
+        return None  # Up to date, or changed or removed by its owner alone.
+    if now is None:
+        return Change(path=path, kind="add", content=new or b"")
+    edited = git.blob_id(now) != was
+    if new is None:
+        return Change(path=path, kind="yours" if edited else "remove", content=b"")
+    if not edited:
+        return Change(path=path, kind="replace", content=new)
+    merged = _merge(root, path, now, was, new)
+    return Change(path=path, kind="yours" if merged is None else "merge", content=new if merged is None else merged)
+
+
+def _merge(root: Path, path: str, now: bytes, was: str | None, new: bytes) -> bytes | None:
+    """The edits carried over to what the tool writes now; None where that leaves a conflict or the original is lost."""
+    base = git.contents(root, [was])[0] if was and git.common_folder(root) else None
+    if base is None:
+        return None
+    if path == "dvc.yaml" and (carried := _carried(base, now, new)) is not None:
+        return carried
+    with tempfile.TemporaryDirectory() as folder:
+        files = [Path(folder) / name for name in ("now", "was", "new")]
+        for file, content in zip(files, (now, base, new), strict=True):
+            file.write_bytes(content)
+        return git.merged(*files)
+
+
+def _carried(base: bytes, now: bytes, new: bytes) -> bytes | None:
+    """dvc.yaml as the tool writes it now, with the deps and stages that were added; None where more was edited.
+
+    The commonest edits by far, beside lines that change with every version: by lines alone, they would be conflicts.
+    """
+    was, own, then = (yaml.safe_load(text)["stages"] for text in (base, now, new))
+    stages = [name for name in own if name not in was]
+    deps = [(name, dep) for name in was if name in own for dep in _deps(own[name]) if dep not in _deps(was[name])]
+    rest = {name: _without(own[name], deps, name) for name in own if name not in stages}
+    if rest != was or any(name in then for name in stages) or any(name not in then for name, _ in deps):
+        return None
+    text = new.decode("utf-8")
+    for name, dep in reversed(deps):
+        text = text if dep in _deps(then[name]) else scaffold.watching(text, name, dep)
+    blocks = re.findall(r"^  ([\w-]+):\n((?:    .*\n|\n(?=    ))+)", now.decode("utf-8") + "\n", flags=re.MULTILINE)
+    return (text + "".join(f"\n  {name}:\n{block}" for name, block in blocks if name in stages)).encode()
+
+
+def _deps(stage: Mapping[str, Any]) -> list[Any]:
+    return list(stage.get("deps") or [])
+
+
+def _without(stage: Mapping[str, Any], deps: list[tuple[str, Any]], name: str) -> dict[str, Any]:
+    left = [dep for dep in _deps(stage) if (name, dep) not in deps]
+    return {key: value for key, value in stage.items() if key != "deps"} | ({"deps": left} if left else {})
+
+
+def _drop_empty(folder: Path, root: Path) -> None:
+    """Remove folders in which nothing is left but what Python compiled."""
+    while folder != root and all(entry.name == "__pycache__" for entry in folder.iterdir()):
+        for compiled in folder.glob("__pycache__/*.pyc"):
+            compiled.unlink()
+        for empty in folder.glob("__pycache__"):
+            empty.rmdir()
+        folder.rmdir()
+        folder = folder.parent
