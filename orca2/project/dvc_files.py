@@ -87,8 +87,8 @@ def read_lock(text: str | None, where: str = str(LOCK_FILE)) -> dict[str, Built]
         Orca2Error: it is torn, holds the marks of a conflict, or is not DVC's.
     """
     try:
-        read = yaml.safe_load(text or "") or {}
-        return {str(name): _built(stage) for name, stage in (read.get("stages") or {}).items()}
+        read = yaml.safe_load(text or "")
+        return {} if read is None else {str(name): _built(stage) for name, stage in read.get("stages", {}).items()}
     except (yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
         hint = "mend it (`git checkout -- dvc.lock`, or resolve the conflict), or name another revision"
         raise Orca2Error(f"is torn: {error or type(error).__name__}", where, hint) from error
@@ -143,7 +143,8 @@ def dvc_repository(root: Path) -> Iterator[Any]:
             yield repo
     except (DvcException, SCMError) as error:
         hint = "see `dvc status`; orca2 runs at the root of a project that git and DVC know"
-        about = f": {error.exc}" if hasattr(error, "exc") else ""
+        cause = getattr(error, "exc", None)
+        about = f": {cause.__cause__ or cause}" if cause else ""
         raise Orca2Error(f"DVC says: {error}{about}", str(root.resolve()), hint) from error
 
 
