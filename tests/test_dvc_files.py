@@ -141,7 +141,15 @@ def test_a_folder_that_is_no_dvc_project_is_told_so(tmp_path):
 
 @pytest.mark.parametrize(
     "text",
-    ["stages: [", "<<<<<<< HEAD\nstages:\n", "[]", "stages: [a]", "stages: {a: 1}", "stages: {a: {outs: [1]}}", "x" * 3],
+    [
+        "stages: [",
+        "<<<<<<< HEAD\nstages:\n",
+        "[]",
+        "stages: [a]",
+        "stages: {a: 1}",
+        "stages: {a: {outs: [1]}}",
+        "x" * 3,
+    ],
 )
 def test_a_broken_lock_is_an_error_and_never_an_empty_one(text):
     with pytest.raises(Orca2Error, match=r"dvc\.lock of HEAD: is torn"):
@@ -159,7 +167,7 @@ def test_a_file_must_be_watched_by_the_stage_that_takes_the_step_whatever_its_na
     text = "stages:\n  collect:\n    cmd: echo\n    deps: [rows]\n    outs: [data/examples]\n"
     (folder / "dvc.yaml").write_text(text)
     require_declared("rows/a.jsonl", "prepare_tasks")
-    with pytest.raises(Orca2Error, match="add `- other` to the deps of stages.collect"):
+    with pytest.raises(Orca2Error, match=r"add `- other` to the deps of stages\.collect"):
         require_declared("other", "prepare_tasks")
     with pytest.raises(Orca2Error, match="add `- other` to the deps of the stage that writes models"):
         require_declared("other", "prepare_models")
