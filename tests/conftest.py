@@ -12,6 +12,15 @@ from tests.closure import ROOT
 
 _PREPARE = "import sys, pathlib, orca2.recipe.models as m; m.prepare(sys.argv[1], pathlib.Path(sys.argv[2]))"
 
+_ENGINES = {"ray", "packaged", "two_nodes", "base_url", "reference", "killed", "two_ranks"}
+"""Fixtures that start vLLM, Ray, DeepSpeed or the whole pipeline; `make quick` leaves out what needs one."""
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if _ENGINES & set(getattr(item, "fixturenames", ())):
+            item.add_marker("engine")
+
 
 @pytest.fixture
 def tiny_disk(tmp_path):
