@@ -1,6 +1,6 @@
 """Two honest rebuilds: from the stored answers alone, byte for byte; and by asking the engine again, as it comes.
 
-The first is a promise (DESIGN section 2): same inputs, same bytes. The second is a measurement of one machine: what a
+The first is a promise (docs/design.md, 2): same inputs, same bytes. The second is a measurement of one machine: what a
 model says again may differ by rounding, and the report says how often and where.
 """
 

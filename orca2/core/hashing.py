@@ -1,4 +1,4 @@
-"""Identity: canonical, tagged, versioned digests (DESIGN section 6).
+"""Identity: canonical, tagged, versioned digests (docs/design.md, 6).
 
 A digest is the SHA-256, in hex, of a canonical JSON preimage `[scheme, tag, value]`. The tag keeps records of
 different kinds apart; the scheme number makes a later change of rules visible. Only plain data can be hashed: any other

@@ -1,4 +1,4 @@
-"""The frozen row types that flow through the pipeline, one per step (DESIGN section 4).
+"""The frozen row types that flow through the pipeline, one per step (docs/design.md, 4).
 
 A stage never rewrites a row: it emits the next type, which carries `row_id` (the question) and `sample_index` (which
 answer to it), so that lineage is a join. Token counts are in tokens of the model that is meant; digests are 64 hex

@@ -1,4 +1,4 @@
-"""The first cause of every changed row, along its lineage from question to training row (DESIGN section 4).
+"""The first cause of every changed row, along its lineage from question to training row (docs/design.md, 4).
 
 Causes in their order: source, split, strategy, template, sampling, model, answer, grader, filter, student template,
 erasure, and the code where none of them differs. A row has the first of these that differs between the two versions;

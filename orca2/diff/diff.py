@@ -1,4 +1,4 @@
-"""What changed between two versions of an artifact: which rows, in which fields, and why (issue 4).
+"""What changed between two versions of an artifact: which rows, in which fields, and why.
 
 Rows are compared part by part by the digests of their cells; the cells themselves are read only of the rows that are
 shown, so that neither time nor memory depends on how long the texts are.

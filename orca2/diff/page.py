@@ -1,4 +1,4 @@
-"""A diff as one HTML page that needs no server and no network (issue 4).
+"""A diff as one HTML page that needs no server and no network.
 
 What a model wrote reaches the page as JSON inside a data block and is only ever set as text; the page's policy lets no
 script run but its own, which it knows by digest.

@@ -1,4 +1,4 @@
-"""What `dvc repro` would do now: which stages run and why, what is asked of models, at what cost (DESIGN section 1).
+"""What `dvc repro` would do now: which stages run and why, what is asked of models, at what cost (docs/design.md, 1).
 
 The requests come from the very functions that the stages call, and are looked up in the very store, so that plan and
 run agree row for row. Nothing is started and nothing is written. Where a stage depends on one that has not run yet, the

@@ -1,4 +1,4 @@
-"""Model references become local Hugging Face folders with a content digest (DESIGN section 6).
+"""Model references become local Hugging Face folders with a content digest (docs/design.md, 6).
 
 A reference is `package:smollm2-135m-instruct` (weights carried by an installed package), `hub:OWNER/NAME@COMMIT` (the
 hub at a pinned commit) or `path:FOLDER`. The digest covers what decides an answer (weights, config, tokenizer and chat

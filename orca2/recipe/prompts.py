@@ -1,4 +1,4 @@
-"""Conversations rendered from Jinja templates. Values are data: a question is never evaluated (DESIGN section 8).
+"""Conversations rendered from Jinja templates. Values are data: a question is never evaluated (docs/design.md, 8).
 
 A template writes a conversation with call blocks, `{% call system() %}...{% endcall %}`, likewise `user` and
 `assistant`; only whitespace may stand outside them. Its blocks are `instruction`, `examples` (worked turns) and

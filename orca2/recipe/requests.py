@@ -1,4 +1,4 @@
-"""A complete request and its key: the one identity of an answer (DESIGN section 6).
+"""A complete request and its key: the one identity of an answer (docs/design.md, 6).
 
 The key covers the messages as rendered, so neither an include nor a helper can be missed and a template comment costs
 no token. It does not cover `max_tokens`: an answer that stopped by itself is the same under any limit it fits in, and

@@ -1,4 +1,4 @@
-"""Segments: the immutable files of the store (DESIGN section 7).
+"""Segments: the immutable files of the store (docs/design.md, 7).
 
 A segment is one Parquet file, named by the time and the digest of its content, written under a temporary name, synced
 and renamed: no half file ever has a good name. Merging writes a new segment that names those it replaces, and only then

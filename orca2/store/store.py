@@ -1,4 +1,4 @@
-"""The store: every answer a teacher ever gave, found by the content of its request (DESIGN section 7).
+"""The store: every answer a teacher ever gave, found by the content of its request (docs/design.md, 7).
 
 A folder of immutable segments (see `segments`). Any number of processes may write at once, without locks or a server.
 The first answer to a request wins; a later, different one stays as a conflict and is never served.
