@@ -8,6 +8,7 @@ import tarfile
 import pytest
 import yaml
 
+from orca2.cli.command import DECLINED
 from orca2.core.errors import Orca2Error
 from orca2.project import git, scaffold
 from orca2.project.upgrade import upgrade
@@ -103,7 +104,7 @@ def test_it_asks_and_without_an_answer_touches_nothing(mine):
     as_an_older_tool_wrote(mine, {GRADE: "1\n"})
     before = snapshot(mine)
     asked = run(mine, "orca2", "upgrade", check=False)
-    assert (asked.returncode, asked.stdout.splitlines()[-1]) == (1, "nothing changed")
+    assert (asked.returncode, asked.stdout.splitlines()[-1]) == (DECLINED, "nothing changed")
     assert f"{GRADE}: not edited here, to be replaced" in asked.stdout
     assert snapshot(mine) == before
     done = run(mine, "orca2", "upgrade", "--yes")

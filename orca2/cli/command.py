@@ -5,11 +5,17 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+WORK = 3
+"""The exit status of `orca2 plan` when a rebuild would do something."""
+DECLINED = 4
+"""The exit status when a person was asked and did not agree."""
+
 
 def add(commands: Any, name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
     """Add a command; `run` takes the parsed arguments and returns the exit status, 1 is that of an error.
 
-    A command whose status 1 says something else puts the one of an error into `trouble`.
+    A command that compares says 1 for a difference and puts the status of an error, 2, into `trouble`. The README lists
+    them all.
     """
     parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
     parser.set_defaults(run=run, trouble=1)

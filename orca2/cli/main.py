@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from orca2.cli import dataset, project, store
-from orca2.cli.command import add, at_least
+from orca2.cli.command import WORK, add, at_least
 from orca2.core.errors import exit_on_error
 
 
@@ -79,7 +79,7 @@ def _plan(arguments: argparse.Namespace) -> int:
     plan = make_plan(store.open_store(), arguments.max_new_tokens)
     print(json.dumps(as_json(plan), indent=2) if arguments.json else as_text(plan), end="")
     require_budget(plan)
-    return 3 if plan.has_work else 0
+    return WORK if plan.has_work else 0
 
 
 def _verify(arguments: argparse.Namespace) -> int:

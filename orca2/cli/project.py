@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from orca2.cli.command import add, agreed
+from orca2.cli.command import DECLINED, add, agreed
 
 _WORDS = {
     "add": "new",
@@ -56,7 +56,7 @@ def _upgrade(arguments: argparse.Namespace) -> int:
         return 0
     if not arguments.yes and not agreed("renew these files?"):
         print("nothing changed")
-        return 1
+        return DECLINED
     found.apply(Path())
     print("orca2 upgrade: done; look at it with `git diff`, then `orca2 plan` and `dvc repro`")
     return 0

@@ -4,7 +4,7 @@ import argparse
 import sys
 from typing import Any
 
-from orca2.cli.command import add, agreed
+from orca2.cli.command import DECLINED, add, agreed
 
 
 def add_commands(store: argparse.ArgumentParser) -> None:
@@ -76,7 +76,7 @@ def _gc(arguments: argparse.Namespace) -> int:
         return 0
     if not arguments.yes and not agreed("remove them?"):
         print("nothing removed")
-        return 1
+        return DECLINED
     remove_garbage(store, found)
     print(f"removed {found.answers:,} answers")
     return 0

@@ -51,8 +51,11 @@ def upgrade(root: Path = Path()) -> Upgrade:
     """What this tool would do to the project in `root`; nothing is touched.
 
     Raises:
-        Orca2Error: the record is torn, or this is the tool's own repository.
+        Orca2Error: this is no project, or the tool's own repository; or the record is torn.
     """
+    if not (root / "dvc.yaml").is_file():
+        hint = "run this in the project's folder; `orca2 init DIR` writes a new one"
+        raise Orca2Error("is no orca2 project: it has no dvc.yaml", str(root.resolve()), hint)
     if scaffold.shipped().resolve() == root.resolve():
         hint = "install the tool with pip, and run this in a project that `orca2 init` wrote"
         raise Orca2Error("is the repository that the tool runs from", str(root.resolve()), hint)
