@@ -101,6 +101,9 @@ def keep(root: Path, name: str, outputs: Outputs) -> Path:
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     _bring_all(outputs, _inside(temporary))
+    # They may be one file with those in the project: whoever writes into those in place shall be told, as by DVC.
+    for path in _files(temporary):
+        (temporary / path).chmod(0o444)
     _write_manifest(temporary)
     settle(temporary, root / name)
     return root / name
@@ -123,8 +126,9 @@ def _bring_all(source: Outputs, target: Outputs) -> None:
     shutil.rmtree(temporary, ignore_errors=True)
     bring(source.model, temporary)
     temporary.rename(target.model)
-    shutil.copytree(source.curve, target.curve)
+    shutil.copytree(source.curve, target.curve, copy_function=shutil.copyfile)
     target.results.parent.mkdir(parents=True, exist_ok=True)
+    target.results.unlink(missing_ok=True)
     shutil.copyfile(source.results, target.results)
 
 
