@@ -28,7 +28,7 @@ REFERENCE = "package:smollm2-135m-instruct"
 
 def main() -> None:
     arguments = parse_arguments()
-    folder = arguments.model or models.prepare(REFERENCE, Path(".orca2/benchmark-models")).folder
+    folder = arguments.model or models.prepare(REFERENCE).on_disk
     batch = packed_batch(folder, arguments.tokens, arguments.sequences)
     metrics = pack_metrics(batch, PackConfig(max_tokens=arguments.tokens))
     print(f"{metrics['tokens']} tokens a step, {metrics['supervised_tokens']} supervised, fill {metrics['fill_ratio']}")

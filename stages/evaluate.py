@@ -56,12 +56,13 @@ def main() -> None:
         unanswered += run.failures
         write_rows(Path("data/rejected/evaluate"), Rejected, unanswered)
         require_answers(run, params.cluster.generation)
+        roles = sorted({request.strategy for request in asked})
+        write_speed(f"evaluate_{'_'.join(roles)}", run)
         graded = grade(examples, run.generations)
-        for role in sorted({request.strategy for request in asked}):
+        for role in roles:
             rows = [row for row in graded if row.strategy == role]
             write_rows(Path("data/evaluation") / role, Graded, rows)
             results[role] = summarise(rows, [row for row in run.failures if row.strategy == role])
-            write_speed(f"evaluate_{role}", run)
             print(f"evaluate: {role}: {results[role]['macro']['strict']['accuracy']:.1%} strict")
     write_rows(Path("data/evaluation/requests"), Request, requests)
     write_json(Path("metrics/evaluate.json"), results)

@@ -1,12 +1,11 @@
-"""Place teacher and student as local Hugging Face folders with a content digest.
+"""Find teacher and student and lock each by a digest of its content, without a copy of the weights.
 
     python -m stages.prepare_models
 
-Reads the references in params.yaml. Writes models/: one folder a reference, and models.json.
+Reads the references in params.yaml. Writes models/models.json; weights stay where they are.
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from orca2.core import config
 from orca2.core.errors import exit_on_error
@@ -27,7 +26,7 @@ def main() -> None:
     for reference in sorted(set(references.values())):
         if reference.startswith("path:"):
             require_declared(reference.removeprefix("path:"), "prepare_models")
-    prepared = {reference: prepare(reference, Path("models")) for reference in sorted(set(references.values()))}
+    prepared = {reference: prepare(reference) for reference in sorted(set(references.values()))}
     write_index({role: prepared[reference] for role, reference in references.items()})
     for role, reference in references.items():
         print(f"prepare_models: {role} is {reference}, digest {prepared[reference].digest[:12]}")

@@ -2,25 +2,27 @@
 
     python -m stages.train
 
-Reads data/packed and models/. Writes trained/, metrics/train.json, metrics/speed/train.json and the curve under
-plots/train/. Checkpoints lie in .orca2/checkpoints/ until all that is written: a killed run goes on from there.
+Reads data/packed and models/models.json. Writes trained/, metrics/train.json and the curve under plots/train/. A
+student that was finished before is found in .orca2/students/ and brought back. Checkpoints lie in .orca2/checkpoints/
+until all is written: a killed run goes on from there.
 """
 
-import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from orca2.core import config
 from orca2.core.errors import exit_on_error
-from orca2.core.hashing import digest, file_digest
 from orca2.core.rows import PackedSequence
-from orca2.project.metrics import write_json
+from orca2.project.metrics import SPEED, write_json
 from orca2.project.shards import read_rows
+from orca2.recipe import models
+from orca2.training import finished
 from orca2.training.loop import TrainConfig
 from orca2.training.run import TrainingCluster, train
 
 CHECKPOINTS = Path(".orca2/checkpoints")
+OUTPUTS = finished.Outputs(model=Path("trained"), results=Path("metrics/train.json"), curve=Path("plots/train"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,29 +36,35 @@ class Params(config.Sections):
 
 def main() -> None:
     params = config.load(Params)
-    # Read as plain JSON: an import of `models` would retrain the student whenever that module is edited.
-    student = json.loads(Path("models/models.json").read_text(encoding="utf-8"))["student"]
+    student = models.read_index()["student"]
     sequences = read_rows(Path("data/packed"), PackedSequence)
-    shards = [file_digest(shard) for shard in sorted(Path("data/packed").glob("*.parquet"))]
-    trained = train(
-        sequences,
-        Path(student["folder"]),
-        Path("trained"),
-        config=params.train,
-        cluster=params.cluster.training,
-        seed=params.seed,
-        digest_of_inputs=digest("training inputs", {"packed": shards, "model": student["digest"]}),
-        checkpoint_dir=CHECKPOINTS,
-        live_dir=Path("plots/train"),
-    )
-    results, speed = trained["results"], trained["speed"]
-    write_json(Path("metrics/train.json"), results)
-    write_json(Path("metrics/speed/train.json"), speed)
+    workers = params.cluster.training.workers
+    name = finished.identity(sequences, model=student.digest, config=params.train, seed=params.seed, workers=workers)
+    students = finished.default_root()
+    if found := finished.find(students, name):
+        finished.restore(found, OUTPUTS)
+        print(f"train: this student was finished before: {found}")
+    else:
+        trained = train(
+            sequences,
+            student.on_disk,
+            OUTPUTS.model,
+            config=params.train,
+            cluster=params.cluster.training,
+            seed=params.seed,
+            identity=name,
+            kept_files=student.files,
+            checkpoint_dir=CHECKPOINTS,
+            live_dir=OUTPUTS.curve,
+        )
+        results, speed = trained["results"], trained["speed"]
+        write_json(OUTPUTS.results, results)
+        write_json(SPEED / "train.json", speed)
+        kept = finished.keep(students, name, OUTPUTS)
+        curve = f"loss {results['loss_first_step']:.3f} to {results['loss_last_epoch']:.3f}"
+        steps = f"{results['sequences']} sequences, {results['steps']} steps"
+        print(f"train: {steps}, {curve}, {speed['tokens_per_s']} tokens/s; kept in {kept}")
     shutil.rmtree(CHECKPOINTS, ignore_errors=True)
-    curve = f"loss {results['loss_first_step']:.3f} to {results['loss_last_epoch']:.3f}"
-    print(
-        f"train: {results['sequences']} sequences, {results['steps']} steps, {curve}, {speed['tokens_per_s']} tokens/s"
-    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a stage's code really depends on: the import closure of its script inside `orca2/`."""
+"""What a stage's code really depends on, by another way than the tool's: grimp's import graph of `orca2`."""
 
 import ast
 from functools import cache
@@ -14,14 +14,16 @@ def import_graph() -> grimp.ImportGraph:
     return grimp.build_graph("orca2")
 
 
-def stage_deps(script: Path) -> list[str]:
-    """Paths that dvc.yaml must list for a stage: its script, and every module of `orca2` it reaches, lazily or not."""
-    graph = import_graph()
+@cache
+def stage_modules(stage: str) -> dict[str, str]:
+    """By dotted name, the path of a stage's script and of every module of `orca2` that it reaches, lazily or not."""
+    script, graph = ROOT / "stages" / f"{stage}.py", import_graph()
     direct = {name for name in _imported_names(script) if name in graph.modules}
     modules = direct | {far for near in direct for far in graph.find_upstream_modules(near)}
-    files = {str(_file(name).relative_to(ROOT)) for name in modules}
-    pages = {str(page.relative_to(ROOT)) for file in files for page in ROOT.glob(f"{file[:-3]}.*.j2")}
-    return [str(script.relative_to(ROOT)), *sorted(files | pages)]
+    # To import a module is to run every package that it lies in.
+    packages = {name.rsplit(".", depth)[0] for name in modules for depth in range(1, name.count(".") + 1)}
+    found = {name: str(_file(name).relative_to(ROOT)) for name in modules | packages}
+    return {f"stages.{stage}": f"stages/{stage}.py"} | found
 
 
 def _file(module: str) -> Path:

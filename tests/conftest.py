@@ -4,13 +4,21 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from tests.answered import answered_project
 from tests.closure import ROOT
 
-_PREPARE = "import sys, pathlib, orca2.recipe.models as m; m.prepare(sys.argv[1], pathlib.Path(sys.argv[2]))"
+_PREPARE = "import sys, orca2.recipe.models as m; print(m.prepare(sys.argv[1]).folder)"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def cache_of_its_own(tmp_path_factory):
+    """What orca2 keeps for a machine, kept for this run of the tests alone."""
+    os.environ["ORCA2_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
 
 _ENGINES = {"ray", "packaged", "two_nodes", "base_url", "reference", "killed", "two_ranks"}
 """Fixtures that start vLLM, Ray, DeepSpeed or the whole pipeline; `make quick` leaves out what needs one."""
@@ -49,13 +57,17 @@ def packaged(tmp_path_factory):
     root = tmp_path_factory.mktemp("packaged")
     running = [
         subprocess.Popen(
-            [sys.executable, "-c", _PREPARE, "package:smollm2-135m-instruct", str(root / offline)],
-            env=os.environ | {"HF_HUB_OFFLINE": offline, "PYTHONPATH": str(ROOT)},
+            [sys.executable, "-c", _PREPARE, "package:smollm2-135m-instruct"],
+            env=os.environ
+            | {"HF_HUB_OFFLINE": offline, "PYTHONPATH": str(ROOT), "ORCA2_CACHE": str(root / f"cache-{offline}")},
+            stdout=subprocess.PIPE,
+            text=True,
         )
         for offline in "01"
     ]
-    assert [process.wait() for process in running] == [0, 0]
-    return [folder for offline in "01" for folder in (root / offline).iterdir()]
+    folders = [Path(process.communicate()[0].splitlines()[-1]) for process in running]
+    assert [process.returncode for process in running] == [0, 0]
+    return folders
 
 
 @pytest.fixture(scope="session")

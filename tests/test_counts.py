@@ -47,10 +47,11 @@ def test_the_same_counts_are_the_same_bytes_whatever_order_the_reasons_came_in()
 
 def test_speed_goes_to_a_file_of_its_own(capsys):
     metrics.write_speed("generate", run(num_cached=3, num_generated=2, generated_tokens=40, generate_s=8.0))
-    assert written("speed/generate")["tokens_per_s"] == 5.0
+    assert json.loads((metrics.SPEED / "generate.json").read_text("utf-8"))["tokens_per_s"] == 5.0
+    assert not metrics.METRICS.exists()
     assert capsys.readouterr().out == "generate: 3 from the store, 2 generated, 5.0 tokens/s\n"
 
 
 def test_a_run_that_generated_nothing_claims_no_speed():
     metrics.write_speed("generate", run(num_cached=3))
-    assert "tokens_per_s" not in written("speed/generate")
+    assert "tokens_per_s" not in (metrics.SPEED / "generate.json").read_text("utf-8")

@@ -47,7 +47,7 @@ def endpoint():
 
 @pytest.fixture
 def model(tmp_path):
-    return prepare(f"http:{NAME}@2026-11", tmp_path)
+    return prepare(f"http:{NAME}@2026-11")
 
 
 def over_http(base_url, **settings):
@@ -170,7 +170,7 @@ class TestVllm:
         assert "256" in detail
 
     def test_a_model_that_the_endpoint_does_not_know_is_told_once(self, base_url, tmp_path):
-        other = prepare("http:org/other@1", tmp_path)
+        other = prepare("http:org/other@1")
         with pytest.raises(Orca2Error, match=r"model org/other, .*does not exist") as caught:
             answer(ask(other, 50), other, Store(tmp_path / "store"), over_http(base_url))
         assert "models.teacher" in caught.value.hint
@@ -375,7 +375,7 @@ from orca2.engines.generation import answer
 from orca2.recipe.models import prepare
 from orca2.store.store import Store
 from tests.test_http import NAME, ask, over_http
-model = prepare(f"http:{NAME}@2026-11", Path(sys.argv[2]))
+model = prepare(f"http:{NAME}@2026-11")
 answer(ask(model, 6), model, Store(Path(sys.argv[2])), over_http(sys.argv[1], timeout_s=60))
 """
 

@@ -6,12 +6,13 @@ import shutil
 import struct
 import subprocess
 import sys
+import time
 
 import pytest
 
 from orca2.core.errors import Orca2Error
 from orca2.core.hashing import file_digest
-from orca2.recipe import models
+from orca2.recipe import model_files, models
 from orca2.recipe.models import (
     ModelsConfig,
     check_reference,
@@ -189,13 +190,13 @@ def test_several_faults_of_one_folder_are_told_together(folder):
         assert words in told
 
 
-def test_pickled_weights_and_code_are_left_behind_when_a_model_is_placed(folder, tmp_path):
+def test_pickled_weights_and_code_are_no_part_of_a_model(folder):
+    before = model_digest(folder)
     for name in ("pytorch_model.bin", "modeling_evil.py", "notes.txt"):
         (folder / name).write_bytes(b"x")
-    prepared = prepare(f"path:{folder}", tmp_path / "models")
-    assert prepared.digest == model_digest(folder)
-    left = {file.name for file in folder.iterdir()} - {file.name for file in prepared.folder.iterdir()}
-    assert left == {"pytorch_model.bin", "modeling_evil.py", "notes.txt"}
+    locked = prepare(f"path:{folder}")
+    assert locked.digest == before == model_digest(folder)
+    assert {*locked.files}.isdisjoint({"pytorch_model.bin", "modeling_evil.py", "notes.txt"})
 
 
 def test_a_folder_with_pickled_weights_only_has_no_weights(folder):
@@ -203,30 +204,86 @@ def test_a_folder_with_pickled_weights_only_has_no_weights(folder):
     assert "no weights" in refusal(model_digest, folder)
 
 
-def test_preparing_again_replaces_the_old_copy_and_leaves_no_debris(folder, tmp_path):
-    before = prepare(f"path:{folder}", tmp_path / "models")
-    (folder / "chat_template.jinja").write_text("{{ messages }} changed")
-    after = prepare(f"path:{folder}", tmp_path / "models")
-    assert after.folder == before.folder
-    assert after.digest != before.digest
-    assert [path.name for path in (tmp_path / "models").iterdir()] == [after.folder.name]
+def test_a_model_in_a_folder_stays_there_and_is_never_copied(folder, tmp_path):
+    before = {file: file.stat().st_ino for file in tmp_path.rglob("*")}
+    locked = prepare(f"path:{folder}")
+    assert locked.folder == locked.on_disk == folder
+    assert {file: file.stat().st_ino for file in tmp_path.rglob("*")} == before
 
 
-def test_a_model_that_cannot_be_prepared_leaves_the_old_copy_alone(folder, tmp_path):
-    before = prepare(f"path:{folder}", tmp_path / "models")
+def test_a_model_that_was_changed_after_it_was_locked_is_refused_with_the_file_and_the_next_step(folder, tmp_path):
+    write_index({"teacher": prepare(f"path:{folder}")}, tmp_path / "models.json")
+    locked = read_index(tmp_path / "models.json")["teacher"]
+    assert locked.on_disk == folder
+    content = bytearray((folder / "model.safetensors").read_bytes())
+    content[-1] ^= 1
+    (folder / "model.safetensors").write_bytes(content)
+    told = refusal(lambda: locked.on_disk)
+    assert "is not the model that models/models.json locks: model.safetensors" in told
+    assert "dvc repro prepare_models" in told
+    assert prepare(f"path:{folder}").on_disk == folder
+
+
+def test_a_model_that_lost_a_part_after_it_was_locked_is_refused_by_name(folder):
+    locked = prepare(f"path:{folder}")
     (folder / "config.json").unlink()
-    assert "no config.json" in refusal(prepare, f"path:{folder}", tmp_path / "models")
-    assert model_digest(before.folder) == before.digest
+    assert "no config.json" in refusal(lambda: locked.on_disk)
+    assert "no config.json" in refusal(prepare, f"path:{folder}")
 
 
-def test_two_references_that_read_alike_get_folders_of_their_own(pristine, tmp_path, monkeypatch):
+def settled(folder):
+    """As if its files had been there for a while: younger ones are not remembered."""
+    time.sleep(1.1)
+    return folder
+
+
+def test_weights_are_read_once_while_they_stay_as_they_are(folder, monkeypatch):
+    read = []
+    monkeypatch.setattr(model_files, "file_digest", lambda file: read.append(file.name) or file_digest(file))
+    before = model_digest(settled(folder))
+    assert "model.safetensors" in read
+    read.clear()
+    assert model_digest(folder) == before
+    assert read == []
+    stat = (folder / "model.safetensors").stat()
+    content = bytearray((folder / "model.safetensors").read_bytes())
+    content[-1] ^= 1
+    (folder / "model.safetensors").write_bytes(content)
+    os.utime(folder / "model.safetensors", ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert model_digest(folder) != before
+    assert read == ["model.safetensors"]
+
+
+def test_a_packaged_model_is_made_once_and_made_anew_where_it_is_missing(packaged, monkeypatch):
+    monkeypatch.setenv("ORCA2_CACHE", str(packaged[1].parent.parent))
+    locked = prepare("package:smollm2-135m-instruct")
+    inode = (packaged[1] / "model.safetensors").stat().st_ino
+    assert locked.on_disk == packaged[1]
+    assert (packaged[1] / "model.safetensors").stat().st_ino == inode
+    shutil.rmtree(packaged[1])
+    assert locked.on_disk == packaged[1]
+    assert (packaged[1] / "model.safetensors").is_file()
+    assert [path.name for path in packaged[1].parent.iterdir()] == [packaged[1].name]
+
+
+def test_the_lock_is_the_same_to_the_byte_wherever_it_is_written(packaged, tmp_path, monkeypatch):
+    written = []
+    for folder in packaged:
+        monkeypatch.setenv("ORCA2_CACHE", str(folder.parent.parent))
+        write_index(dict.fromkeys(("teacher", "student"), prepare("package:smollm2-135m-instruct")), tmp_path / "lock")
+        written.append((tmp_path / "lock").read_text())
+    assert written[0] == written[1]
+    assert str(tmp_path.parent) not in written[0]
+
+
+def test_two_references_that_read_alike_are_two_models(pristine, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     shutil.copytree(pristine, tmp_path / "a" / "b")
     shutil.copytree(pristine, tmp_path / "a-b")
     (tmp_path / "a-b" / "chat_template.jinja").write_text("another")
-    one, two = (prepare(reference, tmp_path / "models") for reference in ("path:a/b", "path:a-b"))
+    one, two = (prepare(reference) for reference in ("path:a/b", "path:a-b"))
     assert one.folder != two.folder
-    assert (model_digest(one.folder), model_digest(two.folder)) == (one.digest, two.digest)
+    assert one.digest != two.digest
 
 
 def test_a_home_folder_is_found_when_checked_as_when_placed(folder, monkeypatch):
@@ -249,23 +306,22 @@ def test_a_reference_that_pins_nothing_is_refused(reference):
 HTTP = "http:@cf/org/name:free@2026-11"
 
 
-def test_a_model_behind_http_is_its_name_and_its_declared_revision(tmp_path):
+def test_a_model_behind_http_is_its_name_and_its_declared_revision():
     ModelsConfig(teacher=HTTP, student="path:x")
     check_reference(HTTP)
-    model = prepare(HTTP, tmp_path / "models")
+    model = prepare(HTTP)
     assert models.http_name(HTTP) == ("@cf/org/name:free", "2026-11")
     assert model.folder is None
-    assert not (tmp_path / "models").exists()
     others = [HTTP.replace("2026", "2027"), HTTP.replace("free", "paid"), "http:@cf/org/name@free@2026-11"]
-    assert len({model.digest, *(prepare(other, tmp_path).digest for other in others)}) == 4
-    assert prepare(HTTP, tmp_path / "elsewhere") == model
+    assert len({model.digest, *(prepare(other).digest for other in others)}) == 4
+    assert prepare(HTTP) == model
 
 
-def test_a_model_behind_http_has_no_weights_for_those_who_need_some(tmp_path):
+def test_a_model_behind_http_has_no_weights_for_those_who_need_some():
     with pytest.raises(ValueError, match=r"student: 'http:.*' cannot be fine-tuned"):
         ModelsConfig(teacher=HTTP, student=HTTP)
     with pytest.raises(Orca2Error, match="has no weights here"):
-        prepare(HTTP, tmp_path).on_disk  # noqa: B018  (asking is what fails)
+        prepare(HTTP).on_disk  # noqa: B018  (asking is what fails)
 
 
 def test_an_unknown_or_absent_package_is_told_with_the_next_step(monkeypatch):
@@ -276,31 +332,33 @@ def test_an_unknown_or_absent_package_is_told_with_the_next_step(monkeypatch):
 
 def test_the_index_gives_back_what_was_written_and_says_what_to_run_when_it_is_missing(folder, tmp_path):
     model = from_folder(folder)
-    remote = prepare(HTTP, tmp_path)
+    remote = prepare(HTTP)
     write_index({"teacher": remote, "student": model}, tmp_path / "models.json")
     assert read_index(tmp_path / "models.json") == {"teacher": remote, "student": model}
     assert "dvc repro prepare_models" in refusal(read_index, tmp_path / "gone.json")
 
 
-_PREPARE_FROM_HUB = """
+_READ_FROM_HUB = """
 import sys
 from pathlib import Path
-from orca2.recipe.models import prepare
-print(prepare(sys.argv[1], Path(sys.argv[2])).digest)
+from orca2.recipe.models import prepare, read_index, write_index
+write_index({"teacher": prepare(sys.argv[1])}, Path(sys.argv[2]))
+teacher = read_index(Path(sys.argv[2]))["teacher"]
+print(teacher.digest, teacher.on_disk)
 """
 
 
-def test_a_hub_model_at_a_pinned_commit_is_placed_by_its_content(folder, tmp_path):
+def test_a_hub_model_at_a_pinned_commit_stays_in_the_hubs_cache_and_is_named_by_its_content(folder, tmp_path):
     commit = "0123456789abcdef0123456789abcdef01234567"
     # The hub's own cache layout stands in for its servers, which these machines do not reach.
     snapshots = tmp_path / "cache" / "models--owner--name" / "snapshots"
     shutil.copytree(folder, snapshots / commit)
     environment = os.environ | {"HF_HUB_CACHE": str(tmp_path / "cache"), "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT)}
     for reference, expected in ((commit, 0), ("f" * 40, 1)):
-        command = [sys.executable, "-c", _PREPARE_FROM_HUB, f"hub:owner/name@{reference}", str(tmp_path / "models")]
+        command = [sys.executable, "-c", _READ_FROM_HUB, f"hub:owner/name@{reference}", str(tmp_path / "models.json")]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == expected, done.stderr
         if expected:
             assert "cannot be fetched" in done.stderr
         else:
-            assert done.stdout.strip() == model_digest(folder)
+            assert done.stdout.split() == [model_digest(folder), str(snapshots / commit)]

@@ -160,7 +160,7 @@ def test_a_killed_run_goes_on_from_its_checkpoint_and_ends_with_the_same_losses(
 def test_a_checkpoint_of_other_inputs_is_not_gone_on_from(data, reference, killed, ray, tmp_path, capsys):
     folder = copy_of(killed, tmp_path)
     config = replace(CONFIG, zero_stage=3)
-    train_in(folder, data=data, digest="other inputs", config=config, workers=2)
+    train_in(folder, data=data, config=config, workers=2)
     assert "starting afresh" in capsys.readouterr().out
     assert losses(folder) == pytest.approx(losses(reference[0]), abs=1e-4)
     assert len(list(folder.glob("checkpoints/*-step-*"))) == 1
@@ -270,7 +270,7 @@ def test_a_schedule_of_no_or_only_warm_up_works(ratio):
 def untrainable(data, **changes):
     arguments = {
         "sequences": read_rows(data / "packed", PackedSequence), "model_folder": data / "model", "output": data / "out",
-        "config": CONFIG, "cluster": TrainClusterConfig(), "seed": 1, "digest_of_inputs": "x",
+        "config": CONFIG, "cluster": TrainClusterConfig(), "seed": 1, "identity": "x", "kept_files": [],
         "checkpoint_dir": data / "c", "live_dir": data / "l",
     }  # fmt: skip
     return train(**(arguments | changes))

@@ -44,7 +44,7 @@ class Workspace:
             if (ROOT / name).is_file():
                 (root / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(ROOT / name, root / name)
-        for leftover in ("dvc.lock", "data/strategies.yaml"):
+        for leftover in ("dvc.lock", "data/strategies.yaml", "models/models.json"):
             (root / leftover).unlink(missing_ok=True)
         shutil.rmtree(root / "metrics", ignore_errors=True)
         self.set_params(changes)
@@ -74,8 +74,11 @@ class Workspace:
 
     def add_dep(self, stage: str, path: str) -> None:
         """Make a stage of dvc.yaml depend on one more path."""
-        self.edit("dvc.yaml", f"    cmd: python -m stages.{stage}\n    deps:\n",
-                  f"    cmd: python -m stages.{stage}\n    deps:\n      - {path}\n")  # fmt: skip
+        command = f"    cmd: python -m stages.{stage}\n"
+        text = (self.root / "dvc.yaml").read_text("utf-8")
+        if f"{command}    deps:\n" not in text:
+            self.edit("dvc.yaml", command, f"{command}    deps:\n")
+        self.edit("dvc.yaml", f"{command}    deps:\n", f"{command}    deps:\n      - {path}\n")
 
     def set_params(self, changes: dict[str, Any]) -> None:
         """Merge changes into params.yaml, section by section."""
@@ -95,7 +98,7 @@ class Workspace:
         (self.root / name).write_text(text.replace(old, new), "utf-8")
 
     def speed(self, stage: str) -> dict[str, Any]:
-        return json.loads((self.root / "metrics" / "speed" / f"{stage}.json").read_text("utf-8"))
+        return json.loads((self.root / ".orca2" / "speed" / f"{stage}.json").read_text("utf-8"))
 
     def lock(self) -> dict[str, str]:
         """Digest of every output, by path, as dvc.lock has it."""

@@ -126,8 +126,10 @@ def _templates(revision: Revision, names: Sequence[str]) -> list[dict[str, str]]
 
 
 def _models(revision: Revision, asked: set[str]) -> list[dict[str, str]]:
-    file = revision.file("models/models.json")
-    known = json.loads(file.read_text("utf-8")) if file else {}
+    lock = revision.text("models/models.json")
+    if lock is None and (file := revision.file("models/models.json")):  # a revision that has the weights beside it
+        lock = file.read_text("utf-8")
+    known = json.loads(lock or "{}")
     names = {model["digest"]: model["reference"] for model in known.values()}
     return [{"digest": digest, "reference": names.get(digest, "not in models/models.json")} for digest in sorted(asked)]
 

@@ -10,6 +10,8 @@ from orca2.core.errors import Orca2Error
 from orca2.core.rows import Rejected
 
 METRICS = Path("metrics")
+SPEED = Path(".orca2/speed")
+"""Figures that differ from run to run: neither git nor dvc.lock knows them."""
 
 
 def write_counts(stage: str, rows_in: int, rows_out: Sequence[Any], rejected: Sequence[Rejected], **more: Any) -> None:
@@ -28,12 +30,12 @@ def write_counts(stage: str, rows_in: int, rows_out: Sequence[Any], rejected: Se
 
 
 def write_speed(stage: str, run: Any) -> None:
-    """Write `metrics/speed/<stage>.json`: what differs from run to run (a `generation.Run`), kept out of artifacts."""
+    """Write `.orca2/speed/<stage>.json`: what differs from run to run (a `generation.Run`), kept out of artifacts."""
     names = ("num_cached", "num_generated", "generated_tokens", "num_nodes", "start_s", "generate_s")
     figures = {name: round(getattr(run, name), 3) for name in names}
     if run.num_generated:
         figures["tokens_per_s"] = round(run.generated_tokens / run.generate_s, 1)
-    write_json(METRICS / "speed" / f"{stage}.json", figures)
+    write_json(SPEED / f"{stage}.json", figures)
     print(f"{stage}: {run.num_cached} from the store, {run.num_generated} generated", end="")
     print(f", {figures['tokens_per_s']} tokens/s" if run.num_generated else "")
 

@@ -43,7 +43,7 @@ def project_files(example: str) -> dict[str, bytes]:
     files = {str(file.relative_to(root)): file.read_bytes() for pattern in _ALWAYS for file in root.glob(pattern)}
     for name in sorted(_template_folders(sources)):
         files |= {str(file.relative_to(own)): file.read_bytes() for file in own.glob(f"templates/tasks/{name}/*.j2")}
-    pipeline = without_tool(root.joinpath("dvc.yaml").read_text("utf-8"))
+    pipeline = (root / "dvc.yaml").read_text("utf-8")
     for source in sources.values():
         if (own / source["name"]).is_file():
             files[source["name"]] = (own / source["name"]).read_bytes()
@@ -84,11 +84,6 @@ def watching(pipeline: str, stage: str, path: str) -> str:
     if not found:
         raise Orca2Error(f"has no deps of {stage} to add to", "dvc.yaml", f"add `- {path}` to them by hand")
     return text
-
-
-def without_tool(pipeline: str) -> str:
-    """The text of dvc.yaml without the tool's own modules: they lie in no project but the tool's."""
-    return re.sub(r"^ +- orca2/.*\n", "", pipeline, flags=re.MULTILINE)
 
 
 def tool_files(example: str) -> dict[str, bytes]:

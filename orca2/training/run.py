@@ -5,12 +5,11 @@ output, the checkpoints and the curve are on a disk that all workers share. A ru
 checkpoint when data, model, config, seed and number of workers are the same, and otherwise starts afresh and says so.
 """
 
-import dataclasses
 import json
 import os
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,6 @@ from typing import Any
 
 from orca2.core.config import Sections
 from orca2.core.errors import Orca2Error
-from orca2.core.hashing import digest
 from orca2.core.rows import PackedSequence
 from orca2.engines.cluster import ray_session, require_places
 from orca2.training import checkpoints
@@ -61,6 +59,7 @@ class _Job:
     output: Path
     checkpoint_dir: Path
     live_dir: Path
+    kept_files: tuple[str, ...]
     config: TrainConfig
     seed: int
     identity: str
@@ -76,14 +75,24 @@ def train(
     config: TrainConfig,
     cluster: TrainClusterConfig,
     seed: int,
-    digest_of_inputs: str,
+    identity: str,
+    kept_files: Iterable[str],
     checkpoint_dir: Path,
     live_dir: Path,
 ) -> dict[str, Any]:
     """Train the model and write it to `output` as a Hugging Face folder in safetensors.
 
-    `digest_of_inputs` names the packed data and the starting model; config and seed are added here. `checkpoint_dir` is
-    kept after success: the caller removes it once its own outputs are written.
+    Args:
+        sequences: the packed data.
+        model_folder: the model that training starts from.
+        output: the trained model's folder.
+        config: what decides the weights.
+        cluster: where training runs.
+        seed: of the order of the data.
+        identity: names all that decides the result (`finished.identity`); checkpoints of another are left.
+        kept_files: names of files in `model_folder` that go into `output`, but for weights.
+        checkpoint_dir: kept after success: the caller removes it once its own outputs are written.
+        live_dir: the curve.
 
     Returns:
         `results`, which a rerun repeats as far as the hardware does, and `speed`, which it does not.
@@ -93,7 +102,6 @@ def train(
             is not a number.
     """
     _require_trainable(sequences, model_folder)
-    identity = digest("training run", [digest_of_inputs, dataclasses.asdict(config), seed, cluster.workers])
     _say_where_it_starts(checkpoint_dir, identity)
     started = time.perf_counter()
     with ray_session() as ray:
@@ -104,6 +112,7 @@ def train(
             output=output.resolve(),
             checkpoint_dir=checkpoint_dir.resolve(),
             live_dir=live_dir.resolve(),
+            kept_files=tuple(kept_files),
             config=config,
             seed=seed,
             identity=identity,
@@ -225,7 +234,7 @@ def _train_rank(job: _Job, sequences: list[PackedSequence]) -> History:
     run_steps(engine, sequences, job.config, job.seed, history, on_step)
     if curve:
         curve.end()
-    checkpoints.publish(engine, job.model_folder, job.output)
+    checkpoints.publish(engine, [job.model_folder / name for name in job.kept_files], job.output)
     return history
 
 
