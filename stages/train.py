@@ -6,7 +6,6 @@ Reads data/packed and models/. Writes trained/, metrics/train.json, metrics/spee
 plots/train/. Checkpoints lie in .orca2/checkpoints/ until all that is written: a killed run goes on from there.
 """
 
-import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from orca2.core.hashing import digest, file_digest
 from orca2.core.rows import PackedSequence
 from orca2.project.metrics import write_json
 from orca2.project.shards import read_rows
+from orca2.recipe import models
 from orca2.training.loop import TrainConfig
 from orca2.training.run import TrainingCluster, train
 
@@ -34,18 +34,17 @@ class Params(config.Sections):
 
 def main() -> None:
     params = config.load(Params)
-    # Read as plain JSON: an import of `models` would retrain the student whenever that module is edited.
-    student = json.loads(Path("models/models.json").read_text(encoding="utf-8"))["student"]
+    student = models.read_index()["student"]
     sequences = read_rows(Path("data/packed"), PackedSequence)
     shards = [file_digest(shard) for shard in sorted(Path("data/packed").glob("*.parquet"))]
     trained = train(
         sequences,
-        Path(student["folder"]),
+        student.on_disk,
         Path("trained"),
         config=params.train,
         cluster=params.cluster.training,
         seed=params.seed,
-        digest_of_inputs=digest("training inputs", {"packed": shards, "model": student["digest"]}),
+        digest_of_inputs=digest("training inputs", {"packed": shards, "model": student.digest}),
         checkpoint_dir=CHECKPOINTS,
         live_dir=Path("plots/train"),
     )

@@ -29,7 +29,8 @@ class Version:
     subject: str
     rows: int | None = None
     """None where the commit has no such metric."""
-    tasks: int = 0
+    tasks: int | None = None
+    """None where the commit holds no choice of strategies."""
     strategies: dict[str, int] = field(default_factory=dict)
     """How many tasks each strategy answers."""
     student: float | None = None
@@ -70,7 +71,7 @@ def _version(revision: Revision, name: str, date: str, subject: str) -> Version:
         return replace(
             nothing,
             rows=_number(_metrics(revision, _ERASED), "rows_out"),
-            tasks=len(chosen),
+            tasks=len(chosen) or None,
             strategies=dict(sorted(Counter(map(str, chosen.values())).items())),
             student=student,
             teacher=teacher,
