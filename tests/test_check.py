@@ -155,7 +155,19 @@ def test_the_command_prints_the_errors_plainly_and_fails(place):
 
 @pytest.mark.parametrize(
     "address",
-    ["nonsense", "host:", ":6379", "host:port", "host:99999", "host:\N{SUPERSCRIPT TWO}", "ray://host", "http://x"],
+    [
+        "nonsense",
+        "host:",
+        ":6379",
+        "host:port",
+        "host:99999",
+        "host:\N{SUPERSCRIPT TWO}",
+        "ray://host",
+        "http://x",
+        "::1:6379",
+        "[::1",
+        "[host]:1",
+    ],
 )
 def test_a_malformed_ray_address_is_told(address):
     with pytest.raises(Orca2Error, match="is not HOST:PORT") as caught:
@@ -175,7 +187,7 @@ def test_an_address_where_nothing_answers_is_told_fast(scheme):
     assert "ray start --head" in caught.value.hint
 
 
-@pytest.mark.parametrize("host", ["a..b", "x" * 70, "[::1]"])
+@pytest.mark.parametrize("host", ["a..b", "x" * 70])
 def test_a_host_name_that_cannot_be_one_is_told(host):
     with pytest.raises(Orca2Error, match="nothing answers there"):
         check_address(f"{host}:1")
@@ -188,12 +200,37 @@ def test_an_address_that_answers_passes_as_do_the_words_that_ray_knows():
         check_address(word)
 
 
+@pytest.mark.parametrize("scheme", ["", "ray://"])
+def test_an_ipv6_address_stands_in_brackets(scheme):
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as server:
+        check_address(f"{scheme}[::1]:{server.getsockname()[1]}")
+
+
 def test_a_file_that_dvc_does_not_watch_is_told_with_the_line_to_add(place, monkeypatch):
     folder, _ = place
     monkeypatch.chdir(folder)
     (folder / "rows.jsonl").write_text('{"question": "1 + 1?", "answer": "2"}\n')
     spoil(place, "tasks.sources", {"a": source(grader="numeric")})
-    write_yaml(folder / "dvc.yaml", {"stages": {"prepare_tasks": {"deps": ["stages/prepare_tasks.py"]}}})
-    assert "add `- rows.jsonl` to the deps of stages.prepare_tasks" in told(place)
-    write_yaml(folder / "dvc.yaml", {"stages": {"prepare_tasks": {"deps": ["rows.jsonl"]}}})
+    subprocess.run(["dvc", "init", "-q", "--no-scm"], check=True)
+    collect = {"cmd": "echo", "outs": ["data/examples"]}
+    write_yaml(folder / "dvc.yaml", {"stages": {"collect": collect}})
+    assert "add `- rows.jsonl` to the deps of stages.collect" in told(place)
+    write_yaml(folder / "dvc.yaml", {"stages": {"collect": collect | {"deps": ["rows.jsonl"]}}})
     check(write_yaml(folder / "params.yaml", place[1]), folder / "templates")
+
+
+def test_a_section_that_only_a_stage_of_ones_own_watches_is_known(place, monkeypatch):
+    folder, params = place
+    monkeypatch.chdir(folder)
+    subprocess.run(["dvc", "init", "-q", "--no-scm"], check=True)
+    spoil(place, "mine", {"anything": 1})
+    spoil(place, "mien", {})
+    own = {"cmd": "echo", "params": ["mine.anything"]}
+    write_yaml(folder / "dvc.yaml", {"stages": {"own": own}})
+    report = told(place)
+    assert "unknown section `mien`\n    -> did you mean `mine`?" in report
+    assert "unknown section `mine`" not in report
+    del params["mien"]
+    check(write_yaml(folder / "params.yaml", params), folder / "templates")
+    (folder / "dvc.yaml").write_text("stages: [")
+    assert "YAML file structure is corrupted" in told(place)

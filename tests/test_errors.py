@@ -1,5 +1,7 @@
 """The boundary where an error meets a person: told plainly when it can be mended, a traceback when it is a bug."""
 
+import signal
+
 import pytest
 
 from orca2.core.errors import InputErrors, Orca2Error, exit_on_error, raise_all
@@ -38,6 +40,27 @@ def test_a_disk_that_refuses_is_told_plainly_wherever_it_happens(tiny_disk, caps
 def test_a_bug_keeps_its_traceback(bug):
     with pytest.raises(type(bug)):
         exit_on_error(raising(bug))
+
+
+def failing_because_of(error):
+    def main():
+        try:
+            raise error
+        finally:
+            raise Orca2Error("an engine failed")
+
+    return main
+
+
+@pytest.mark.parametrize("main", [raising(KeyboardInterrupt()), failing_because_of(KeyboardInterrupt())])
+def test_an_interruption_ends_with_one_line_that_says_how_to_go_on(main, capsys):
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        code, message = told(main, capsys)
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    assert code == 130
+    assert message == "interrupted: finished answers are kept; the same command again goes on from there\n"
 
 
 def test_errors_are_raised_together_flat_and_one_stays_itself():

@@ -400,6 +400,31 @@ def test_a_finished_answer_survives_a_kill_while_another_one_hangs(endpoint, mod
     assert (run.num_cached, run.num_generated, endpoint.questions()) == (5, 1, [question(5)])
 
 
+_INTERRUPTED_RUN = f"""
+from orca2.core.errors import exit_on_error
+def main():
+    {_KILLED_RUN.strip().replace(chr(10), chr(10) + "    ")}
+exit_on_error(main)
+"""
+
+
+def test_an_interrupted_run_ends_at_once_with_one_line_and_keeps_what_was_answered(endpoint, model, tmp_path):
+    endpoint.faults_of[question(5)] = [hangs]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", _INTERRUPTED_RUN, endpoint.base_url, str(tmp_path)]
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while len(Store(tmp_path)) < 5 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    begin = time.monotonic()
+    _, told = process.communicate()
+    assert time.monotonic() - begin < 5
+    assert process.returncode == 130
+    assert told == "interrupted: finished answers are kept; the same command again goes on from there\n"
+    assert len(Store(tmp_path)) == 5
+
+
 def _anywhere(tree):
     """Every path into nested JSON."""
     yield ()

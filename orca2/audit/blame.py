@@ -24,11 +24,12 @@ class Blame:
     strategy: str
     """In the evaluation, the role of the model in its place."""
     requests: int
-    answered: int
-    right: int
+    answered: int | None
+    """None, and so below, where that was not built."""
+    right: int | None
     """By strict extraction; of the training split, those of them that `grade` kept."""
-    in_dataset: int
-    """How many became training data."""
+    in_dataset: int | None
+    """How many became training data; None also of a split that nobody learns from."""
     tokens: float | None
     """Mean length of an answer; None without one."""
     examples: tuple[str, ...]
@@ -39,15 +40,36 @@ def blame(template: str, root: Path = Path(), examples: int = 3) -> list[Blame]:
     """What a template file stands behind: itself, or a file that extends or includes it.
 
     Raises:
-        Orca2Error: there is no such template, or an artifact cannot be read.
+        Orca2Error: there is no such template, nothing was asked yet, or an artifact cannot be read.
     """
     templates = Templates(root / "templates")
     name = template.removeprefix("./").removeprefix("templates/")
     if name not in templates.files:
         raise Orca2Error("no such template", template, f"known: {', '.join(templates.files)}")
     behind = [file for file in templates.files if name in templates.reach(file)]
-    asked = {split: folders for split, folders in SPLITS.items() if (root / folders.requests.folder).is_dir()}
-    return [row for split in asked for row in _grouped(split, _requests(root, behind, asked[split]), examples)]
+    built = {split: asked for split, asked in SPLITS.items() if (root / asked.requests.folder).is_dir()}
+    if not built:
+        where = ", ".join(asked.requests.folder for asked in SPLITS.values())
+        raise Orca2Error("nothing was asked yet", where, "run `dvc repro` first")
+    return [
+        _blame(split, group, _unsure(root, asked), examples)
+        for split, asked in built.items()
+        for group in _grouped(_requests(root, behind, asked))
+    ]
+
+
+def unbuilt(root: Path = Path()) -> list[str]:
+    """The folders of requests that are not here, and so in no figure."""
+    return [asked.requests.folder for asked in SPLITS.values() if not (root / asked.requests.folder).is_dir()]
+
+
+def _unsure(root: Path, asked: Asked) -> dict[str, bool]:
+    """Of what a nought is no figure, because it was not built in full; what was counted is."""
+    parts = {"answered": asked.answers, "right": asked.verdicts, "in_dataset": asked.dataset}
+    return {
+        name: not artifacts or not all((root / artifact.folder).is_dir() for artifact in artifacts)
+        for name, artifacts in parts.items()
+    }
 
 
 def _requests(root: Path, behind: Sequence[str], asked: Asked) -> Any:
@@ -62,7 +84,7 @@ def _requests(root: Path, behind: Sequence[str], asked: Asked) -> Any:
     return rows.join(_column(root, asked.dataset, "key", pa.string()), _KEY).sort_by("row_id")
 
 
-def _grouped(split: str, rows: Any, examples: int) -> list[Blame]:
+def _grouped(rows: Any) -> list[dict[str, Any]]:
     sums = [
         ("row_id", "count"),
         ("row_id", "list"),
@@ -72,21 +94,25 @@ def _grouped(split: str, rows: Any, examples: int) -> list[Blame]:
         ("key", "count"),
     ]
     grouped = rows.group_by(_GROUP, use_threads=False).aggregate(sums)
-    return [
-        Blame(
-            split=split,
-            template=group["template"],
-            task=group["task"],
-            strategy=group["strategy"],
-            requests=group["row_id_count"],
-            answered=group["completion_tokens_count"],
-            right=group["strict_correct_sum"] or 0,
-            in_dataset=group["key_count"],
-            tokens=group["completion_tokens_mean"],
-            examples=tuple(group["row_id_list"][:examples]),
-        )
-        for group in grouped.sort_by([(name, "ascending") for name in _GROUP]).to_pylist()
-    ]
+    return list(grouped.sort_by([(name, "ascending") for name in _GROUP]).to_pylist())
+
+
+def _blame(split: str, group: dict[str, Any], unsure: dict[str, bool], examples: int) -> Blame:
+    counts = {
+        "answered": group["completion_tokens_count"],
+        "right": group["strict_correct_sum"] or 0,
+        "in_dataset": group["key_count"],
+    }
+    return Blame(
+        split=split,
+        template=group["template"],
+        task=group["task"],
+        strategy=group["strategy"],
+        requests=group["row_id_count"],
+        **{name: None if unsure[name] and not count else count for name, count in counts.items()},
+        tokens=group["completion_tokens_mean"],
+        examples=tuple(group["row_id_list"][:examples]),
+    )
 
 
 def _column(root: Path, artifacts: Sequence[Artifact[object]], name: str, kind: Any) -> Any:

@@ -16,7 +16,7 @@ from orca2.core.errors import Orca2Error, raise_all
 from orca2.engines.cluster import check_address
 from orca2.engines.generation import GenerationCluster
 from orca2.engines.http import check_endpoint
-from orca2.project.dvc_files import require_declared
+from orca2.project.dvc_files import require_declared, stages, watched_sections
 from orca2.recipe.erasure import EraseConfig
 from orca2.recipe.evaluation import EvaluateConfig
 from orca2.recipe.filtering import GradeConfig
@@ -59,7 +59,8 @@ def check(params_file: Path = config.PARAMS_FILE, templates_root: Path = Path("t
         InputErrors: everything that is wrong.
     """
     errors: list[Orca2Error] = []
-    unknown = _attempt(errors, lambda: config.unknown_sections(SECTIONS, file=params_file))
+    own = watched_sections(_attempt(errors, stages) or ())
+    unknown = _attempt(errors, lambda: config.unknown_sections(SECTIONS, also=own, file=params_file))
     errors += unknown or []
     # Section by section, so that a fault in one does not hide what is wrong with the names in another.
     names = () if unknown is None else tuple(SECTIONS)

@@ -1,19 +1,21 @@
 """The history of the dataset over commits, from the metrics and the lock file that git holds."""
 
+import hashlib
 import json
-import subprocess
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from orca2.core.errors import Orca2Error
 from orca2.diff.shifts import strategies
+from orca2.project import git
 from orca2.project.artifacts import DATASET
+from orca2.project.dvc_files import LOCK_FILE, Built
 from orca2.project.revisions import WORKSPACE, Revision
 
-_FIELDS = "%H%x00%h%x00%cs%x00%s"
+_ERASED, _EVALUATED = "metrics/erase.json", "metrics/evaluate.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,12 +29,15 @@ class Version:
     subject: str
     rows: int | None = None
     """None where the commit has no such metric."""
-    tasks: int = 0
+    tasks: int | None = None
+    """None where the commit holds no choice of strategies."""
     strategies: dict[str, int] = field(default_factory=dict)
     """How many tasks each strategy answers."""
     student: float | None = None
-    """Strict macro accuracy of the student on the held-out questions, in [0, 1]."""
+    """Strict macro accuracy of the student on the held-out questions, in [0, 1]; None where the commit holds none, or
+    holds that of a student that learnt from another dataset."""
     teacher: float | None = None
+    """The same of the teacher; None where the evaluation is of other questions or models than the commit has."""
     digest: str = ""
     """Of the files of the dataset, as `dvc.lock` names it."""
     problem: str = ""
@@ -46,18 +51,10 @@ def history(revision: str = "HEAD", limit: int = 20, root: Path = Path()) -> Ite
         Orca2Error: no such revision.
     """
     last = Revision(revision, root)
-    if revision == "HEAD" and _changed_here(root):
+    if revision == "HEAD" and not git.is_same(root, "HEAD", str(LOCK_FILE)):
         yield _version(Revision(WORKSPACE, root), WORKSPACE, "", "not committed")
-    command = ["git", "log", f"--format={_FIELDS}", f"--max-count={limit}", last.commit or "HEAD", "--", "dvc.lock"]
-    listed = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
-    for line in filter(None, listed.stdout.split("\n")):
-        commit, short, date, subject = line.split("\0", 3)
-        yield _version(Revision(commit, root), short, date, subject)
-
-
-def _changed_here(root: Path) -> bool:
-    command = ["git", "diff", "--quiet", "HEAD", "--", "dvc.lock"]
-    return bool(subprocess.run(command, cwd=root, capture_output=True, check=False).returncode)
+    for commit in git.history(root, last.commit or "HEAD", str(LOCK_FILE), limit):
+        yield _version(Revision(commit.commit, root), commit.short, commit.date, commit.subject)
 
 
 def _version(revision: Revision, name: str, date: str, subject: str) -> Version:
@@ -65,25 +62,47 @@ def _version(revision: Revision, name: str, date: str, subject: str) -> Version:
     nothing = Version(commit=name, date=date, subject=subject)
     try:
         chosen = strategies(revision)["strategies"]
+        evaluation = _metrics(revision, _EVALUATED)
+        belongs = _is_of_one_build(_EVALUATED, DATASET.folder, revision.locked)
+        student, teacher = (
+            _number(evaluation, role, "macro", "strict", "accuracy") if belongs else None
+            for role in ("student", "teacher")
+        )
         return replace(
             nothing,
-            rows=_metric(revision, "metrics/erase.json", "rows_out"),
-            tasks=len(chosen),
+            rows=_number(_metrics(revision, _ERASED), "rows_out"),
+            tasks=len(chosen) or None,
             strategies=dict(sorted(Counter(map(str, chosen.values())).items())),
-            student=_metric(revision, "metrics/evaluate.json", "student", "macro", "strict", "accuracy"),
-            teacher=_metric(revision, "metrics/evaluate.json", "teacher", "macro", "strict", "accuracy"),
+            student=student,
+            teacher=teacher,
             digest=revision.outs.get(DATASET.folder, "").removesuffix(".dir"),
         )
     except Orca2Error as error:
         return replace(nothing, problem=f"{error.where}: {error.message.splitlines()[0]}")
 
 
-def _metric(revision: Revision, path: str, *names: str) -> Any:
-    """A number in a JSON file that git tracks; None where the commit has no such file or number."""
+def _metrics(revision: Revision, path: str) -> Any:
+    """A metrics file that git tracks; None where the commit has none, or has another one than `dvc.lock` names."""
+    text = revision.text(path)
     try:
-        found = json.loads(revision.text(path) or "null")
+        found = json.loads(text or "null")
     except ValueError as error:
         raise Orca2Error(f"is torn: {error}", f"{path} of {revision}", "mend it in a new commit") from error
+    md5 = hashlib.md5((text or "").encode("utf-8"), usedforsecurity=False).hexdigest()
+    return found if revision.outs.get(path) == md5 else None
+
+
+def _number(found: Any, *names: str) -> Any:
     for name in names:
         found = found.get(name) if isinstance(found, dict) else None
     return found if isinstance(found, int | float) else None
+
+
+def _is_of_one_build(path: str, origin: str, locked: Mapping[str, Built]) -> bool:
+    """Whether the stage that made `path`, and all up to the one that made `origin`, read what was made last."""
+    maker = next((stage for stage in locked.values() if path in stage.outs), None)
+    if maker is None or origin in maker.outs:
+        return maker is not None
+    made = {out: digest for stage in locked.values() for out, digest in stage.outs.items()}
+    read = {dep: digest for dep, digest in maker.deps.items() if dep in made}
+    return all(made[dep] == digest and _is_of_one_build(dep, origin, locked) for dep, digest in read.items())

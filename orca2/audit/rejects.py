@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orca2.core.errors import Orca2Error
+from orca2.project.artifacts import REJECTED
+from orca2.project.dvc_files import stages as stages_of
 from orca2.project.shards import read_columns
 
-FOLDER = Path("data/rejected")
 _GROUP = ["stage", "reason", "task"]
 
 
@@ -32,18 +33,19 @@ def rejects(root: Path = Path(), stages: Sequence[str] = (), examples: int = 2) 
         examples: how many rows to name of each reason.
 
     Raises:
-        Orca2Error: an artifact cannot be read.
+        Orca2Error: nothing was built, or an artifact cannot be read.
     """
     import pyarrow as pa
 
-    unknown = [stage for stage in stages if not (root / FOLDER / stage).is_dir()]
+    built = _built(root)
+    if not built:
+        raise Orca2Error("nothing was built, so what is rejected is not known", str(root / REJECTED), "run `dvc repro`")
+    unknown = [stage for stage in stages if stage not in built]
     if unknown:
-        known = ", ".join(sorted(folder.name for folder in (root / FOLDER).glob("*")))
-        raise Orca2Error("rejects no rows", f"stage {', '.join(unknown)}", f"known: {known}")
-    folders = [f for f in sorted((root / FOLDER).glob("*")) if f.is_dir() and (not stages or f.name in stages)]
+        known = ", ".join(built)
+        raise Orca2Error("has no rejected rows here", f"stage {', '.join(unknown)}", f"built: {known}")
+    folders = [folder for stage, folder in built.items() if not stages or stage in stages]
     tables = [read_columns(folder, [*_GROUP, "row_id", "detail"]) for folder in folders]
-    if not tables:
-        return []
     rows = pa.concat_tables(tables)
     sums = [("row_id", "count"), ("row_id", "list"), ("detail", "list")]
     grouped = rows.group_by(_GROUP, use_threads=False).aggregate(sums)
@@ -58,3 +60,19 @@ def rejects(root: Path = Path(), stages: Sequence[str] = (), examples: int = 2) 
         )
         for group in ordered.to_pylist()
     ]
+
+
+def unbuilt(root: Path = Path()) -> list[str]:
+    """The stages of dvc.yaml whose rejected rows are not here, and so in no figure.
+
+    Raises:
+        Orca2Error: dvc.yaml is broken.
+    """
+    built = _built(root)
+    outs = (Path(out) for stage in stages_of(root) for out in stage.outs)
+    return [out.name for out in outs if out.parent == REJECTED and out.name not in built]
+
+
+def _built(root: Path) -> dict[str, Path]:
+    """Stage to folder."""
+    return {folder.name: folder for folder in sorted((root / REJECTED).glob("*")) if any(folder.glob("*.parquet"))}

@@ -17,19 +17,32 @@ from pathlib import Path
 
 import yaml
 
+from orca2.core import config
 from orca2.core.errors import Orca2Error
 from orca2.core.hashing import unit_interval
 from orca2.core.rows import Example, Generation, Request
 from orca2.engines.generation import GenerationConfig, answer
-from orca2.project.dvc_files import overlap
-from orca2.project.dvc_files import stages as pipeline_stages
+from orca2.project import git
+from orca2.project.artifacts import STEPS
+from orca2.project.dvc_files import (
+    DVC_FILE,
+    LOCK_FILE,
+    Stage,
+    dvc_repository,
+    from_root,
+    locked,
+    overlap,
+    stages,
+    up_to,
+)
+from orca2.project.pipeline import changed_inputs
 from orca2.recipe.chat import load_tokenizer
 from orca2.recipe.grading import grade
 from orca2.recipe.models import Model
 from orca2.store.store import Store
 
-LAST = "pack"
-"""The last stage whose outputs a rebuild repeats to the byte; trained weights depend on the machine."""
+_REPEATED = [made for step, made in STEPS.items() if step not in ("train", "evaluate", "report")]
+"""What a rebuild repeats to the byte; trained weights depend on the machine, and so does all that follows."""
 _VOLATILE = "metrics/speed/"
 
 
@@ -40,6 +53,8 @@ class Replayed:
     stage: str
     differing: tuple[str, ...]
     """Outputs that are not what dvc.lock says."""
+    stale: tuple[str, ...]
+    """What it reads and dvc.lock does not know: then nothing can be compared."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,9 +78,10 @@ class Regenerated:
 
 
 def replay(store: Store, root: Path = Path()) -> Iterator[Replayed]:
-    """Rebuild every stage up to `pack` in a temporary folder, from the stored answers alone; compare with dvc.lock.
+    """Rebuild every stage before training in a temporary folder, from the stored answers alone; compare with dvc.lock.
 
-    A stage whose output differs is reported, and the next ones go on from the output as it lies in the project.
+    The stages are those of dvc.yaml that the last known step needs, each by its own command. Where the output of one
+    differs, or it is stale, the next ones go on from the output as it lies in the project.
 
     Raises:
         Orca2Error: a stage fails; above all, when an answer is not in the store.
@@ -75,11 +91,14 @@ def replay(store: Store, root: Path = Path()) -> Iterator[Replayed]:
         copy = Path(folder)
         _copy_project(root, copy)
         for stage in stages:
-            _run(stage, copy, store.root)
-            differing = _differing(stage, copy)
+            stale = changed_inputs(stage.name, copy)
+            if not stale:
+                _run(stage, copy, store.root)
+            differing = list(stage.writes) if stale else _differing(stage, copy)
             for out in differing:
                 _take_over(root / out, copy / out)
-            yield Replayed(stage=stage, differing=tuple(differing))
+            if not stage.always_changed:
+                yield Replayed(stage=stage.name, differing=() if stale else tuple(differing), stale=stale)
 
 
 def regenerate(
@@ -133,41 +152,40 @@ def sample(requests: Sequence[Request], share: str) -> list[Request]:
     return ranked[: max(1, round(part * len(ranked)))]
 
 
-def _stages_to_replay(root: Path) -> list[str]:
-    if not (root / "dvc.yaml").is_file():
-        raise Orca2Error("no such file", str(root.resolve() / "dvc.yaml"), "run this at the root of the project")
-    stages = list(yaml.safe_load((root / "dvc.yaml").read_text("utf-8"))["stages"])
-    locked = yaml.safe_load((root / "dvc.lock").read_text("utf-8")) if (root / "dvc.lock").is_file() else {}
-    wanted = stages[: stages.index(LAST) + 1]
-    missing = [stage for stage in wanted if stage not in (locked or {}).get("stages", {})]
-    if missing:
-        raise Orca2Error(f"has no {', '.join(missing)}", "dvc.lock", "run `dvc repro pack` first")
+def _stages_to_replay(root: Path) -> list[Stage]:
+    if not (root / DVC_FILE).is_file():
+        raise Orca2Error("no such file", str(root.resolve() / DVC_FILE), "run this at the root of the project")
+    wanted = up_to(_REPEATED, stages(root))
+    if not wanted:
+        raise Orca2Error("has no stage whose output could be rebuilt", str(root / DVC_FILE), "see `dvc stage list`")
+    if not set(locked(root)) & {stage.name for stage in wanted}:
+        raise Orca2Error("knows no stage: nothing was built", str(root / LOCK_FILE), "run `dvc repro` first")
     return wanted
 
 
 def _copy_project(root: Path, copy: Path) -> None:
     """Everything of the project but what DVC made, with a budget of no tokens: an engine can not start."""
-    command = ["git", "ls-files", "-co", "--exclude-standard", "-z"]
-    listed = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
-    if listed.returncode:
-        raise Orca2Error(f"git says: {listed.stderr.strip()}", str(root.resolve()), "run this inside the repository")
-    for name in filter(None, listed.stdout.split("\0")):
+    for name in git.names(root, "ls-files", "-co", "--exclude-standard", "-z"):
         if (root / name).is_file():
             (copy / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(root / name, copy / name)
     _link_what_git_ignores(root, copy)
     shutil.rmtree(copy / ".dvc", ignore_errors=True)
     subprocess.run([sys.executable, "-m", "dvc", "init", "--quiet", "--no-scm"], cwd=copy, check=True)
-    params = yaml.safe_load((copy / "params.yaml").read_text("utf-8"))
-    params["cluster"]["generation"]["max_new_tokens"] = 0
-    (copy / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), "utf-8")
+    file = copy / config.PARAMS_FILE
+    try:
+        params = yaml.safe_load(file.read_text("utf-8")) or {}
+        params.setdefault("cluster", {}).setdefault("generation", {})["max_new_tokens"] = 0
+    except (OSError, yaml.YAMLError, ValueError, AttributeError, TypeError) as error:
+        raise Orca2Error(f"cannot be read: {error}", str(root / file.name), "see `orca2 check`") from error
+    file.write_text(yaml.safe_dump(params, sort_keys=False), "utf-8")
 
 
 def _link_what_git_ignores(root: Path, copy: Path) -> None:
     """Question files and model folders that a stage depends on and git does not hold."""
-    stages = pipeline_stages(root)
-    outs = [out for stage in stages for out in stage.writes]
-    for dep in (Path(d) for stage in stages for d in stage.deps):
+    known = stages(root)
+    outs = [out for stage in known for out in stage.writes]
+    for dep in (Path(d) for stage in known for d in stage.deps if "://" not in d):
         if dep.is_absolute() or any(overlap(dep.as_posix(), out) for out in outs):
             continue
         if ".." in dep.parts:
@@ -178,20 +196,23 @@ def _link_what_git_ignores(root: Path, copy: Path) -> None:
             (copy / dep).symlink_to((root / dep).resolve())
 
 
-def _run(stage: str, copy: Path, store: Path) -> None:
-    environment = os.environ | {"PYTHONPATH": str(copy), "ORCA2_STORE": str(store.resolve())}
-    command = [sys.executable, "-m", f"stages.{stage}"]
-    done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode:
-        hint = "an answer that is missing can be had by `orca2 store pull` or `dvc repro`"
-        raise Orca2Error(f"cannot be replayed:\n{done.stderr.strip()}", f"stage {stage}", hint)
+def _run(stage: Stage, copy: Path, store: Path) -> None:
+    # As DVC does: by a shell. `python` is the one that runs this.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    environment = os.environ | {"PYTHONPATH": str(copy), "ORCA2_STORE": str(store.resolve()), "PATH": path}
+    for command in stage.cmd:
+        done = subprocess.run(  # noqa: S602  (the project's own dvc.yaml)
+            command, shell=True, cwd=copy / stage.folder, env=environment, capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            hint = "an answer that is missing can be had by `orca2 store pull` or `dvc repro`"
+            raise Orca2Error(f"cannot be replayed:\n{done.stderr.strip()}", f"stage {stage.name}", hint)
 
 
-def _differing(stage: str, copy: Path) -> list[str]:
-    from dvc.repo import Repo
-
-    outs = [out for found in Repo(str(copy)).index.stages if found.name == stage for out in found.outs]
-    changed = [str(out.def_path) for out in outs if not out.exists or out.changed_checksum()]
+def _differing(stage: Stage, copy: Path) -> list[str]:
+    with dvc_repository(copy) as repo:
+        found = next(found for found in repo.stage.load_all(str(copy / DVC_FILE)) if found.name == stage.name)
+        changed = [from_root(out, copy) for out in found.outs if not out.exists or out.changed_checksum()]
     return [path for path in changed if not path.startswith(_VOLATILE)]
 
 

@@ -2,20 +2,22 @@
 
 import hashlib
 import json
+import re
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from orca2.core.errors import Orca2Error
 from orca2.diff.shifts import strategies
-from orca2.project.artifacts import CHATS, EXAMPLES, PACKED, REGISTRY, SPLITS, Artifact, rejected
+from orca2.project.artifacts import EXAMPLES, LEFT_OUT, PACKED, REJECTIONS, SPLITS, Artifact
 from orca2.project.revisions import Revision
-from orca2.project.shards import shard_of
 from orca2.recipe.prompts import Templates
 from orca2.store.segments import read_table as read_segment
 from orca2.store.segments import segment_files
+
+_ROW_ID = re.compile(r"\b[0-9a-f]{64}\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +26,13 @@ class _Rows:
 
     revision: Revision
     row_id: str
+    absent: list[str] = field(default_factory=list)
+    """The artifacts that this revision does not hold."""
 
     def rows(self, artifact: Artifact[object], columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
-        shards = self.revision.shards(artifact.folder)
-        if not shards:
-            return []
-        shard = shards[shard_of(self.row_id, len(shards))]
-        return list(shard.read(columns, [("row_id", "=", self.row_id)]).to_pylist())
+        if not self.revision.holds(artifact) and artifact.folder not in self.absent:
+            self.absent.append(artifact.folder)
+        return list(self.revision.table(artifact, columns, self.row_id).to_pylist())
 
 
 def why(revision: Revision, prefix: str, store: Path) -> dict[str, Any]:
@@ -44,13 +46,18 @@ def why(revision: Revision, prefix: str, store: Path) -> dict[str, Any]:
     Raises:
         Orca2Error: no question, or several, begin so.
     """
-    row_id = find(revision, prefix)
-    rows = _Rows(revision, row_id)
-    (example,) = rows.rows(EXAMPLES)
-    asked = SPLITS[example["split"]]
+    rows = _Rows(revision, find(revision, prefix))
+    examples = rows.rows(EXAMPLES)
+    return _story(rows, examples[0], store) if examples else _rejection(rows)
+
+
+def _story(rows: _Rows, example: dict[str, Any], store: Path) -> dict[str, Any]:
+    revision, asked = rows.revision, SPLITS[example["split"]]
     requests = rows.rows(asked.requests)
     answered = [row for artifact in _distinct(asked.answers + asked.verdicts) for row in rows.rows(artifact)]
-    chats = rows.rows(CHATS)
+    chats = [row for artifact in asked.dataset for row in rows.rows(artifact)]
+    passed = [EXAMPLES, asked.requests, *asked.answers, *asked.verdicts, *asked.dataset]
+    stages = {artifact.stage for artifact in passed} | ({PACKED.stage} if asked.dataset else set())
     return {
         "revision": str(revision),
         "question": example,
@@ -60,8 +67,30 @@ def why(revision: Revision, prefix: str, store: Path) -> dict[str, Any]:
         "answers": [_answer(request, answered, chats) for request in requests],
         "provenance": _provenance(store, [request["key"] for request in requests]),
         "erasure": [_erasure(chat, requests) for chat in chats],
-        "rejected": [row for stage in dict.fromkeys(a.stage for a in REGISTRY) for row in rows.rows(rejected(stage))],
-        "packed": list(_packed(revision, row_id)),
+        "rejected": [row for artifact in REJECTIONS if artifact.stage in stages for row in rows.rows(artifact)],
+        "packed": list(_packed(revision, rows.row_id)) if asked.dataset else [],
+        "absent": rows.absent,
+    }
+
+
+def _rejection(rows: _Rows) -> dict[str, Any]:
+    """The story of a question that became no example: why, where from, and of whom it is a duplicate."""
+    found = rows.rows(LEFT_OUT)
+    originals = dict.fromkeys(
+        other for row in found for other in _ROW_ID.findall(row["detail"]) if other != rows.row_id
+    )
+    kept = [row for original in originals for row in _Rows(rows.revision, original).rows(EXAMPLES)]
+    beside = rows.revision.table(EXAMPLES, ["task", "source", "licence"])
+    tasks = {row["task"] for row in found}
+    sources = {(row["source"], row["licence"]) for row in beside.to_pylist() if row["task"] in tasks}
+    return {
+        "revision": str(rows.revision),
+        "row_id": rows.row_id,
+        "question": None,
+        "sources": [{"source": source, "licence": licence} for source, licence in sorted(sources)],
+        "rejected": found,
+        "same_as": kept,
+        "absent": rows.absent,
     }
 
 
@@ -79,20 +108,20 @@ def find(revision: Revision, prefix: str) -> str:
     import pyarrow.compute as pc
 
     wanted = prefix.strip().lower()
-    shards = revision.shards(EXAMPLES.folder)
-    if not shards:
-        raise Orca2Error(f"has no {EXAMPLES.folder}", str(revision), "run `dvc repro prepare_tasks`")
+    if not revision.holds(EXAMPLES):
+        raise Orca2Error(f"has no {EXAMPLES.folder}", str(revision), f"run `dvc repro {EXAMPLES.stage}`")
     if not wanted or set(wanted) - set("0123456789abcdef"):
         raise Orca2Error("is no row id", repr(prefix), "give its first hex digits, as `orca2 diff` prints them")
-    chosen = [shards[shard_of(wanted, len(shards))]] if len(wanted) == 64 else shards
-    ids = pa.chunked_array([chunk for s in chosen for chunk in s.read(["row_id"])["row_id"].chunks], pa.string())
-    found = ids.filter(pc.starts_with(ids, wanted)).to_pylist()
+    whole = wanted if len(wanted) == 64 else ""
+    columns = [revision.table(artifact, ["row_id"], whole)["row_id"] for artifact in (EXAMPLES, LEFT_OUT)]
+    ids = pa.chunked_array([chunk for column in columns for chunk in column.chunks], pa.string())
+    found = ids.filter(pc.starts_with(ids, wanted)).unique().to_pylist()
     if len(found) == 1:
         return str(found[0])
     hint = (
         f"several do: {', '.join(row[: len(wanted) + 6] for row in found[:4])}"
         if found
-        else f"of questions in {EXAMPLES.folder}; those of other revisions need --rev"
+        else f"of questions in {EXAMPLES.folder} or {LEFT_OUT.folder}; those of other revisions need --rev"
     )
     raise Orca2Error(f"{len(found) or 'no'} question{'s' * (len(found) != 1)} begin so", prefix, hint)
 
@@ -163,7 +192,7 @@ def _erasure(chat: dict[str, Any], requests: list[dict[str, Any]]) -> dict[str, 
 def _packed(revision: Revision, row_id: str) -> Iterator[dict[str, Any]]:
     import pyarrow.compute as pc
 
-    for shard in revision.shards(PACKED.folder):
+    for shard in revision.shards(PACKED.folder) if revision.holds(PACKED) else ():
         table = shard.read(["sequence_index", "segments"])
         for chunk, index in zip(table["segments"].chunks, table["sequence_index"].chunks, strict=True):
             flat = chunk.flatten()
@@ -181,7 +210,10 @@ def _provenance(store: Path, keys: Sequence[str]) -> dict[str, Any]:
 
     found: dict[str, Any] = {}
     for segment in segment_files(store) if keys else ():
-        table = read_segment(segment, ["key", "provenance"])
+        try:
+            table = read_segment(segment, ["key", "provenance"])
+        except (pa.ArrowException, OSError, ValueError):
+            continue  # torn or merged meanwhile: `orca2 store verify` is the one to tell
         held = table.filter(pc.is_in(table["key"], value_set=pa.array(keys, pa.string())))
         found |= {row["key"]: json.loads(row["provenance"] or "{}") for row in held.to_pylist()}
     return found

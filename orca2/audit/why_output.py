@@ -1,6 +1,6 @@
 """The story of one question as text, in the order in which things happened."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from orca2.core.text import lines_of, printable
@@ -12,6 +12,28 @@ def as_text(story: Mapping[str, Any]) -> str:
 
 
 def _lines(story: Mapping[str, Any]) -> Iterator[str]:
+    yield from _asked(story) if story["question"] else _left_out(story)
+    yield from (f"not here   {folder}: it was not built, or not checked out" for folder in story["absent"])
+
+
+def _left_out(story: Mapping[str, Any]) -> Iterator[str]:
+    """A question that became no example."""
+    yield f"{story['row_id']}  {', '.join(dict.fromkeys(printable(row['task']) for row in story['rejected']))}"
+    for source in story["sources"]:
+        yield f"source     {printable(source['source'])}, licence {printable(source['licence'])}"
+    yield from _rejected(story["rejected"])
+    for original in story["same_as"]:
+        yield printable(f"same as    {original['row_id']}  {original['task']}, split {original['split']}")
+        yield from _block("question", original["question"])
+    yield "kept in    no artifact: nothing was asked about it"
+
+
+def _rejected(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    for row in rows:
+        yield f"rejected   by {row['stage']}: {printable(row['reason'])}  {printable(row['detail'])}".rstrip()
+
+
+def _asked(story: Mapping[str, Any]) -> Iterator[str]:
     question = story["question"]
     yield printable(f"{question['row_id']}  {question['task']} ({question['category']}), split {question['split']}")
     yield f"source     {printable(question['source'])}, licence {printable(question['licence'])}"
@@ -27,8 +49,7 @@ def _lines(story: Mapping[str, Any]) -> Iterator[str]:
         student = next((turn["content"] for turn in erased["student"] if turn["role"] == "system"), "no instruction")
         yield f"erased     {turns} turn{'s' * (turns != 1)} of {erased['erased_template']}, in their place:"
         yield from _block(erased["student_template"], student)
-    for row in story["rejected"]:
-        yield f"rejected   by {row['stage']}: {row['reason']}  {printable(row['detail'])}"
+    yield from _rejected(story["rejected"])
     for place in story["packed"]:
         end = place["start"] + place["length"]
         supervised = f"{place['supervised_start']} to {place['supervised_end']}"

@@ -90,11 +90,12 @@ def _why(arguments: argparse.Namespace) -> int:
 
 
 def _blame(arguments: argparse.Namespace) -> int:
-    from orca2.audit.blame import blame
+    from orca2.audit.blame import blame, unbuilt
     from orca2.core.text import aligned
 
     _require_project()
     found = blame(arguments.template, examples=arguments.rows)
+    _tell_uncounted(unbuilt())
     if arguments.json:
         _write(_json([dataclasses.asdict(row) for row in found]), None)
         return 0
@@ -112,9 +113,9 @@ def _blame(arguments: argparse.Namespace) -> int:
     )
     lines = [
         (
-            row.split, row.template, row.task, row.strategy, f"{row.requests:,}", f"{row.answered:,}",
-            f"{row.right:,} ({100 * row.right / row.requests:.0f} %)",
-            f"{row.in_dataset:,}" if row.split == "train" else "-",
+            row.split, row.template, row.task, row.strategy, f"{row.requests:,}", _count(row.answered),
+            _count(row.right) + ("" if row.right is None else f" ({100 * row.right / row.requests:.0f} %)"),
+            _count(row.in_dataset),
             "-" if row.tokens is None else f"{row.tokens:.1f}", " ".join(example[:12] for example in row.examples),
         )
         for row in found
@@ -124,11 +125,12 @@ def _blame(arguments: argparse.Namespace) -> int:
 
 
 def _rejects(arguments: argparse.Namespace) -> int:
-    from orca2.audit.rejects import rejects
+    from orca2.audit.rejects import rejects, unbuilt
     from orca2.core.text import aligned, printable
 
     _require_project()
     found = rejects(stages=arguments.stage, examples=arguments.rows)
+    _tell_uncounted([] if arguments.stage else unbuilt())
     if arguments.json:
         _write(_json([dataclasses.asdict(reason) for reason in found]), None)
         return 0
@@ -153,8 +155,9 @@ def _log(arguments: argparse.Namespace) -> int:
     header = ("commit", "date", "dataset", "strategies", "rows", "tasks", "student", "teacher")
     lines = [
         (
-            v.commit, v.date, v.digest[:8], ", ".join(f"{name} {count}" for name, count in v.strategies.items()),
-            "-" if v.rows is None else f"{v.rows:,}", str(v.tasks), _percent(v.student), _percent(v.teacher),
+            v.commit, v.date, v.digest[:8] or "-",
+            ", ".join(f"{name} {count}" for name, count in v.strategies.items()) or "-",
+            _count(v.rows), _count(v.tasks), _percent(v.student), _percent(v.teacher),
         )
         for v in versions
     ]  # fmt: skip
@@ -164,8 +167,17 @@ def _log(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _count(number: int | None) -> str:
+    return "-" if number is None else f"{number:,}"
+
+
 def _percent(share: float | None) -> str:
     return "-" if share is None else f"{100 * share:.1f} %"
+
+
+def _tell_uncounted(absent: list[str]) -> None:
+    if absent:
+        print(f"not built, and so not counted: {', '.join(absent)}", file=sys.stderr)
 
 
 def _json(value: Any) -> str:

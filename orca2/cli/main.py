@@ -89,31 +89,31 @@ def _verify(arguments: argparse.Namespace) -> int:
 def _replay() -> int:
     from orca2.audit.verify import replay
 
-    failed = 0
+    differing = stale = 0
     for replayed in replay(store.open_store()):
-        failed += bool(replayed.differing)
-        same = "as dvc.lock says" if not replayed.differing else f"differs: {', '.join(replayed.differing)}"
-        print(f"{replayed.stage:18} {same}", flush=True)
-    print(f"orca2 verify --replay: {'every artifact is identical' if not failed else f'{failed} stages differ'}")
-    return 1 if failed else 0
+        differing, stale = differing + bool(replayed.differing), stale + bool(replayed.stale)
+        same = f"differs: {', '.join(replayed.differing)}" if replayed.differing else "as dvc.lock says"
+        print(f"{replayed.stage:18} {f'stale: {replayed.stale[0]}' if replayed.stale else same}", flush=True)
+    parts = [f"{differing} stages differ"] * bool(differing) + [f"{stale} are stale, see `orca2 plan`"] * bool(stale)
+    print(f"orca2 verify --replay: {', '.join(parts) or 'every artifact is identical'}")
+    return 1 if parts else 0
 
 
 def _regenerate(share: str) -> int:
-    from pathlib import Path
-
     from orca2.audit.verify import regenerate, sample
     from orca2.core import config
     from orca2.core.rows import Example, Generation, Request
     from orca2.engines.generation import GenerationCluster
+    from orca2.project.artifacts import EXAMPLES, GENERATIONS, REQUESTS
     from orca2.project.shards import read_rows
     from orca2.recipe import models
 
     cluster = config.load_section("cluster", GenerationCluster)
-    stored = read_rows(Path("data/generations"), Generation)
+    stored = read_rows(GENERATIONS.path, Generation)
     answered = {(row.row_id, row.sample_index) for row in stored}
-    asked = read_rows(Path("data/requests"), Request)
+    asked = read_rows(REQUESTS.path, Request)
     requests = sample([r for r in asked if (r.row_id, r.sample_index) in answered], share)
-    examples = read_rows(Path("data/examples"), Example)
+    examples = read_rows(EXAMPLES.path, Example)
     result = regenerate(requests, stored, examples, models.read_index()["teacher"], cluster.generation)
     for d in result.differences:
         graded = "the same grade" if d.same_grade else "ANOTHER GRADE"

@@ -5,9 +5,12 @@ All errors survive pickling, because Ray carries them between processes.
 """
 
 import errno
+import signal
 import sys
 from collections.abc import Callable, Iterable
 
+INTERRUPTED = 130
+"""The status that shells give to what a Ctrl-C ended."""
 _DISK_REFUSES = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR}
 
 
@@ -51,14 +54,40 @@ def raise_all(errors: Iterable[Orca2Error]) -> None:
 
 
 def exit_on_error(main: Callable[[], int | None], status: int = 1) -> None:
-    """Run a command-line entry point; print an `Orca2Error` plainly and exit with this status."""
+    """Run a command-line entry point, and end the process with its status; tell an error without a traceback.
+
+    The statuses of all commands and stages:
+
+        0    done; nothing differs, nothing is to do
+        1    an error, told on stderr with its next step; of a command that compares: something differs
+        2    a mistyped command line; of a command that compares: an error
+        3    of `orca2 plan`: there is work
+        130  interrupted
+
+    Args:
+        main: the entry point; it returns its status.
+        status: that of an error.
+    """
     try:
         sys.exit(main())
-    except Orca2Error as error:
-        print(f"error: {error}", file=sys.stderr)
-    except OSError as error:
-        if error.errno not in _DISK_REFUSES:
+    except (Exception, KeyboardInterrupt) as error:
+        if _was_interrupted(error):
+            # Another Ctrl-C would only spoil the end.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            print("interrupted: finished answers are kept; the same command again goes on from there", file=sys.stderr)
+            sys.exit(INTERRUPTED)
+        if isinstance(error, Orca2Error):
+            print(f"error: {error}", file=sys.stderr)
+        elif isinstance(error, OSError) and error.errno in _DISK_REFUSES:
+            print(f"error: {error.strerror} {error.filename or ''}", file=sys.stderr)
+            print("    -> free some space or mend the permissions, then run the stage again", file=sys.stderr)
+        else:
             raise
-        print(f"error: {error.strerror} {error.filename or ''}", file=sys.stderr)
-        print("    -> free some space or mend the permissions, then run the stage again", file=sys.stderr)
     sys.exit(status)
+
+
+def _was_interrupted(error: BaseException | None) -> bool:
+    """Whether an interruption led to this error: an engine that is stopped, for one, says that it failed."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None

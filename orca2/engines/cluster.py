@@ -77,10 +77,13 @@ def check_address(address: str) -> None:
         return
     where = f"RAY_ADDRESS={address}"
     host, _, port = address.removeprefix("ray://").rpartition(":")
-    if not host or not port.isdecimal() or int(port) > 65535:
-        raise Orca2Error("is not HOST:PORT", where, "name the address that `ray start --head` printed, or unset it")
+    in_brackets = host.startswith("[") and host.endswith("]")
+    bare = host[1:-1] if in_brackets else host
+    if not bare or (":" in bare) != in_brackets or not port.isdecimal() or int(port) > 65535:
+        hint = "name the address that `ray start --head` printed (an IPv6 one in brackets), or unset it"
+        raise Orca2Error("is not HOST:PORT", where, hint)
     try:
-        socket.create_connection((host, int(port)), timeout=5).close()
+        socket.create_connection((bare, int(port)), timeout=5).close()
     except (OSError, UnicodeError) as error:
         hint = "start the head with `ray start --head`, or unset RAY_ADDRESS to run on this machine"
         raise Orca2Error(f"nothing answers there: {error}", where, hint) from error

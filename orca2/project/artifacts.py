@@ -45,9 +45,13 @@ class Artifact(Generic[Row]):
         return tuple((step, artifact) for artifact in (*self.origins, self) for step in artifact.steps)
 
 
+REJECTED = Path("data/rejected")
+"""The rows that were not passed on, in a folder for each stage."""
+
+
 def rejected(stage: str, *steps: str) -> Artifact[Rejected]:
     """The rows that a stage did not pass on."""
-    folder = f"data/rejected/{stage}"
+    folder = (REJECTED / stage).as_posix()
     return Artifact(stage=stage, folder=folder, row_type=Rejected, identity=_REJECTED, steps=steps)
 
 
@@ -156,6 +160,8 @@ COMPARED = {
 """What a diff of a stage compares; of a stage that asks and grades, what was graded."""
 DATASET = CHATS
 """The conversations that the student learns from."""
+REJECTIONS = (LEFT_OUT, *(rejected(stage) for stage in ("probe", "generate", "grade", "erase", "pack", "evaluate")))
+"""The rows that each stage did not pass on, of those stages that may leave out any."""
 
 MODELS = Path("models")
 TRAINED = Path("trained")

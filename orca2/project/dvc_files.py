@@ -6,7 +6,7 @@ lock of any revision holds its stages resolved already.
 """
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +36,8 @@ class Stage:
     params: Mapping[str, tuple[str, ...]]
     """Sections that it watches, by file; none of a file that it watches as a whole."""
     always_changed: bool = False
+    folder: str = "."
+    """Where its commands run."""
 
     @property
     def writes(self) -> tuple[str, ...]:
@@ -130,6 +132,29 @@ def overlap(path: str, other: str) -> bool:
     return path == other or path.startswith(f"{other}/") or other.startswith(f"{path}/")
 
 
+def reads(stage: Stage, before: Stage) -> bool:
+    """Whether a stage reads what another writes."""
+    return stage is not before and any(before.makes(path) for path in (*stage.deps, *stage.params))
+
+
+def up_to(paths: Iterable[str | Path], among: Sequence[Stage]) -> list[Stage]:
+    """The stages that make these paths, and all that those need, each after what it needs."""
+    ordered: list[Stage] = []
+
+    def add(stage: Stage) -> None:
+        if stage not in ordered:
+            for before in among:
+                if reads(stage, before):
+                    add(before)
+            ordered.append(stage)
+
+    for path in paths:
+        for stage in among:
+            if stage.makes(path):
+                add(stage)
+    return ordered
+
+
 @contextmanager
 def dvc_repository(root: Path) -> Iterator[Any]:
     """DVC's own view of the repository around a folder; what it refuses is told as an error of the project."""
@@ -163,6 +188,7 @@ def resolved(stage: Any, root: Path) -> Stage:
         plots=tuple(paths[id(out)] for out in stage.outs if out.plot),
         params={paths[id(dep)]: tuple(dep.params) for dep in stage.deps if isinstance(dep, ParamsDependency)},
         always_changed=bool(stage.always_changed),
+        folder=Path(os.path.relpath(stage.wdir, root.resolve())).as_posix(),
     )
 
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from orca2.core.errors import Orca2Error
 
 _NO_REPOSITORY = b"not a git repository (or any"
-"""What git says of a folder in no repository; of a broken one it says `not a git repository: `."""
+"""Of all that git says, the one message for a folder that is in none; a broken one is `not a git repository:`."""
 _OBJECTS = 1000
 """How many objects are asked for at a time, so that their contents need not be in memory all at once."""
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from orca2.core.errors import Orca2Error
 from orca2.project import git
-from orca2.project.dvc_files import DVC_FILE, Stage, dvc_repository, from_root, resolved
+from orca2.project.dvc_files import DVC_FILE, Stage, dvc_repository, from_root, reads, resolved
 
 _CODE = ("orca2/", "stages/")
 _MEANINGS = "steps.yaml"
@@ -56,9 +56,21 @@ def stage_states(root: Path = Path(), will_say: Mapping[str, Mapping[str, Any]] 
         for stage, dvc_stage, changed in zip(stages, found, changes, strict=True)
     }
     frozen = {stage.name for stage, dvc_stage in zip(stages, found, strict=True) if dvc_stage.frozen}
-    reads = {s.name: [b.name for b in stages if s.name not in frozen and _reads(s, b)] for s in stages}
-    runs = _running(why, reads)
-    return [_state(stage, why[stage.name], [name for name in reads[stage.name] if name in runs]) for stage in stages]
+    before = {s.name: [b.name for b in stages if s.name not in frozen and reads(s, b)] for s in stages}
+    runs = _running(why, before)
+    return [_state(stage, why[stage.name], [name for name in before[stage.name] if name in runs]) for stage in stages]
+
+
+def changed_inputs(name: str, root: Path = Path()) -> tuple[str, ...]:
+    """What the command, the files and the parameters of a stage have become since dvc.lock was written.
+
+    Raises:
+        Orca2Error: as of `stage_states`.
+    """
+    with dvc_repository(root) as repo, repo.lock:
+        found = next(stage for stage in repo.stage.load_all(str(root / DVC_FILE)) if stage.name == name)
+        changes = [part for part in next(iter(found.status().values()), []) if "changed outs" not in part]
+    return tuple(dict.fromkeys(_reasons(root, found, changes, {})))
 
 
 def state_of(path: str | Path, among: Iterable[StageState]) -> StageState | None:
@@ -156,8 +168,3 @@ def _changed_files(root: Path, path: str) -> str:
 
 def _listed(files: list[str]) -> str:
     return ", ".join(files[:_SHOWN]) + (f" and {len(files) - _SHOWN} more" if files[_SHOWN:] else "")
-
-
-def _reads(stage: Stage, before: Stage) -> bool:
-    """Whether a stage reads what another writes."""
-    return stage is not before and any(before.makes(path) for path in (*stage.deps, *stage.params))

@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 from orca2.core.errors import Orca2Error, raise_all
 from orca2.core.text import printable
 from orca2.project import cells, git
-from orca2.project.dvc_files import LOCK_FILE, Built, dvc_repository, read_lock
-from orca2.project.shards import shard_names
+from orca2.project.artifacts import Artifact
+from orca2.project.dvc_files import LOCK_FILE, Built, dvc_repository, overlap, read_lock
+from orca2.project.shards import arrow_schema, shard_names, shard_of
 
 WORKSPACE = "workspace"
 
@@ -165,8 +166,38 @@ class Revision:
             hint = "run `dvc checkout --force` or `dvc repro`"
             raise Orca2Error("its shards are not one complete set", f"{artifact} of {self}", hint)
 
+    def holds(self, artifact: Artifact[object]) -> bool:
+        """Whether this revision has it: a commit in its `dvc.lock`, the workspace on disk."""
+        if not self.commit:
+            return (self.root / artifact.folder).is_dir()
+        return any(overlap(artifact.folder, out) for out in self.outs)
+
+    def table(self, artifact: Artifact[Any], columns: Sequence[str] | None = None, row_id: str = "") -> Any:
+        """The rows of an artifact as an Arrow table, or those of one row id; no rows where this revision holds none.
+
+        Args:
+            artifact: which.
+            columns: some of its columns; None is all.
+            row_id: of one question; empty is all rows.
+
+        Raises:
+            Orca2Error: a file is missing or spoilt.
+        """
+        import pyarrow as pa
+
+        shards = self.shards(artifact.folder) if self.holds(artifact) else ()
+        if row_id and shards:
+            shards = (shards[shard_of(row_id, len(shards))],)
+        wanted = [("row_id", "=", row_id)] if row_id else None
+        row_type: type = artifact.row_type
+        schema = arrow_schema(row_type)
+        none = pa.schema([schema.field(name) for name in columns or schema.names]).empty_table()
+        return pa.concat_tables([shard.read(columns, wanted) for shard in shards]) if shards else none
+
     def file(self, path: str) -> Path | None:
         """One file of an artifact; None when this revision has none."""
+        if not self.commit:
+            return file if (file := self.root / path).is_file() else None
         folder, _, name = path.rpartition("/")
         return _path(self._files(folder, name), name)
 
