@@ -20,6 +20,7 @@ from orca2.core.hashing import digest
 from orca2.core.rows import Answer, Rejected, Sampling
 from orca2.project.shards import to_table, write_parquet
 from orca2.store import segments as segment_module
+from orca2.store.merging import merge
 from orca2.store.store import Store, Writer, default_root, main_repository
 from tests.examples import ROOT, answer, rejected, request, turns
 
@@ -173,7 +174,7 @@ def test_a_torn_or_foreign_segment_is_set_aside_with_a_warning_and_nothing_is_lo
         case "foreign columns":
             write_parquet(bad, to_table([rejected()], Rejected))
         case "foreign keys":
-            segment_module.publish(tmp_path, segment_module.stored_table([answer(asked(2), key="short")], ""))
+            segment_module.publish(tmp_path, segment_module.stored_table([answer(asked(2), key="short")], [""]))
             bad.unlink()
             bad = segments(tmp_path)[-1]
         case "flipped bits":
@@ -243,7 +244,7 @@ def test_a_crash_between_merging_and_removing_leaves_every_answer_once(tmp_path,
     for number in range(3):
         put(tmp_path, answer(asked(number), str(number)))
     monkeypatch.setattr("pathlib.Path.unlink", lambda *_, **__: None)
-    segment_module.merge(tmp_path, segments(tmp_path))
+    merge(tmp_path, segments(tmp_path))
     monkeypatch.undo()
     assert len(segments(tmp_path)) == 4
     assert len(Store(tmp_path)) == 3
@@ -254,16 +255,16 @@ def test_a_store_whose_segments_are_merged_under_it_still_answers(tmp_path):
     for number in range(3):
         put(tmp_path, answer(asked(number), str(number)))
     store = Store(tmp_path)
-    segment_module.merge(tmp_path, segments(tmp_path))
+    merge(tmp_path, segments(tmp_path))
     assert sorted(a.text for a in store.find([asked(i) for i in range(3)]).values()) == ["0", "1", "2"]
 
 
 def test_a_merge_keeps_conflicts_and_their_order_and_drops_copies(tmp_path):
     put(tmp_path, answer(asked(1), "first"))
     put(tmp_path, answer(asked(1), "second"))
-    segment_module.merge(tmp_path, segments(tmp_path))
+    merge(tmp_path, segments(tmp_path))
     copies = [*segments(tmp_path), *segments(tmp_path)]
-    segment_module.merge(tmp_path, copies)
+    merge(tmp_path, copies)
     assert texts(tmp_path, asked(1)) == ["first"]
     assert len(Store(tmp_path)) == 2
 
@@ -273,8 +274,8 @@ def test_a_segment_that_is_spoilt_or_gone_is_not_merged(tmp_path):
     put(tmp_path, answer(asked(2)))
     before = segments(tmp_path)
     before[1].write_bytes(before[1].read_bytes()[:-10])
-    assert segment_module.merge(tmp_path, before) is None
-    assert segment_module.merge(tmp_path, [*before[:1], tmp_path / "gone.parquet"]) is None
+    assert merge(tmp_path, before) is None
+    assert merge(tmp_path, [*before[:1], tmp_path / "gone.parquet"]) is None
     assert segments(tmp_path) == before
 
 
@@ -443,7 +444,7 @@ def test_a_store_works_in_a_folder_of_any_name(tmp_path, name, monkeypatch):
     for root in (tmp_path / name, Path(name, "relative")):
         put(root, answer(asked(1), "1"))
         put(root, answer(asked(2), "2"))
-        assert segment_module.merge(root, segments(root))
+        assert merge(root, segments(root))
         assert texts(root, asked(1), asked(2)) == ["1", "2"]
 
 
@@ -454,7 +455,7 @@ def test_an_answer_merged_away_while_the_store_is_opened_is_still_found(tmp_path
 
     def merge_then_read(segment):
         monkeypatch.setattr(segment_module, "read_indexed", read)
-        segment_module.merge(tmp_path, segments(tmp_path)[:3])
+        merge(tmp_path, segments(tmp_path)[:3])
         return read(segment)
 
     monkeypatch.setattr(segment_module, "read_indexed", merge_then_read)
@@ -468,7 +469,7 @@ def test_an_answer_merged_away_while_the_folder_is_listed_is_still_found(tmp_pat
 
     def unlucky_listing(root):  # the listing passes the place of the new file, then the old ones go
         monkeypatch.setattr(segment_module, "segment_files", listing)
-        segment_module.merge(root, segments(root))
+        merge(root, segments(root))
         return []
 
     put(tmp_path / "other", answer(asked(3), "3"))
@@ -484,13 +485,13 @@ def test_what_two_processes_merged_at_once_counts_once_and_its_conflicts_stay(tm
     first, second = segments(tmp_path)
     shutil.copytree(tmp_path, tmp_path / "twin")
     put(tmp_path / "twin", answer(asked(4)))
-    one = segment_module.merge(tmp_path, [first, second])
-    other = segment_module.merge(tmp_path / "twin", segments(tmp_path / "twin"))
+    one = merge(tmp_path, [first, second])
+    other = merge(tmp_path / "twin", segments(tmp_path / "twin"))
     other.rename(tmp_path / other.name)
     assert segments(tmp_path) == [one, tmp_path / other.name]
     assert len(Store(tmp_path)) == 5
     assert texts(tmp_path, asked(1)) == ["first"]
-    segment_module.merge(tmp_path, segments(tmp_path))
+    merge(tmp_path, segments(tmp_path))
     assert len(Store(tmp_path)) == 5
 
 
@@ -499,9 +500,9 @@ def test_a_merge_leaves_out_what_is_spoilt_and_writes_nothing_when_another_was_q
         put(tmp_path, answer(asked(number), str(number)))
     before = segments(tmp_path)
     before[1].write_bytes(before[1].read_bytes()[:-1] + b"?")
-    merged = segment_module.merge(tmp_path, before)
+    merged = merge(tmp_path, before)
     assert segments(tmp_path) == [before[1], merged]
-    last = segment_module.publish(tmp_path, segment_module.stored_table([answer(asked(3))], PROVENANCE))
+    last = segment_module.publish(tmp_path, segment_module.stored_table([answer(asked(3))], [PROVENANCE]))
     read = segment_module.read_table
 
     def read_then_lose(segment):
@@ -511,7 +512,7 @@ def test_a_merge_leaves_out_what_is_spoilt_and_writes_nothing_when_another_was_q
         return table
 
     monkeypatch.setattr(segment_module, "read_table", read_then_lose)
-    assert segment_module.merge(tmp_path, [merged, last]) is None
+    assert merge(tmp_path, [merged, last]) is None
     assert segments(tmp_path) == [before[1], last]
 
 
@@ -520,7 +521,7 @@ def test_a_segment_whose_content_is_not_its_name_is_never_merged_into_a_sound_on
     put(tmp_path, answer(asked(2)))
     one, other = segments(tmp_path)
     other = other.rename(tmp_path / f"{other.stem[:-16]}{'0' * 16}.parquet")
-    assert segment_module.merge(tmp_path, [one, other]) is None
+    assert merge(tmp_path, [one, other]) is None
     assert segments(tmp_path) == [one, other]
 
 
@@ -540,7 +541,7 @@ def test_find_agrees_with_a_plain_list_whatever_is_merged_in_between(tmp_path_fa
             plain += step
         else:
             first, count = step
-            segment_module.merge(root, segments(root)[first : first + count])
+            merge(root, segments(root)[first : first + count])
     requests = [asked(q, limit) for q in range(6)]
     expected = {r.key: next((a for a in plain if reusable(a, r)), None) for r in requests}
     store = Store(root)

@@ -11,9 +11,11 @@ import pytest
 from orca2.core.errors import InputErrors, Orca2Error
 from orca2.store import segments as segment_module
 from orca2.store.compaction import compact
+from orca2.store.garbage import garbage, remove_garbage
+from orca2.store.merging import merge
 from orca2.store.store import Store
 from orca2.store.sync import pull, push
-from orca2.store.upkeep import conflicts, garbage, remove_garbage
+from orca2.store.upkeep import conflicts
 from tests.examples import ROOT
 from tests.test_store import answer, asked, put, remount, segments, texts
 
@@ -155,7 +157,7 @@ def test_a_segment_merged_away_during_a_push_goes_with_the_merged_one(tmp_path, 
 
     def merge_first(segment, name=""):
         monkeypatch.setattr(segment_module, "is_sound", sound)
-        segment_module.merge(mine, segments(mine)[:2])
+        merge(mine, segments(mine)[:2])
         return sound(segment, name)
 
     monkeypatch.setattr("orca2.store.sync._AT_ONCE", 1)
@@ -172,7 +174,7 @@ PUSH = "import sys; from pathlib import Path; from orca2.store.sync import {0}; 
 def test_a_transfer_killed_in_the_middle_is_safe_and_the_next_one_ends_it(tmp_path, mine, verb):
     numbers = range(4, 300)
     for number in numbers:
-        segment_module.publish(mine, segment_module.stored_table([answer(asked(number), str(number))], "{}"))
+        segment_module.publish(mine, segment_module.stored_table([answer(asked(number), str(number))], ["{}"]))
     place = tmp_path / "place"
     if verb == "pull":
         push(mine, str(place))

@@ -13,8 +13,10 @@ from orca2.core.hashing import digest
 from orca2.store import compaction
 from orca2.store import segments as segment_module
 from orca2.store.compaction import compact, tidy
+from orca2.store.garbage import garbage, remove_garbage
+from orca2.store.merging import merge
 from orca2.store.store import Store
-from orca2.store.upkeep import conflicts, garbage, remove_garbage, stat, verify
+from orca2.store.upkeep import conflicts, stat, verify
 from tests.test_store import answer, asked, put, remount, segments, texts
 
 FOREVER = 0
@@ -59,7 +61,7 @@ def test_a_conflict_names_the_answer_that_is_served_and_the_other_and_equal_answ
 def test_stat_names_a_spoilt_segment_and_one_that_was_merged_meanwhile(tmp_path):
     numbered(tmp_path, 1, 2)
     store = Store(tmp_path)
-    segment_module.merge(tmp_path, segments(tmp_path))
+    merge(tmp_path, segments(tmp_path))
     with pytest.raises(Orca2Error, match="was merged meanwhile\n    -> run again"):
         stat(store)
 
@@ -102,7 +104,7 @@ def test_compaction_leaves_one_segment_and_every_answer(tmp_path, monkeypatch):
 def test_compaction_ends_what_a_killed_process_had_begun(tmp_path, monkeypatch):
     numbered(tmp_path, 1, 2)
     monkeypatch.setattr("pathlib.Path.unlink", lambda *_, **__: None)
-    segment_module.merge(tmp_path, segments(tmp_path))
+    merge(tmp_path, segments(tmp_path))
     monkeypatch.undo()
     old, young = tmp_path / f".{1:020d}-abc.tmp", tmp_path / segment_module.temporary_name()
     for file in (old, young, tmp_path / ".mine.tmp"):
@@ -116,7 +118,7 @@ def test_compaction_ends_what_a_killed_process_had_begun(tmp_path, monkeypatch):
 def test_what_a_spoilt_segment_claims_to_replace_is_not_removed(tmp_path, monkeypatch):
     numbered(tmp_path, 1, 2)
     monkeypatch.setattr("pathlib.Path.unlink", lambda *_, **__: None)
-    merged = segment_module.merge(tmp_path, segments(tmp_path))
+    merged = merge(tmp_path, segments(tmp_path))
     monkeypatch.undo()
     merged.rename(tmp_path / f"{merged.stem[:-16]}{'a' * 16}.parquet")
     compact(Store(tmp_path))
@@ -200,9 +202,9 @@ def test_gc_counts_and_removes_every_copy_that_two_mergers_left(tmp_path):
     (tmp_path / "twin").mkdir()
     for segment in segments(tmp_path):
         shutil.copy(segment, tmp_path / "twin")
-    segment_module.merge(tmp_path, segments(tmp_path))
+    merge(tmp_path, segments(tmp_path))
     numbered(tmp_path / "twin", 3)
-    other = segment_module.merge(tmp_path / "twin", segments(tmp_path / "twin"))
+    other = merge(tmp_path / "twin", segments(tmp_path / "twin"))
     other.rename(tmp_path / other.name)
     found = collect(tmp_path, keys(1, 3))
     assert (found.answers, found.kept) == (1, 2)

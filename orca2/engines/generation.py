@@ -9,8 +9,9 @@ import platform
 import subprocess
 import time
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, closing
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
+from itertools import groupby
 
 from orca2.core.config import Sections
 from orca2.core.errors import Orca2Error
@@ -20,7 +21,7 @@ from orca2.engines.http import HttpConfig, outcomes
 from orca2.engines.ray_pool import Batch, RayConfig, answering_on_ray
 from orca2.recipe.models import Model
 from orca2.store.compaction import tidy
-from orca2.store.store import Store, Writer
+from orca2.store.store import Store
 
 _PROGRESS_S = 10.0
 """Seconds between two lines of progress."""
@@ -192,14 +193,12 @@ def _generate(missing: list[Request], model: Model, store: Store, config: Genera
     """Batches of outcomes, with their answers stored under their provenance before they are passed on."""
     if not missing:
         return
-    with _answering(missing, model, config) as batches, ExitStack() as stack:
-        writers: dict[str, Writer] = {}
+    commit = _commit()
+    with _answering(missing, model, config) as batches, store.writer() as writer:
         for batch in batches:
-            for provenance in {o.provenance for o in batch.outcomes if o.answer} - set(writers):
-                writers[provenance] = stack.enter_context(store.writer(_with_commit(provenance)))
-            for provenance, writer in writers.items():
-                # Also where there is nothing new, so that no answer waits for the next one to be written.
-                writer.add([o.answer for o in batch.outcomes if o.answer and o.provenance == provenance])
+            for provenance, alike in groupby(batch.outcomes, lambda o: o.provenance):
+                writer.add([o.answer for o in alike if o.answer], _with_commit(provenance, commit))
+            writer.add([])  # so that no answer waits for the next one to be written
             yield batch
 
 
@@ -271,7 +270,10 @@ def _generation(request: Request, answered: Answer) -> Generation:
     )
 
 
-def _with_commit(provenance: str) -> str:
+def _commit() -> str:
     command = ["git", "rev-parse", "HEAD"]
-    commit = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+
+
+def _with_commit(provenance: str, commit: str) -> str:
     return f'{provenance[:-1]}, "commit": "{commit}"}}'

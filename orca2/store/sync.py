@@ -63,7 +63,7 @@ def pull(root: Path, address: str, *, again: bool = False) -> tuple[int, int]:
     place = open_place(address)
     there = {name for name in _names(place) if name.endswith(".parquet")}
     store = Store(root)
-    held = {segment.name for segment in segments.segment_files(root)} | store.replaced
+    held = {segment.name for segment in segments.segment_files(root)} | store.index.replaced
     missing = sorted(there - held - (set() if again else segments.removed_names(root)))
     with segments.writing(root):
         root.mkdir(parents=True, exist_ok=True)
