@@ -22,6 +22,7 @@ from orca2.project.shards import to_table, write_parquet
 from orca2.store import segments as segment_module
 from orca2.store.merging import merge
 from orca2.store.store import Store, Writer, default_root, main_repository
+from tests.disk import full_disk, permissions, read_only
 from tests.examples import ROOT, answer, rejected, request, turns
 
 PROVENANCE = '{"engine": "test"}'
@@ -322,18 +323,17 @@ def test_a_segment_is_named_by_its_content_and_carries_its_provenance(tmp_path):
     assert pq.read_table(segment)["provenance"].to_pylist() == [PROVENANCE]
 
 
-def test_a_full_disk_is_an_error_that_keeps_what_is_published_and_what_is_waiting(tiny_disk):
-    put(tiny_disk, answer(asked(1)))
+def test_a_full_disk_is_an_error_that_keeps_what_is_published_and_what_is_waiting(tmp_path):
+    put(tmp_path, answer(asked(1)))
     noise = "".join(digest("noise", i) for i in range(4000))
-    writer = Store(tiny_disk).writer(PROVENANCE)
-    with pytest.raises(Orca2Error, match="cannot write answers: No space left on device") as caught:
+    writer = Store(tmp_path).writer(PROVENANCE)
+    with full_disk(), pytest.raises(Orca2Error, match="cannot write answers: File too large") as caught:
         writer.add([answer(asked(2), noise)] * Writer.FLUSH_ROWS)
     assert "free some space" in caught.value.hint
-    assert [p.suffix for p in tiny_disk.iterdir()] == [".parquet"]
-    assert texts(tiny_disk, asked(1), asked(2)) == ["Answer: 5", None]
-    subprocess.run(["mount", "-o", "remount,size=64m", str(tiny_disk)], check=True)
+    assert [p.suffix for p in tmp_path.iterdir()] == [".parquet"]
+    assert texts(tmp_path, asked(1), asked(2)) == ["Answer: 5", None]
     writer.flush()
-    assert texts(tiny_disk, asked(2)) == [noise]
+    assert texts(tmp_path, asked(2)) == [noise]
 
 
 def test_a_place_that_cannot_be_written_is_an_error_with_the_next_step(tmp_path):
@@ -577,19 +577,14 @@ def test_too_little_memory_says_nothing_against_a_segment(tmp_path, monkeypatch)
     assert len(segments(tmp_path)) == 1
 
 
-def remount(folder, mode):
-    subprocess.run(["mount", "-o", f"remount,{mode}", str(folder)], check=True)
-
-
-def test_a_read_only_store_answers_and_says_that_it_takes_nothing(tiny_disk):
-    put(tiny_disk, answer(asked(1), "kept"))
-    remount(tiny_disk, "ro")
-    assert texts(tiny_disk, asked(1)) == ["kept"]
-    with pytest.raises(Orca2Error, match="cannot write answers: Read-only file system") as caught:
-        put(tiny_disk, answer(asked(2)))
+def test_a_read_only_store_answers_and_says_that_it_takes_nothing(tmp_path):
+    put(tmp_path, answer(asked(1), "kept"))
+    with read_only(tmp_path):
+        assert texts(tmp_path, asked(1)) == ["kept"]
+        with pytest.raises(Orca2Error, match="cannot write answers: Permission denied") as caught:
+            put(tmp_path, answer(asked(2)))
     assert "ORCA2_STORE" in caught.value.hint
-    remount(tiny_disk, "rw")
-    assert texts(tiny_disk, asked(1), asked(2)) == ["kept", None]
+    assert texts(tmp_path, asked(1), asked(2)) == ["kept", None]
 
 
 def readable(read, segment):
@@ -605,30 +600,25 @@ def text_of(segment):
 
 
 @pytest.mark.parametrize("where", ["text", "end"])
-def test_a_spoilt_segment_of_a_read_only_store_is_left_and_the_others_answer(tiny_disk, where):
-    put(tiny_disk, answer(asked(1), "good"))
-    put(tiny_disk, answer(asked(2), digest("spoilt", 2)))
-    bad = segments(tiny_disk)[1]
+def test_a_spoilt_segment_of_a_read_only_store_is_left_and_the_others_answer(tmp_path, where):
+    put(tmp_path, answer(asked(1), "good"))
+    put(tmp_path, answer(asked(2), digest("spoilt", 2)))
+    bad = segments(tmp_path)[1]
     content = bad.read_bytes()
     for place in range(4, len(content)) if where == "text" else [len(content) - 1]:
         bad.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
         if where == "end" or (readable(segment_module.read_indexed, bad) and not readable(text_of, bad)):
             break
-    remount(tiny_disk, "ro")
-    with pytest.warns(UserWarning, match=r"not a readable segment .*left as it is \(Read-only file system\)"):
-        assert texts(tiny_disk, asked(1), asked(2)) == ["good", None]
-    remount(tiny_disk, "rw")
+    left = r"not a readable segment .*left as it is \(Permission denied\)"
+    with read_only(tmp_path), pytest.warns(UserWarning, match=left):
+        assert texts(tmp_path, asked(1), asked(2)) == ["good", None]
     assert bad.exists()
 
 
 def test_a_folder_that_may_not_be_read_is_an_error_and_not_an_empty_store(tmp_path):
     put(tmp_path, answer(asked(1)))
-    os.seteuid(65534)  # nobody; a test folder is for its owner alone
-    try:
-        with pytest.raises(PermissionError):
-            Store(tmp_path)
-    finally:
-        os.seteuid(0)
+    with permissions(tmp_path, 0), pytest.raises(PermissionError):
+        Store(tmp_path)
 
 
 @pytest.mark.usefixtures("no_store_variable")

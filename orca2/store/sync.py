@@ -19,7 +19,7 @@ from orca2.store.store import Store
 FOLDER = "orca2-store"
 """Of a DVC remote."""
 _AT_ONCE = 8
-_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
 """What only a disk that is written to says."""
 
 
@@ -188,7 +188,7 @@ def _download(place: Place, name: str, root: Path) -> Orca2Error | None:
             os.fsync(copied.fileno())
         temporary.rename(root / name)
     except OSError as error:
-        if error.errno not in _DISK:
+        if error.errno not in _DISK and error.filename != str(temporary):
             raise
         with segments.writing(root):  # it is this disk that refuses, not the place
             raise
