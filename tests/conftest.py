@@ -10,6 +10,7 @@ import pytest
 
 from tests.answered import answered_project
 from tests.closure import ROOT
+from tests.disk import full_disk
 
 _PREPARE = "import sys, orca2.recipe.models as m; print(m.prepare(sys.argv[1]).folder)"
 
@@ -32,14 +33,9 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture
 def tiny_disk(tmp_path):
-    """A real file system of 64 KiB, to be full of; needs the right to mount."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)], capture_output=True)
-    if mounted.returncode:
-        pytest.skip(f"no tmpfs to fill: {mounted.stderr.decode().strip()}")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    """A folder on a disk that is full as soon as a file grows above 64 KiB."""
+    with full_disk():
+        yield tmp_path
 
 
 @pytest.fixture(scope="module")

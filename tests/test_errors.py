@@ -32,7 +32,7 @@ def test_success_exits_with_zero_and_says_nothing(capsys):
 def test_a_disk_that_refuses_is_told_plainly_wherever_it_happens(tiny_disk, capsys):
     code, message = told(lambda: (tiny_disk / "big").write_bytes(b"x" * (1 << 20)) and None, capsys)
     assert code == 1
-    assert "No space left on device" in message
+    assert "File too large" in message
     assert "-> free some space" in message
 
 

@@ -21,8 +21,10 @@ from orca2.core.rows import Answer, Rejected, Sampling
 from orca2.project.git import main_repository
 from orca2.project.shards import to_table, write_parquet
 from orca2.store import segments as segment_module
+from orca2.store.merging import merge
 from orca2.store.root import default_root
 from orca2.store.store import Store, Writer
+from tests.disk import full_disk, permissions, read_only
 from tests.examples import ROOT, answer, rejected, request, turns
 
 PROVENANCE = '{"engine": "test"}'
@@ -175,7 +177,7 @@ def test_a_torn_or_foreign_segment_is_set_aside_with_a_warning_and_nothing_is_lo
         case "foreign columns":
             write_parquet(bad, to_table([rejected()], Rejected))
         case "foreign keys":
-            segment_module.publish(tmp_path, segment_module.stored_table([answer(asked(2), key="short")], ""))
+            segment_module.publish(tmp_path, segment_module.stored_table([answer(asked(2), key="short")], [""]))
             bad.unlink()
             bad = segments(tmp_path)[-1]
         case "flipped bits":
@@ -245,7 +247,7 @@ def test_a_crash_between_merging_and_removing_leaves_every_answer_once(tmp_path,
     for number in range(3):
         put(tmp_path, answer(asked(number), str(number)))
     monkeypatch.setattr("pathlib.Path.unlink", lambda *_, **__: None)
-    segment_module.merge(tmp_path, segments(tmp_path))
+    merge(tmp_path, segments(tmp_path))
     monkeypatch.undo()
     assert len(segments(tmp_path)) == 4
     assert len(Store(tmp_path)) == 3
@@ -256,16 +258,16 @@ def test_a_store_whose_segments_are_merged_under_it_still_answers(tmp_path):
     for number in range(3):
         put(tmp_path, answer(asked(number), str(number)))
     store = Store(tmp_path)
-    segment_module.merge(tmp_path, segments(tmp_path))
+    merge(tmp_path, segments(tmp_path))
     assert sorted(a.text for a in store.find([asked(i) for i in range(3)]).values()) == ["0", "1", "2"]
 
 
 def test_a_merge_keeps_conflicts_and_their_order_and_drops_copies(tmp_path):
     put(tmp_path, answer(asked(1), "first"))
     put(tmp_path, answer(asked(1), "second"))
-    segment_module.merge(tmp_path, segments(tmp_path))
+    merge(tmp_path, segments(tmp_path))
     copies = [*segments(tmp_path), *segments(tmp_path)]
-    segment_module.merge(tmp_path, copies)
+    merge(tmp_path, copies)
     assert texts(tmp_path, asked(1)) == ["first"]
     assert len(Store(tmp_path)) == 2
 
@@ -275,8 +277,8 @@ def test_a_segment_that_is_spoilt_or_gone_is_not_merged(tmp_path):
     put(tmp_path, answer(asked(2)))
     before = segments(tmp_path)
     before[1].write_bytes(before[1].read_bytes()[:-10])
-    assert segment_module.merge(tmp_path, before) is None
-    assert segment_module.merge(tmp_path, [*before[:1], tmp_path / "gone.parquet"]) is None
+    assert merge(tmp_path, before) is None
+    assert merge(tmp_path, [*before[:1], tmp_path / "gone.parquet"]) is None
     assert segments(tmp_path) == before
 
 
@@ -323,18 +325,17 @@ def test_a_segment_is_named_by_its_content_and_carries_its_provenance(tmp_path):
     assert pq.read_table(segment)["provenance"].to_pylist() == [PROVENANCE]
 
 
-def test_a_full_disk_is_an_error_that_keeps_what_is_published_and_what_is_waiting(tiny_disk):
-    put(tiny_disk, answer(asked(1)))
+def test_a_full_disk_is_an_error_that_keeps_what_is_published_and_what_is_waiting(tmp_path):
+    put(tmp_path, answer(asked(1)))
     noise = "".join(digest("noise", i) for i in range(4000))
-    writer = Store(tiny_disk).writer(PROVENANCE)
-    with pytest.raises(Orca2Error, match="cannot write answers: No space left on device") as caught:
+    writer = Store(tmp_path).writer(PROVENANCE)
+    with full_disk(), pytest.raises(Orca2Error, match="cannot write answers: File too large") as caught:
         writer.add([answer(asked(2), noise)] * Writer.FLUSH_ROWS)
     assert "free some space" in caught.value.hint
-    assert [p.suffix for p in tiny_disk.iterdir()] == [".parquet"]
-    assert texts(tiny_disk, asked(1), asked(2)) == ["Answer: 5", None]
-    subprocess.run(["mount", "-o", "remount,size=64m", str(tiny_disk)], check=True)
+    assert [p.suffix for p in tmp_path.iterdir()] == [".parquet"]
+    assert texts(tmp_path, asked(1), asked(2)) == ["Answer: 5", None]
     writer.flush()
-    assert texts(tiny_disk, asked(2)) == [noise]
+    assert texts(tmp_path, asked(2)) == [noise]
 
 
 def test_a_place_that_cannot_be_written_is_an_error_with_the_next_step(tmp_path):
@@ -445,7 +446,7 @@ def test_a_store_works_in_a_folder_of_any_name(tmp_path, name, monkeypatch):
     for root in (tmp_path / name, Path(name, "relative")):
         put(root, answer(asked(1), "1"))
         put(root, answer(asked(2), "2"))
-        assert segment_module.merge(root, segments(root))
+        assert merge(root, segments(root))
         assert texts(root, asked(1), asked(2)) == ["1", "2"]
 
 
@@ -456,7 +457,7 @@ def test_an_answer_merged_away_while_the_store_is_opened_is_still_found(tmp_path
 
     def merge_then_read(segment):
         monkeypatch.setattr(segment_module, "read_indexed", read)
-        segment_module.merge(tmp_path, segments(tmp_path)[:3])
+        merge(tmp_path, segments(tmp_path)[:3])
         return read(segment)
 
     monkeypatch.setattr(segment_module, "read_indexed", merge_then_read)
@@ -470,7 +471,7 @@ def test_an_answer_merged_away_while_the_folder_is_listed_is_still_found(tmp_pat
 
     def unlucky_listing(root):  # the listing passes the place of the new file, then the old ones go
         monkeypatch.setattr(segment_module, "segment_files", listing)
-        segment_module.merge(root, segments(root))
+        merge(root, segments(root))
         return []
 
     put(tmp_path / "other", answer(asked(3), "3"))
@@ -486,13 +487,13 @@ def test_what_two_processes_merged_at_once_counts_once_and_its_conflicts_stay(tm
     first, second = segments(tmp_path)
     shutil.copytree(tmp_path, tmp_path / "twin")
     put(tmp_path / "twin", answer(asked(4)))
-    one = segment_module.merge(tmp_path, [first, second])
-    other = segment_module.merge(tmp_path / "twin", segments(tmp_path / "twin"))
+    one = merge(tmp_path, [first, second])
+    other = merge(tmp_path / "twin", segments(tmp_path / "twin"))
     other.rename(tmp_path / other.name)
     assert segments(tmp_path) == [one, tmp_path / other.name]
     assert len(Store(tmp_path)) == 5
     assert texts(tmp_path, asked(1)) == ["first"]
-    segment_module.merge(tmp_path, segments(tmp_path))
+    merge(tmp_path, segments(tmp_path))
     assert len(Store(tmp_path)) == 5
 
 
@@ -501,9 +502,9 @@ def test_a_merge_leaves_out_what_is_spoilt_and_writes_nothing_when_another_was_q
         put(tmp_path, answer(asked(number), str(number)))
     before = segments(tmp_path)
     before[1].write_bytes(before[1].read_bytes()[:-1] + b"?")
-    merged = segment_module.merge(tmp_path, before)
+    merged = merge(tmp_path, before)
     assert segments(tmp_path) == [before[1], merged]
-    last = segment_module.publish(tmp_path, segment_module.stored_table([answer(asked(3))], PROVENANCE))
+    last = segment_module.publish(tmp_path, segment_module.stored_table([answer(asked(3))], [PROVENANCE]))
     read = segment_module.read_table
 
     def read_then_lose(segment):
@@ -513,7 +514,7 @@ def test_a_merge_leaves_out_what_is_spoilt_and_writes_nothing_when_another_was_q
         return table
 
     monkeypatch.setattr(segment_module, "read_table", read_then_lose)
-    assert segment_module.merge(tmp_path, [merged, last]) is None
+    assert merge(tmp_path, [merged, last]) is None
     assert segments(tmp_path) == [before[1], last]
 
 
@@ -522,7 +523,7 @@ def test_a_segment_whose_content_is_not_its_name_is_never_merged_into_a_sound_on
     put(tmp_path, answer(asked(2)))
     one, other = segments(tmp_path)
     other = other.rename(tmp_path / f"{other.stem[:-16]}{'0' * 16}.parquet")
-    assert segment_module.merge(tmp_path, [one, other]) is None
+    assert merge(tmp_path, [one, other]) is None
     assert segments(tmp_path) == [one, other]
 
 
@@ -542,7 +543,7 @@ def test_find_agrees_with_a_plain_list_whatever_is_merged_in_between(tmp_path_fa
             plain += step
         else:
             first, count = step
-            segment_module.merge(root, segments(root)[first : first + count])
+            merge(root, segments(root)[first : first + count])
     requests = [asked(q, limit) for q in range(6)]
     expected = {r.key: next((a for a in plain if reusable(a, r)), None) for r in requests}
     store = Store(root)
@@ -578,19 +579,14 @@ def test_too_little_memory_says_nothing_against_a_segment(tmp_path, monkeypatch)
     assert len(segments(tmp_path)) == 1
 
 
-def remount(folder, mode):
-    subprocess.run(["mount", "-o", f"remount,{mode}", str(folder)], check=True)
-
-
-def test_a_read_only_store_answers_and_says_that_it_takes_nothing(tiny_disk):
-    put(tiny_disk, answer(asked(1), "kept"))
-    remount(tiny_disk, "ro")
-    assert texts(tiny_disk, asked(1)) == ["kept"]
-    with pytest.raises(Orca2Error, match="cannot write answers: Read-only file system") as caught:
-        put(tiny_disk, answer(asked(2)))
+def test_a_read_only_store_answers_and_says_that_it_takes_nothing(tmp_path):
+    put(tmp_path, answer(asked(1), "kept"))
+    with read_only(tmp_path):
+        assert texts(tmp_path, asked(1)) == ["kept"]
+        with pytest.raises(Orca2Error, match="cannot write answers: Permission denied") as caught:
+            put(tmp_path, answer(asked(2)))
     assert "ORCA2_STORE" in caught.value.hint
-    remount(tiny_disk, "rw")
-    assert texts(tiny_disk, asked(1), asked(2)) == ["kept", None]
+    assert texts(tmp_path, asked(1), asked(2)) == ["kept", None]
 
 
 def readable(read, segment):
@@ -606,30 +602,25 @@ def text_of(segment):
 
 
 @pytest.mark.parametrize("where", ["text", "end"])
-def test_a_spoilt_segment_of_a_read_only_store_is_left_and_the_others_answer(tiny_disk, where):
-    put(tiny_disk, answer(asked(1), "good"))
-    put(tiny_disk, answer(asked(2), digest("spoilt", 2)))
-    bad = segments(tiny_disk)[1]
+def test_a_spoilt_segment_of_a_read_only_store_is_left_and_the_others_answer(tmp_path, where):
+    put(tmp_path, answer(asked(1), "good"))
+    put(tmp_path, answer(asked(2), digest("spoilt", 2)))
+    bad = segments(tmp_path)[1]
     content = bad.read_bytes()
     for place in range(4, len(content)) if where == "text" else [len(content) - 1]:
         bad.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
         if where == "end" or (readable(segment_module.read_indexed, bad) and not readable(text_of, bad)):
             break
-    remount(tiny_disk, "ro")
-    with pytest.warns(UserWarning, match=r"not a readable segment .*left as it is \(Read-only file system\)"):
-        assert texts(tiny_disk, asked(1), asked(2)) == ["good", None]
-    remount(tiny_disk, "rw")
+    left = r"not a readable segment .*left as it is \(Permission denied\)"
+    with read_only(tmp_path), pytest.warns(UserWarning, match=left):
+        assert texts(tmp_path, asked(1), asked(2)) == ["good", None]
     assert bad.exists()
 
 
 def test_a_folder_that_may_not_be_read_is_an_error_and_not_an_empty_store(tmp_path):
     put(tmp_path, answer(asked(1)))
-    os.seteuid(65534)  # nobody; a test folder is for its owner alone
-    try:
-        with pytest.raises(PermissionError):
-            Store(tmp_path)
-    finally:
-        os.seteuid(0)
+    with permissions(tmp_path, 0), pytest.raises(PermissionError):
+        Store(tmp_path)
 
 
 @pytest.mark.usefixtures("no_store_variable")

@@ -9,13 +9,17 @@ import time
 import pytest
 
 from orca2.core.errors import InputErrors, Orca2Error
+from orca2.core.hashing import digest
 from orca2.store import segments as segment_module
 from orca2.store.compaction import compact
+from orca2.store.garbage import garbage, remove_garbage
+from orca2.store.merging import merge
 from orca2.store.store import Store
 from orca2.store.sync import pull, push
-from orca2.store.upkeep import conflicts, garbage, remove_garbage
+from orca2.store.upkeep import conflicts
+from tests.disk import full_disk, read_only
 from tests.examples import ROOT
-from tests.test_store import answer, asked, put, remount, segments, texts
+from tests.test_store import answer, asked, put, segments, texts
 
 
 def numbered(root, *numbers):
@@ -155,7 +159,7 @@ def test_a_segment_merged_away_during_a_push_goes_with_the_merged_one(tmp_path, 
 
     def merge_first(segment, name=""):
         monkeypatch.setattr(segment_module, "is_sound", sound)
-        segment_module.merge(mine, segments(mine)[:2])
+        merge(mine, segments(mine)[:2])
         return sound(segment, name)
 
     monkeypatch.setattr("orca2.store.sync._AT_ONCE", 1)
@@ -172,7 +176,7 @@ PUSH = "import sys; from pathlib import Path; from orca2.store.sync import {0}; 
 def test_a_transfer_killed_in_the_middle_is_safe_and_the_next_one_ends_it(tmp_path, mine, verb):
     numbers = range(4, 300)
     for number in numbers:
-        segment_module.publish(mine, segment_module.stored_table([answer(asked(number), str(number))], "{}"))
+        segment_module.publish(mine, segment_module.stored_table([answer(asked(number), str(number))], ["{}"]))
     place = tmp_path / "place"
     if verb == "pull":
         push(mine, str(place))
@@ -195,11 +199,14 @@ def test_a_transfer_killed_in_the_middle_is_safe_and_the_next_one_ends_it(tmp_pa
     assert len(Store(tmp_path / "other")) == 299
 
 
-def test_a_full_or_read_only_disk_here_is_not_blamed_on_the_other_place(tmp_path, mine, tiny_disk):
-    push(mine, str(tmp_path / "place"))
-    (tiny_disk / "store").mkdir()
-    remount(tiny_disk, "ro")
-    with pytest.raises(Orca2Error, match="disk/store: cannot write answers: Read-only file system"):
-        pull(tiny_disk / "store", str(tmp_path / "place"))
-    with pytest.raises(Orca2Error, match=r"disk/place: refuses: .*Read-only file system"):
-        push(mine, str(tiny_disk / "place"))
+def test_a_full_or_read_only_disk_here_is_not_blamed_on_the_other_place(tmp_path, mine):
+    here, there = tmp_path / "here", tmp_path / "there"
+    put(mine, answer(asked(4), "".join(digest("noise", i) for i in range(150_000))))
+    push(mine, str(there))
+    here.mkdir()
+    with read_only(here), pytest.raises(Orca2Error, match="here: cannot write answers: Permission denied"):
+        pull(here, str(there))
+    with full_disk(4 << 20), pytest.raises(Orca2Error, match="here: cannot write answers: File too large"):
+        pull(here, str(there))
+    with read_only(there), pytest.raises(Orca2Error, match=r"there/place: refuses: .*Permission denied"):
+        push(mine, str(there / "place"))

@@ -13,9 +13,12 @@ from orca2.core.hashing import digest
 from orca2.store import compaction
 from orca2.store import segments as segment_module
 from orca2.store.compaction import compact, tidy
+from orca2.store.garbage import garbage, remove_garbage
+from orca2.store.merging import merge
 from orca2.store.store import Store
-from orca2.store.upkeep import conflicts, garbage, remove_garbage, stat, verify
-from tests.test_store import answer, asked, put, remount, segments, texts
+from orca2.store.upkeep import conflicts, stat, verify
+from tests.disk import read_only
+from tests.test_store import answer, asked, put, segments, texts
 
 FOREVER = 0
 """Days that nothing is kept for being young."""
@@ -59,7 +62,7 @@ def test_a_conflict_names_the_answer_that_is_served_and_the_other_and_equal_answ
 def test_stat_names_a_spoilt_segment_and_one_that_was_merged_meanwhile(tmp_path):
     numbered(tmp_path, 1, 2)
     store = Store(tmp_path)
-    segment_module.merge(tmp_path, segments(tmp_path))
+    merge(tmp_path, segments(tmp_path))
     with pytest.raises(Orca2Error, match="was merged meanwhile\n    -> run again"):
         stat(store)
 
@@ -102,7 +105,7 @@ def test_compaction_leaves_one_segment_and_every_answer(tmp_path, monkeypatch):
 def test_compaction_ends_what_a_killed_process_had_begun(tmp_path, monkeypatch):
     numbered(tmp_path, 1, 2)
     monkeypatch.setattr("pathlib.Path.unlink", lambda *_, **__: None)
-    segment_module.merge(tmp_path, segments(tmp_path))
+    merge(tmp_path, segments(tmp_path))
     monkeypatch.undo()
     old, young = tmp_path / f".{1:020d}-abc.tmp", tmp_path / segment_module.temporary_name()
     for file in (old, young, tmp_path / ".mine.tmp"):
@@ -116,7 +119,7 @@ def test_compaction_ends_what_a_killed_process_had_begun(tmp_path, monkeypatch):
 def test_what_a_spoilt_segment_claims_to_replace_is_not_removed(tmp_path, monkeypatch):
     numbered(tmp_path, 1, 2)
     monkeypatch.setattr("pathlib.Path.unlink", lambda *_, **__: None)
-    merged = segment_module.merge(tmp_path, segments(tmp_path))
+    merged = merge(tmp_path, segments(tmp_path))
     monkeypatch.undo()
     merged.rename(tmp_path / f"{merged.stem[:-16]}{'a' * 16}.parquet")
     compact(Store(tmp_path))
@@ -151,19 +154,17 @@ def test_two_compactors_and_a_reader_at_once_find_every_answer_once(tmp_path):
     assert verify(tmp_path) == []
 
 
-def test_many_small_segments_are_tidied_and_a_full_disk_only_puts_it_off(tiny_disk, monkeypatch):
+def test_many_small_segments_are_tidied_and_a_full_disk_only_puts_it_off(tmp_path, monkeypatch):
     monkeypatch.setattr(compaction, "TIDY_SEGMENTS", 3)
-    numbered(tiny_disk, 1, 2)
-    tidy(Store(tiny_disk))
-    assert len(segments(tiny_disk)) == 2
-    numbered(tiny_disk, 3, 4)
-    remount(tiny_disk, "ro")
-    with pytest.warns(UserWarning, match="stays in many small files"):
-        tidy(Store(tiny_disk))
-    remount(tiny_disk, "rw")
-    tidy(Store(tiny_disk))
-    assert len(segments(tiny_disk)) == 1
-    assert texts(tiny_disk, *map(asked, range(1, 5))) == ["1", "2", "3", "4"]
+    numbered(tmp_path, 1, 2)
+    tidy(Store(tmp_path))
+    assert len(segments(tmp_path)) == 2
+    numbered(tmp_path, 3, 4)
+    with read_only(tmp_path), pytest.warns(UserWarning, match="stays in many small files"):
+        tidy(Store(tmp_path))
+    tidy(Store(tmp_path))
+    assert len(segments(tmp_path)) == 1
+    assert texts(tmp_path, *map(asked, range(1, 5))) == ["1", "2", "3", "4"]
 
 
 def test_what_gc_finds_is_what_it_removes_and_the_rest_stays(tmp_path):
@@ -200,9 +201,9 @@ def test_gc_counts_and_removes_every_copy_that_two_mergers_left(tmp_path):
     (tmp_path / "twin").mkdir()
     for segment in segments(tmp_path):
         shutil.copy(segment, tmp_path / "twin")
-    segment_module.merge(tmp_path, segments(tmp_path))
+    merge(tmp_path, segments(tmp_path))
     numbered(tmp_path / "twin", 3)
-    other = segment_module.merge(tmp_path / "twin", segments(tmp_path / "twin"))
+    other = merge(tmp_path / "twin", segments(tmp_path / "twin"))
     other.rename(tmp_path / other.name)
     found = collect(tmp_path, keys(1, 3))
     assert (found.answers, found.kept) == (1, 2)
@@ -222,12 +223,11 @@ def test_gc_removes_nothing_where_a_segment_is_spoilt_or_was_merged_meanwhile(tm
         collect(tmp_path, set())
 
 
-def test_gc_of_a_read_only_store_is_a_clear_error_and_removes_nothing(tiny_disk):
-    numbered(tiny_disk, 1, 2)
-    remount(tiny_disk, "ro")
-    with pytest.raises(Orca2Error, match="cannot write answers: Read-only file system"):
-        collect(tiny_disk, keys(1))
-    assert texts(tiny_disk, asked(1), asked(2)) == ["1", "2"]
+def test_gc_of_a_read_only_store_is_a_clear_error_and_removes_nothing(tmp_path):
+    numbered(tmp_path, 1, 2)
+    with read_only(tmp_path), pytest.raises(Orca2Error, match="cannot write answers: Permission denied"):
+        collect(tmp_path, keys(1))
+    assert texts(tmp_path, asked(1), asked(2)) == ["1", "2"]
 
 
 def test_a_gc_killed_before_it_removed_the_old_segment_leaves_every_needed_answer_once(tmp_path, monkeypatch):

@@ -60,8 +60,8 @@ def _compact(_: argparse.Namespace) -> int:
 
 def _gc(arguments: argparse.Namespace) -> int:
     from orca2.project.git import main_repository
+    from orca2.store.garbage import garbage, remove_garbage
     from orca2.store.needed import needed_keys
-    from orca2.store.upkeep import garbage, remove_garbage
 
     repository = main_repository()
     needed, names = needed_keys(repository)

@@ -8,9 +8,10 @@ import os
 import platform
 import time
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, closing
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import groupby
 from pathlib import Path
 
 from orca2.core.config import Sections
@@ -22,7 +23,7 @@ from orca2.engines.ray_pool import Batch, RayConfig, answering_on_ray
 from orca2.project.git import head
 from orca2.recipe.models import Model
 from orca2.store.compaction import tidy
-from orca2.store.store import Store, Writer
+from orca2.store.store import Store
 
 _PROGRESS_S = 10.0
 """Seconds between two lines of progress."""
@@ -194,14 +195,11 @@ def _generate(missing: list[Request], model: Model, store: Store, config: Genera
     """Batches of outcomes, with their answers stored under their provenance before they are passed on."""
     if not missing:
         return
-    with _answering(missing, model, config) as batches, ExitStack() as stack:
-        writers: dict[str, Writer] = {}
+    with _answering(missing, model, config) as batches, store.writer() as writer:
         for batch in batches:
-            for provenance in {o.provenance for o in batch.outcomes if o.answer} - set(writers):
-                writers[provenance] = stack.enter_context(store.writer(_with_commit(provenance)))
-            for provenance, writer in writers.items():
-                # Also where there is nothing new, so that no answer waits for the next one to be written.
-                writer.add([o.answer for o in batch.outcomes if o.answer and o.provenance == provenance])
+            for provenance, alike in groupby(batch.outcomes, lambda o: o.provenance):
+                writer.add([o.answer for o in alike if o.answer], _with_commit(provenance))
+            writer.add([])  # so that no answer waits for the next one to be written
             yield batch
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from orca2.core.errors import Orca2Error
 from orca2.store import segments
+from orca2.store.index import FOLDER
+from orca2.store.merging import merge
 from orca2.store.store import Store
 
 SEGMENT_BYTES = 64 << 20
@@ -27,26 +29,30 @@ def compact(store: Store) -> int:
     before = len(store.segments)
     clear_up(store)
     for group in list(_groups(store.segments)):
-        segments.merge(store.root, group)
+        merge(store.root, group)
     store.refresh()
+    store.compact_index()
     return before - len(store.segments)
 
 
 def tidy(store: Store) -> None:
-    """Compact a store whose many runs have left many small segments; if the disk refuses, it can wait."""
+    """Compact a store whose many runs have left many small segments, or its index; if the disk refuses, it can wait."""
     small = [s for s in segments.segment_files(store.root) if size(s) < _SMALL_BYTES]
     if len(small) > TIDY_SEGMENTS:
         try:
             compact(store)
         except Orca2Error as error:
             warnings.warn(f"the store stays in many small files: {error}", stacklevel=2)
+    else:
+        store.compact_index()
 
 
 def clear_up(store: Store) -> None:
     """Remove what killed processes left: temporary files, and segments whose rows are all in another, sound one."""
     names = {file.name for file in store.root.iterdir()} if store.root.is_dir() else set()
     leftovers = {name for name in names if segments.is_stale(name)}
-    if merged := names & store.replaced:
+    leftovers |= {f"{FOLDER}/{file.name}" for file in (store.root / FOLDER).glob(".*") if segments.is_stale(file.name)}
+    if merged := names & store.index.replaced:
         for segment in store.segments:
             held = merged.intersection(segments.read_replaces(segment))
             leftovers |= held if held and segments.is_sound(segment) else set()
@@ -66,11 +72,14 @@ def size(file: Path) -> int:
 def _groups(files: Sequence[Path]) -> Iterator[list[Path]]:
     """Neighbours in time that fit into one segment, where there are several."""
     group: list[Path] = []
+    filled = 0
     for file in files:
-        if group and sum(size(f) for f in group) + size(file) > SEGMENT_BYTES:
+        more = size(file)
+        if group and filled + more > SEGMENT_BYTES:
             if len(group) > 1:
                 yield group
-            group = []
+            group, filled = [], 0
         group.append(file)
+        filled += more
     if len(group) > 1:
         yield group

@@ -1,9 +1,7 @@
 """Segments: the immutable files of the store (docs/design.md, 7).
 
 A segment is one Parquet file, named by the time and the digest of its content, written under a temporary name, synced
-and renamed: no half file ever has a good name. Merging writes a new segment that names those it replaces, and only then
-removes them, so that a crash between the two leaves copies, never a gap. A file is removed only once another one holds
-all its rows, or its rows are garbage.
+and renamed: no half file ever has a good name. None is ever changed; `merging` makes several into one.
 """
 
 import binascii
@@ -18,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from orca2.core.errors import Orca2Error
 from orca2.core.hashing import file_digest
@@ -132,13 +131,13 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def stored_table(answers: Sequence[Answer], provenance: str) -> Any:
-    """Fresh answers as a table of `Stored` rows of this moment, each a nanosecond after the one before."""
+def stored_table(answers: Sequence[Answer], provenances: Sequence[str]) -> Any:
+    """Fresh answers, each with its provenance, as `Stored` rows of this moment, each a nanosecond after the last."""
     import pyarrow as pa
 
     now = time.time_ns()
     columns: dict[str, Any] = {name: [getattr(a, name) for a in answers] for name in Answer.__dataclass_fields__}
-    columns |= {"stored_ns": range(now, now + len(answers)), "provenance": [provenance] * len(answers)}
+    columns |= {"stored_ns": range(now, now + len(answers)), "provenance": provenances}
     return pa.table(columns, schema=arrow_schema(Stored))
 
 
@@ -194,39 +193,11 @@ def read_table(segment: Path, columns: Sequence[str] | None = None) -> Any:
     return pq.read_table(segment, columns=names, partitioning=None, page_checksum_verification=True)
 
 
-def read_answers(segment: Path, rows: Sequence[int]) -> list[Answer]:
+def read_answers(segment: Path, rows: Sequence[int] | NDArray[np.int64]) -> list[Answer]:
     """The answers in these rows of a segment. Arrow's own errors for a spoilt one."""
     names = list(Answer.__dataclass_fields__)
     chosen = read_table(segment, names).select(names).take(rows).to_pydict()
     return [Answer(**dict(zip(names, values, strict=True))) for values in zip(*chosen.values(), strict=True)]
-
-
-def merge(root: Path, segments: Sequence[Path]) -> Path | None:
-    """One segment in place of several, their rows in order of time; those that are gone or spoilt are left out.
-
-    None when fewer than two are left, or when another process has just removed one.
-
-    Raises:
-        Orca2Error: the disk is full or read-only; the segments stay as they are.
-    """
-    import pyarrow as pa
-
-    sound = [segment for segment in segments if is_sound(segment)]
-    if len(sound) < 2:
-        return None
-    try:
-        replaces = {s.name for s in sound}.union(*(read_replaces(s) for s in sound))
-        tables = [read_table(s).replace_schema_metadata() for s in sound]
-        table = _without_copies(pa.concat_tables(tables).sort_by("stored_ns"))
-    except (pa.ArrowException, OSError, ValueError):
-        return None
-    if not all(s.exists() for s in sound):
-        return None
-    merged = publish(root, table, replaces)
-    sync_folder(root)
-    for segment in sound:
-        segment.unlink(missing_ok=True)
-    return merged
 
 
 def remember_removed(root: Path, names: Iterable[str]) -> None:
@@ -257,17 +228,6 @@ def set_aside(segment: Path, problem: str) -> None:
     except OSError as error:
         done = f"left as it is ({error.strerror})"
     warnings.warn(f"{segment} is not a readable segment ({' '.join(problem.split())}); {done}", stacklevel=4)
-
-
-def _without_copies(table: Any) -> Any:
-    """The rows without those that equal an earlier one: two people may have merged what they share differently."""
-    import pyarrow.compute as pc
-
-    if pc.count_distinct(table["key"]).as_py() == len(table):
-        return table
-    rows = zip(*(table[name].to_pylist() for name in table.schema.names), strict=True)
-    first = {row: index for index, row in reversed(list(enumerate(rows)))}
-    return table.take(sorted(first.values()))
 
 
 def _check(schema: Any) -> tuple[str, ...]:

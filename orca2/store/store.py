@@ -4,64 +4,91 @@ A folder of immutable segments (see `segments`). Any number of processes may wri
 The first answer to a request wins; a later, different one stays as a conflict and is never served.
 """
 
-import time
 import warnings
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 
 from orca2.core.errors import Orca2Error
 from orca2.core.rows import Answer, Request
 from orca2.store import segments
+from orca2.store.index import (
+    FILE_ROWS,
+    FOLDER,
+    OPEN_ROWS,
+    READ_ROWS,
+    Identities,
+    Index,
+    drop,
+    load,
+    publish,
+    settle,
+)  # fmt: skip
+from orca2.store.runs import Covered, Rows, Run, SpoiltRunError, of_segments
+from orca2.store.segments import Indexed
+from orca2.store.writer import Writer
 
+_T = TypeVar("_T")
 _ATTEMPTS = 5
 """How often a read is begun anew because another process merged the segments under it."""
 
 
 class Store:
-    """Answers by request. Opening reads the segments' key columns only; texts are read when they are asked for."""
+    """Answers by request. Opening maps the index, and reads the key columns of the segments that are not in it yet."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.segments: list[Path] = []
-        """The segments that are indexed, by name."""
-        self.replaced: set[str] = set()
-        """Names of segments whose rows are in one of these, whether they are still there or not."""
-        self.index = Index.empty()
+        self.index = Index([], {})
         self._spoilt: set[Path] = set()
+        """Files that are passed over and could not be moved away."""
         self.refresh()
 
     def __len__(self) -> int:
-        return len(self.index.limits)
+        """Distinct answers; a pass over the whole index."""
+        return self.from_index(len)
+
+    @property
+    def segments(self) -> list[Path]:
+        """The segments that count, by name."""
+        return [self.root / covered.name for covered in self.index.covered]
 
     def refresh(self) -> None:
         """Index what is there now; a torn or foreign segment is set aside with a warning."""
-        read: dict[Path, segments.Indexed | None] = {}
+        known = load(self.root, self._spoilt)
+        files, present, fresh, left_out = list[Path](), dict[str, tuple[int, int]](), 0, set[Path]()
         # While these are listed and read, other processes may merge some into a new one: only a list in which nothing
         # is new and from which nothing has gone holds every answer.
-        while (files := segments.segment_files(self.root)) != list(read):
-            read = {file: read[file] if file in read else self._indexed(file) for file in files}
-        sound = {file: indexed for file, indexed in read.items() if indexed}
-        self.replaced = {name for indexed in sound.values() for name in indexed.replaces}
-        kept = {file: indexed for file, indexed in sound.items() if file.name not in self.replaced}
-        self.segments = list(kept)
-        self.index = Index.of(list(kept.values()))
+        while (listed := segments.segment_files(self.root)) != files:
+            files, present = listed, _identities(listed)
+            index = Index(known, present)
+            new = present.keys() - index.known.keys() - index.replaced
+            unread = [file for file in files if file.name in new and file not in left_out]
+            for run in self._runs(unread, present, left_out):
+                known.append(run)
+                fresh += len(run.entries)
+        self.index = Index(known, present)
+        self._settle(present, max(OPEN_ROWS, 8 * fresh))
 
-    def lookup(self, keys: Sequence[str], max_tokens: Sequence[int]) -> Any:
-        """Where in the index the answer to each key under its limit lies: int64[n], -1 where there is none.
+    def compact_index(self) -> None:
+        """Merge what opening has left for later: many runs become few, however large they are."""
+        self._settle({c.name: (c.size, c.mtime_ns) for c in self.index.known.values()}, None)
+
+    def lookup(self, keys: Sequence[str], max_tokens: Sequence[int]) -> Rows:
+        """The row of the answer to each key under its limit, counted over `segments`: int64[n], -1 for none.
 
         An answer that stopped by itself serves any limit it fits in; one cut by a limit serves that limit only.
         """
-        return self.index.places(segments.key_words(keys), np.asarray(max_tokens, np.int64))
+        words, limits = segments.key_words(keys), np.asarray(max_tokens, np.int64)
+        return self.from_index(lambda index: index.first(words, limits))
 
     def missing(self, requests: Iterable[Request]) -> list[Request]:
         """The distinct requests that have no reusable answer, in their order."""
         distinct = list({(r.key, r.sampling.max_tokens): r for r in requests}.values())
-        places = self.lookup([r.key for r in distinct], [r.sampling.max_tokens for r in distinct])
-        return [request for request, place in zip(distinct, places.tolist(), strict=True) if place < 0]
+        rows = self.lookup([r.key for r in distinct], [r.sampling.max_tokens for r in distinct])
+        return [request for request, row in zip(distinct, rows.tolist(), strict=True) if row < 0]
 
     def find(self, requests: Sequence[Request]) -> dict[str, Answer]:
         """The reusable answers among these requests, by key.
@@ -76,31 +103,79 @@ class Store:
             self.refresh()
         raise Orca2Error("its segments keep changing", str(self.root), "wait for the other process and run again")
 
-    def writer(self, provenance: str) -> "Writer":
-        """A writer for the answers of one engine; use it as a context manager."""
+    def writer(self, provenance: str = "") -> Writer:
+        """A writer of answers, of this provenance where `add` is given none; use it as a context manager."""
         return Writer(self.root, provenance)
+
+    def from_index(self, ask: Callable[[Index], _T]) -> _T:
+        """What the index says; a run whose file has changed is dropped, and made anew from the segments.
+
+        Raises:
+            Orca2Error: file after file changes.
+        """
+        for _ in range(_ATTEMPTS):
+            try:
+                return ask(self.index)
+            except SpoiltRunError as error:
+                self._drop([error.file])
+                self.refresh()
+        raise Orca2Error("its index keeps changing", str(self.root / FOLDER), "remove it: it is made anew")
+
+    def _runs(self, unread: Sequence[Path], present: Identities, left_out: set[Path]) -> Iterator[Run]:
+        """These segments as runs, large ones in files; what is left out of them is noted."""
+        batch: list[tuple[Covered, Indexed]] = []
+        waiting = 0
+        for segment in unread:
+            if indexed := self._indexed(segment):
+                rows = len(indexed.limits)
+                batch.append((Covered(segment.name, *present[segment.name], rows, indexed.replaces), indexed))
+                waiting += rows
+            else:
+                left_out.add(segment)
+            if waiting >= READ_ROWS:
+                yield publish(self.root, of_segments(batch))
+                batch, waiting = [], 0
+        if batch:
+            last = of_segments(batch)
+            yield publish(self.root, last) if waiting >= FILE_ROWS else last
+
+    def _settle(self, present: Identities, most_rows: int | None) -> None:
+        try:
+            self.index = Index(settle(self.root, self.index, most_rows), present)
+        except SpoiltRunError as error:
+            self._drop([error.file])
+            self.refresh()
+
+    def _drop(self, files: Iterable[Path]) -> None:
+        for file in files:
+            drop(file)
+            self._spoilt.add(file)
 
     def _read(self, keys: list[str], max_tokens: list[int]) -> dict[str, Answer] | None:
         """The answers; None when a segment has gone or is spoilt, so that the index must be read again."""
         import pyarrow as pa
 
         found: dict[str, Answer] = {}
-        places = np.unique(self.lookup(keys, max_tokens)) if keys else np.empty(0, np.int64)
-        places = places[places >= 0]
-        numbers = self.index.segments[places]
-        for number in np.unique(numbers):
-            rows = self.index.rows[places[numbers == number]]
+        rows = self.lookup(keys, max_tokens) if keys else np.empty(0, np.int64)
+        wanted = dict(zip(rows.tolist(), keys, strict=True))
+        wanted.pop(-1, None)
+        for segment, inside in self.index.by_segment(np.array(sorted(wanted), np.int64)):
+            start = int(self.index.starts[segment])
+            file = self.root / self.index.covered[segment].name
             try:
-                answers = segments.read_answers(self.segments[number], rows)
+                answers = segments.read_answers(file, inside)
             except FileNotFoundError:
                 return None
             except (pa.ArrowException, OSError, ValueError) as error:
-                self._set_aside(self.segments[number], error)
+                self._set_aside(file, error)
+                return None
+            if [a.key for a in answers] != [wanted[start + row] for row in inside.tolist()]:
+                self._drop(view.run.file for view in self.index.views if view.run.file)  # it tells of other segments
                 return None
             found |= {answer.key: answer for answer in answers}
         return found
 
-    def _indexed(self, segment: Path) -> segments.Indexed | None:
+    def _indexed(self, segment: Path) -> Indexed | None:
         """What the index keeps of a segment; None for one that is left out, with a warning."""
         import pyarrow as pa
 
@@ -111,7 +186,7 @@ class Store:
         except FileNotFoundError:
             return None
         except segments.NewerSchemeError as error:
-            warnings.warn(f"{segment} is of a later version of orca2 ({error}): update to read it", stacklevel=3)
+            warnings.warn(f"{segment} is of a later version of orca2 ({error}): update to read it", stacklevel=4)
         except (pa.ArrowException, OSError, ValueError) as error:
             self._set_aside(segment, error)
         return None
@@ -124,126 +199,11 @@ class Store:
             self._spoilt.add(segment)
 
 
-class Writer:
-    """Buffers answers and publishes them: every `FLUSH_ROWS` rows or `FLUSH_S` seconds, and at the end.
-
-    A long run merges its small segments, `MERGE` at a time.
-    """
-
-    FLUSH_ROWS = 256
-    FLUSH_S = 1.0
-    MERGE = 64
-
-    def __init__(self, root: Path, provenance: str) -> None:
-        self._root, self._provenance = root, provenance
-        self._waiting: list[Answer] = []
-        self._published: list[Path] = []
-        self._flushed_at = time.monotonic()
-
-    def __enter__(self) -> "Writer":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.flush()
-        if self._root.is_dir():
-            segments.sync_folder(self._root)
-
-    def add(self, answers: Iterable[Answer]) -> None:
-        """Take finished answers, and flush when enough have gathered or enough time has passed."""
-        self._waiting.extend(answers)
-        if len(self._waiting) >= self.FLUSH_ROWS or time.monotonic() - self._flushed_at > self.FLUSH_S:
-            self.flush()
-
-    def flush(self) -> None:
-        """Publish what is waiting as one segment.
-
-        Raises:
-            Orca2Error: the disk is full or read-only; the answers stay in memory, nothing published is harmed.
-        """
-        self._flushed_at = time.monotonic()
-        if not self._waiting:
-            return
-        table = segments.stored_table(self._waiting, self._provenance)
-        self._published.append(segments.publish(self._root, table))
-        self._waiting.clear()
-        if len(self._published) >= self.MERGE:
-            self._merge()
-
-    def _merge(self) -> None:
-        try:
-            segments.merge(self._root, self._published)
-        except Orca2Error as error:
-            warnings.warn(f"small segments stay unmerged: {error.message}", stacklevel=2)
-        self._published = []
-
-
-@dataclass(frozen=True, slots=True)
-class Index:
-    """Where each stored answer lies, ordered by key and then by age. 44 bytes an answer."""
-
-    keys: Any
-    """uint64[n, 4], in columns; the first column is sorted."""
-    limits: Any
-    """int32[n]: max_tokens of an answer that was cut, -completion_tokens of one that stopped."""
-    segments: Any
-    """int32[n]: which segment."""
-    rows: Any
-    """int32[n]: which row of it."""
-
-    @classmethod
-    def empty(cls) -> "Index":
-        return cls(np.empty((0, 4), np.uint64, order="F"), *(np.empty(0, np.int32) for _ in range(3)))
-
-    @classmethod
-    def of(cls, read: Sequence[segments.Indexed]) -> "Index":
-        if not read:
-            return cls.empty()
-        words = [np.concatenate([indexed.keys[:, i] for indexed in read]) for i in range(4)]
-        stored_ns = np.concatenate([indexed.stored_ns for indexed in read])
-        limits = np.concatenate([indexed.limits for indexed in read])
-        order = np.lexsort((stored_ns, words[0]))
-        # Two processes that merge the same segments at once leave each row twice; it counts once.
-        copies = _as_before(words[0], order) & _as_before(stored_ns, order)
-        for column in (*words[1:], limits) if copies.any() else ():
-            copies &= _as_before(column, order)
-        order = order[~copies]
-        keys = np.empty((len(order), 4), np.uint64, order="F")
-        while words:  # each is freed as soon as it is ordered; "clip" does without a buffer
-            np.take(words[-1], order, out=keys[:, len(words) - 1], mode="clip")
-            words.pop()
-        lengths = [len(indexed.limits) for indexed in read]
-        return cls(
-            keys,
-            limits[order],
-            np.repeat(np.arange(len(read), dtype=np.int32), lengths)[order],
-            np.concatenate([np.arange(length, dtype=np.int32) for length in lengths])[order],
-        )
-
-    def places(self, wanted: Any, max_tokens: Any) -> Any:
-        """The first entry that serves each of `wanted`, uint64[n, 4], under its limit: int64[n], -1 for none."""
-        # In order of the keys, neighbouring searches touch neighbouring memory.
-        order = np.argsort(wanted[:, 0], kind="stable")
-        places = np.searchsorted(self.keys[:, 0], wanted[order, 0])
-        found = np.full(len(wanted), -1, np.int64)
-        while order.size:
-            inside = places < len(self.limits)
-            order, places = order[inside], places[inside]
-            same = self.keys[places, 0] == wanted[order, 0]
-            order, places = order[same], places[same]
-            serves = self._serves(places, wanted[order], max_tokens[order])
-            found[order[serves]] = places[serves]
-            order, places = order[~serves], places[~serves] + 1
-        return found
-
-    def _serves(self, places: Any, wanted: Any, max_tokens: Any) -> Any:
-        limits = self.limits[places]
-        serves = np.where(limits > 0, limits == max_tokens, -limits <= max_tokens)
-        for i in range(1, 4):
-            serves &= self.keys[places, i] == wanted[:, i]
-        return serves
-
-
-def _as_before(column: Any, order: Any) -> Any:
-    """bool[n], in this order: the value equals the one before it."""
-    ordered = column[order]
-    return np.append(False, ordered[1:] == ordered[:-1])[: len(order)]
+def _identities(files: Iterable[Path]) -> dict[str, tuple[int, int]]:
+    """Size and time of change of those that are still there."""
+    found = {}
+    for file in files:
+        with suppress(FileNotFoundError):
+            status = file.stat()
+            found[file.name] = (status.st_size, status.st_mtime_ns)
+    return found

@@ -19,7 +19,7 @@ from orca2.store.store import Store
 FOLDER = "orca2-store"
 """Of a DVC remote."""
 _AT_ONCE = 8
-_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
 """What only a disk that is written to says."""
 
 
@@ -63,7 +63,7 @@ def pull(root: Path, address: str, *, again: bool = False) -> tuple[int, int]:
     place = open_place(address)
     there = {name for name in _names(place) if name.endswith(".parquet")}
     store = Store(root)
-    held = {segment.name for segment in segments.segment_files(root)} | store.replaced
+    held = {segment.name for segment in segments.segment_files(root)} | store.index.replaced
     missing = sorted(there - held - (set() if again else segments.removed_names(root)))
     with segments.writing(root):
         root.mkdir(parents=True, exist_ok=True)
@@ -188,7 +188,7 @@ def _download(place: Place, name: str, root: Path) -> Orca2Error | None:
             os.fsync(copied.fileno())
         temporary.rename(root / name)
     except OSError as error:
-        if error.errno not in _DISK:
+        if error.errno not in _DISK and error.filename != str(temporary):
             raise
         with segments.writing(root):  # it is this disk that refuses, not the place
             raise

@@ -1,24 +1,26 @@
-"""Upkeep of the store: what it holds, whether all of it is sound, and what nobody needs any more.
+"""Questions to the store: what it holds, which answers contradict each other, whether all of it is sound.
 
-Segments are never changed: garbage collection writes new ones, and removes the old ones only then.
+They are answered segment by segment; nothing is changed.
 """
 
 import json
-import time
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from orca2.core.errors import Orca2Error, raise_all
+from orca2.core.errors import Orca2Error
 from orca2.core.rows import Answer, Request
 from orca2.recipe.requests import request_key
 from orca2.store import segments
-from orca2.store.compaction import clear_up, size
-from orca2.store.store import Index, Store
+from orca2.store.store import Store
+
+_AT_ONCE = 1 << 16
+"""So many answers are compared with each other at a time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,21 +33,6 @@ class Conflict:
     other: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Garbage:
-    """Answers that nothing refers to."""
-
-    answers: int
-    tokens: int
-    """Generated tokens in them."""
-    kept: int
-    """Answers that stay, in all segments."""
-    young: int
-    """Of these, unreferenced ones that are younger than the limit."""
-    rows: Mapping[Path, Any]
-    """Which rows of which segments: bool[n] each."""
-
-
 def stat(store: Store) -> dict[str, Any]:
     """What the store holds: answers, tokens, bytes, files, conflicts, and which engines answered.
 
@@ -54,9 +41,9 @@ def stat(store: Store) -> dict[str, Any]:
     """
     engines: Counter[str] = Counter()
     tokens = 0
-    for number, segment in enumerate(store.segments):
-        rows = store.index.rows[store.index.segments == number]
-        table = _table(segment, ["completion_tokens", "provenance"]).take(rows)
+    masks = store.from_index(lambda index: index.copy_masks())
+    for segment, is_copy in zip(store.segments, masks, strict=True):
+        table = _table(segment, ["completion_tokens", "provenance"]).filter(~is_copy)
         tokens += int(table["completion_tokens"].to_numpy().sum())
         engines.update({c["values"]: c["counts"] for c in table["provenance"].value_counts().to_pylist()})
     return {
@@ -64,7 +51,7 @@ def stat(store: Store) -> dict[str, Any]:
         "answers": len(store),
         "generated_tokens": tokens,
         "segments": len(store.segments),
-        "bytes": sum(size(segment) for segment in store.segments),
+        "bytes": sum(covered.size for covered in store.index.covered),
         "conflicts": sum(1 for _ in conflicts(store)),
         "set_aside": len(list(store.root.glob("*.aside"))),
         "engines": dict(sorted(_by_engine(engines).items())),
@@ -93,68 +80,6 @@ def verify(root: Path, asked: Iterable[Request] = ()) -> list[Orca2Error]:
     ]
 
 
-def garbage(store: Store, needed: Collection[str], keep_days: float) -> Garbage:
-    """The answers to requests that are not `needed` and were stored more than `keep_days` days ago."""
-    wanted = _sortable(segments.key_words(list(needed)))
-    since = time.time_ns() - int(keep_days * 86_400e9)
-    old: dict[Path, Any] = {}
-    found: list[segments.Indexed] = []
-    young: list[segments.Indexed] = []
-    for segment in store.segments:
-        indexed = segments.read_indexed(segment)
-        unneeded = ~np.isin(_sortable(indexed.keys), wanted)
-        is_old = indexed.stored_ns <= since
-        young.append(_rows(indexed, unneeded & ~is_old))
-        if (unneeded & is_old).any():
-            old[segment] = unneeded & is_old
-            found.append(_rows(indexed, old[segment]))
-    index = Index.of(found)
-    return Garbage(
-        answers=len(index.limits),
-        tokens=sum(_tokens(s, rows, index.rows[index.segments == n]) for n, (s, rows) in enumerate(old.items())),
-        kept=len(store) - len(index.limits),
-        young=len(Index.of(young).limits),
-        rows=old,
-    )
-
-
-def remove_garbage(store: Store, found: Garbage) -> None:
-    """Remove what was found, and nothing else.
-
-    Raises:
-        Orca2Error: a segment is spoilt or was merged meanwhile, and then nothing is removed; or the disk is read-only.
-    """
-    hint = "see `orca2 store verify`, or run again"
-    raise_all(
-        Orca2Error("is spoilt or was merged meanwhile; nothing is removed", str(segment), hint)
-        for segment in found.rows
-        if not segments.is_sound(segment)
-    )
-    clear_up(store)
-    for segment, rows in found.rows.items():
-        table = segments.read_table(segment).replace_schema_metadata()
-        segments.remember_removed(store.root, [segment.name, *segments.read_replaces(segment)])
-        if not rows.all():
-            segments.publish(store.root, table.filter(~rows))
-            segments.sync_folder(store.root)
-        segment.unlink(missing_ok=True)
-    store.refresh()
-
-
-def _rows(indexed: segments.Indexed, chosen: Any) -> segments.Indexed:
-    return segments.Indexed(indexed.keys[chosen], indexed.limits[chosen], indexed.stored_ns[chosen], ())
-
-
-def _tokens(segment: Path, chosen: Any, places: Any) -> int:
-    """Generated tokens in these places of the chosen rows."""
-    return int(_table(segment, ["completion_tokens"])["completion_tokens"].to_numpy()[chosen][places].sum())
-
-
-def _sortable(keys: Any) -> Any:
-    """uint64[n, 4] as one value a key."""
-    return np.ascontiguousarray(keys).view("S32").ravel()
-
-
 def _table(segment: Path, columns: Sequence[str]) -> Any:
     import pyarrow as pa
 
@@ -176,16 +101,23 @@ def _by_engine(provenances: Counter[str]) -> Counter[str]:
 
 def _answered_more_than_once(store: Store) -> Iterator[list[Answer]]:
     """The answers, oldest first, to each key and limit that has several; those that stopped count as of one limit."""
-    keys = store.index.keys
-    again = (keys[1:] == keys[:-1]).all(axis=1)
-    several = np.flatnonzero(np.append(again, False) | np.append(False, again)) if len(keys) else np.empty(0, int)
+    rows, keys = store.from_index(lambda index: index.several())
+    start = 0
+    while start < len(rows):
+        last = min(start + _AT_ONCE, len(rows)) - 1
+        end = int(np.searchsorted(keys, keys[last], side="right"))
+        yield from _groups(store, rows[start:end])
+        start = end
+
+
+def _groups(store: Store, rows: NDArray[np.int64]) -> Iterator[list[Answer]]:
     answers: dict[int, Answer] = {}
-    for number in np.unique(store.index.segments[several]):
-        places = several[store.index.segments[several] == number]
-        read = _table(store.segments[number], list(Answer.__dataclass_fields__)).take(store.index.rows[places])
-        answers |= {place: Answer(**row) for place, row in zip(places.tolist(), read.to_pylist(), strict=True)}
+    for segment, inside in store.index.by_segment(np.sort(rows)):
+        read = _table(store.segments[segment], list(Answer.__dataclass_fields__)).take(inside)
+        numbers = (inside + store.index.starts[segment]).tolist()
+        answers |= {number: Answer(**row) for number, row in zip(numbers, read.to_pylist(), strict=True)}
     grouped: dict[tuple[str, int], list[Answer]] = {}
-    for _, answer in sorted(answers.items()):
+    for answer in map(answers.__getitem__, rows.tolist()):
         limit = answer.max_tokens if answer.finish_reason == "length" else 0
         grouped.setdefault((answer.key, limit), []).append(answer)
     yield from (group for group in grouped.values() if len(group) > 1)
@@ -208,11 +140,16 @@ def _problems(segment: Path) -> Iterator[Orca2Error]:
         return
     if not segments.is_sound(segment) and segment.exists():
         yield Orca2Error("its content is not what its name says", str(segment), hint)
-    rows = table.select(["key", "finish_reason", "completion_tokens", "max_tokens"]).to_pylist()
-    unsound = [row["key"] for row in rows if not _is_answer(row)]
+    unsound = _no_answers(table)
     if unsound:
         yield Orca2Error(f"{len(unsound)} rows are no answers, the first for key {unsound[0][:12]}", str(segment), hint)
 
 
-def _is_answer(row: dict[str, Any]) -> bool:
-    return row["finish_reason"] in ("stop", "length") and 0 <= row["completion_tokens"] <= row["max_tokens"]
+def _no_answers(table: Any) -> list[str]:
+    """The keys of the rows that cannot be answers."""
+    import pyarrow.compute as pc
+
+    finish, tokens = table["finish_reason"], table["completion_tokens"].to_numpy()
+    finished = np.asarray(pc.or_(pc.equal(finish, "stop"), pc.equal(finish, "length")).to_numpy())
+    sound = finished & (tokens >= 0) & (tokens <= table["max_tokens"].to_numpy())
+    return [str(key) for key in table["key"].filter(~sound).to_pylist()]
