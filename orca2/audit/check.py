@@ -24,8 +24,7 @@ from orca2.recipe.grading import check_grader
 from orca2.recipe.models import ModelsConfig, check_reference
 from orca2.recipe.packing import PackConfig
 from orca2.recipe.prompts import Templates
-from orca2.recipe.requests import GenerateConfig
-from orca2.recipe.strategies import ProbeConfig
+from orca2.recipe.requests import GenerateConfig, ProbeConfig
 from orca2.recipe.tasks import TasksConfig
 from orca2.training.loop import TrainConfig
 from orca2.training.run import TrainingCluster

@@ -64,19 +64,6 @@ class _UniqueKeyLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def require(rules: Mapping[str, bool]) -> None:
-    """For `__post_init__` of a config: raise for all rules that are not kept, at once.
-
-    Args:
-        rules: each rule as a sentence to its user, and whether it is kept.
-
-    Raises:
-        ValueError: the broken ones; the loader adds file and path.
-    """
-    if broken := [rule for rule, kept in rules.items() if not kept]:
-        raise ValueError("; ".join(broken))
-
-
 def load(kind: type[_T], file: Path = PARAMS_FILE) -> _T:
     """Read the sections that a dataclass derived from `Sections` names.
 
