@@ -34,7 +34,8 @@ from orca2.recipe.requests import (
     request_key,
     teaching_requests,
 )
-from orca2.recipe.tasks import SourceConfig, collect, read_source
+from orca2.recipe.sources import SourceConfig, read_source
+from orca2.recipe.tasks import collect
 from tests.examples import ROOT, example, turns, write_yaml
 
 DOCUMENT = (ROOT / "docs" / "identity.md").read_text("utf-8")
@@ -83,7 +84,7 @@ LIMIT = {
 ARTIFACT = {
     **under("tasks.sources.file", grader="exact", licence="CC0-1.0"),
     **under("evaluate.sampling", top_p=0.8, top_k=6),
-    **under("grade", keep="all"),
+    **under("grade", keep="all", filters=["my_filters:short"]),
     **under("pack", max_tokens=513),
     **under("train", learning_rate=0.5, epochs=3, global_batch_sequences=4, warmup_ratio=0.5, schedule="linear"),
     **under("train", weight_decay=0.5, max_grad_norm=0.5, zero_stage=3, dtype="bfloat16", checkpoint_every_steps=11),
