@@ -316,8 +316,8 @@ def test_the_seed_also_decides_the_questions_of_a_generator_and_the_split_of_eve
 
 
 TEMPLATES = sorted(file.relative_to(ROOT / "templates").as_posix() for file in (ROOT / "templates").rglob("*.j2"))
-TURN = re.compile(r"{% call (system|assistant)\(\) %}\n")
-"""Where an instruction or a worked answer begins."""
+TURN = re.compile(r"{% call \w+\(\) %}\n")
+"""Where an instruction, a worked question or a worked answer begins."""
 QUESTIONS = [
     example(row_id=f"{task} {split}", task=task, category=source["category"], split=split)
     for task, source in (PARAMS["tasks"]["sources"] | {"untouched": {"category": "none"}}).items()
@@ -351,7 +351,7 @@ def with_inserted(text, file, root):
 
 def shows(template, file):
     """Whether what `template` renders is written in `file`: it is that file, or is built on it."""
-    built_on = re.findall(r'{% (?:extends|include) "(.+?)" %}', (ROOT / "templates" / template).read_text("utf-8"))
+    built_on = re.findall(r'{% (?:extends|include|from) "(.+?)" ', (ROOT / "templates" / template).read_text("utf-8"))
     return template == file or any(shows(other, file) for other in built_on)
 
 

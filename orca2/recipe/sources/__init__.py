@@ -63,9 +63,9 @@ def read_source(name: str, source: Source, seed: int) -> Iterator[Example]:
     Raises:
         InputErrors: it cannot be read, or everything wrong with its rows.
     """
-    own_seed = derive_seed(seed, source.kind, name)
-    records = kind_of(name, source).read(name, source, own_seed)
-    return questions(source.task or name, source, records, _where(name, source))
+    kind, own_seed = kind_of(name, source), derive_seed(seed, source.kind, name)
+    records, where = kind.read(name, source, own_seed), _where(name, source)
+    return questions(source.task or name, source, records, where, may_be_empty=kind.may_be_empty)
 
 
 def _built_in(source: Source) -> str:

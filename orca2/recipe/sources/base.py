@@ -84,5 +84,7 @@ class Kind:
     read: Reader
     rules: Callable[[Source], Mapping[str, bool]] = lambda source: {}  # noqa: ARG005
     """What it asks of the parameters, as sentences, and whether each is kept."""
+    may_be_empty: bool = False
+    """Whether an empty answer is one of its own, and not one that is missing."""
     is_file: bool = False
     """Whether `name` is a local file, which DVC must watch."""

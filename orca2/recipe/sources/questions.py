@@ -17,7 +17,9 @@ _KINDS = {dict: "an object", list: "a list", bool: "true or false", bytes: "byte
 _AS_TEXT = "write what an answer is compared with as text or a number, in a column of its own; or remove the row"
 
 
-def questions(task: str, source: Source, records: Iterable[Record], where: str) -> Iterator[Example]:
+def questions(
+    task: str, source: Source, records: Iterable[Record], where: str, *, may_be_empty: bool = False
+) -> Iterator[Example]:
     """The questions of one source; `split` is still to be decided.
 
     Args:
@@ -25,6 +27,7 @@ def questions(task: str, source: Source, records: Iterable[Record], where: str) 
         source: what its parameters are.
         records: its rows.
         where: it, to an error.
+        may_be_empty: whether an answer may be.
 
     Raises:
         InputErrors: there is no row, a column is missing, or every row that holds no question or no answer.
@@ -41,7 +44,7 @@ def questions(task: str, source: Source, records: Iterable[Record], where: str) 
     raise_all(
         Orca2Error(problem, f"{where}: {row.position}", hint)
         for row in rows
-        for problem, hint in _problems(row, source)
+        for problem, hint in _problems(row, source, may_be_empty)
     )
     for row in rows:
         yield _example(task, source, row)
@@ -55,12 +58,12 @@ def _checked(records: Iterable[Record], where: str) -> Iterator[Record]:
         yield record
 
 
-def _problems(row: Record, source: Source) -> Iterator[tuple[str, str]]:
+def _problems(row: Record, source: Source, may_be_empty: bool) -> Iterator[tuple[str, str]]:
     """The first thing wrong with a row, and what to do."""
     question, answer = row.columns.get(source.question_column), row.columns.get(source.answer_column)
     mend = "mend or remove the row"
     for name, value in ((source.question_column, question), (source.answer_column, answer)):
-        if value is None or (isinstance(value, str) and not value.strip()):
+        if value is None or (isinstance(value, str) and not value.strip() and not (may_be_empty and value is answer)):
             yield f"`{name}` is empty", mend
             return
         if isinstance(value, str) and _is_halved(value):
@@ -70,7 +73,7 @@ def _problems(row: Record, source: Source) -> Iterator[tuple[str, str]]:
         yield f"`{source.question_column}` is {type(question).__name__}, not text", mend
     elif _spelt(answer) is None:
         yield f"`{source.answer_column}` is {_kind(answer)}, not text or a number", _AS_TEXT
-    elif not _answer_in(answer, source):
+    elif source.answer_pattern and not _answer_in(answer, source):
         yield f"`{source.answer_column}` holds no answer_pattern", mend
 
 

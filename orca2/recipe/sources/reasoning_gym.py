@@ -32,4 +32,4 @@ def _plain(metadata: Mapping[str, object]) -> dict[str, object]:
     return plain
 
 
-KIND = Kind(read=_read, rules=_rules)
+KIND = Kind(read=_read, rules=_rules, may_be_empty=True)
