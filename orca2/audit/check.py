@@ -14,18 +14,18 @@ from typing import Any
 from orca2.core import config
 from orca2.core.errors import Orca2Error, raise_all
 from orca2.engines.cluster import check_address
-from orca2.engines.generation import GenerationCluster
+from orca2.engines.config import GenerationCluster
 from orca2.engines.http import check_endpoint
 from orca2.project.dvc_files import require_declared, stages, watched_sections
 from orca2.recipe.erasure import EraseConfig
 from orca2.recipe.evaluation import EvaluateConfig
-from orca2.recipe.filtering import GradeConfig
+from orca2.recipe.filtering import GradeConfig, load_filters
 from orca2.recipe.grading import check_grader
 from orca2.recipe.models import ModelsConfig, check_reference
 from orca2.recipe.packing import PackConfig
 from orca2.recipe.prompts import Templates
-from orca2.recipe.requests import GenerateConfig
-from orca2.recipe.strategies import ProbeConfig
+from orca2.recipe.requests import GenerateConfig, ProbeConfig
+from orca2.recipe.sources import kind_of
 from orca2.recipe.tasks import TasksConfig
 from orca2.training.loop import TrainConfig
 from orca2.training.run import TrainingCluster
@@ -85,10 +85,13 @@ def _check_params(errors: list[Orca2Error], params: SimpleNamespace, file: Path)
             _attempt(errors, partial(require_declared, reference.removeprefix("path:"), "prepare_models"))
     if params.models and params.models.teacher.startswith("http:") and params.cluster:
         _attempt(errors, lambda: check_endpoint(params.cluster.generation.http))
-    for task, source in params.tasks.sources.items() if params.tasks else ():
-        _attempt(errors, partial(check_grader, source.grader, f"{file}: tasks.sources.{task}.grader"))
+    if params.grade:
+        _attempt(errors, partial(load_filters, params.grade, f"{file}: grade.filters"))
+    for name, source in params.tasks.sources.items() if params.tasks else ():
+        _attempt(errors, partial(kind_of, name, source))
+        _attempt(errors, partial(check_grader, source.grader, f"{file}: tasks.sources.{name}.grader"))
         if source.is_local and not Path(source.name).is_file():
-            errors.append(Orca2Error("no such file", source.name, f"mend {file}: tasks.sources.{task}.name"))
+            errors.append(Orca2Error("no such file", source.name, f"mend {file}: tasks.sources.{name}.name"))
         elif source.is_local:
             _attempt(errors, partial(require_declared, source.name, "prepare_tasks"))
 

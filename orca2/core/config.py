@@ -209,7 +209,7 @@ def _convert_dict(kind: Any, value: Any, at: _Path) -> Any:
 
 
 def _convert_scalar(kind: Any, value: Any, at: _Path) -> Any:
-    if kind is Any:
+    if kind in (Any, object):
         return value
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
