@@ -6,6 +6,7 @@ the store keeps an answer cut by a limit apart by that limit.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from orca2.core.hashing import derive_seed, digest
 from orca2.core.rows import Message, Request, Sampling
@@ -39,19 +40,28 @@ def request_key(model: str, messages: tuple[Message, ...], sampling: Sampling, s
 
     A greedy answer depends on no seed and no sample index, so these are left out of its key.
     """
+    return digest(KIND, key_parts(model, messages, sampling, seed, sample_index))
+
+
+def key_parts(
+    model: str, messages: tuple[Message, ...], sampling: Sampling, seed: int, sample_index: int
+) -> dict[str, Any]:
+    """What is digested as a key, as plain data."""
     greedy = sampling.temperature == 0
-    return digest(
-        KIND,
-        {
-            "model": model,
-            "messages": [[message.role, message.content] for message in messages],
-            "sampling": {"temperature": 0.0, "stop": sampling.stop}
-            if greedy
-            else {name: getattr(sampling, name) for name in sorted(IN_KEY)},
-            "seed": None if greedy else seed,
-            "sample_index": None if greedy else sample_index,
-        },
-    )
+    return {
+        "model": model,
+        "messages": [[message.role, message.content] for message in messages],
+        "sampling": {"temperature": 0.0, "stop": sampling.stop}
+        if greedy
+        else {name: getattr(sampling, name) for name in sorted(IN_KEY)},
+        "seed": None if greedy else seed,
+        "sample_index": None if greedy else sample_index,
+    }
+
+
+def own_seed(seed: int, row_id: str, sample_index: int) -> int:
+    """The seed of one request, derived from that of the pipeline."""
+    return derive_seed(seed, "sampling", row_id, sample_index)
 
 
 def build_request(
@@ -67,9 +77,9 @@ def build_request(
     seed: int,
 ) -> Request:
     """One complete, keyed request; its own seed is derived from the pipeline's `seed`, the row and the sample."""
-    own_seed = derive_seed(seed, "sampling", row_id, sample_index)
+    derived = own_seed(seed, row_id, sample_index)
     return Request(
-        key=request_key(model, messages, sampling, own_seed, sample_index),
+        key=request_key(model, messages, sampling, derived, sample_index),
         row_id=row_id,
         sample_index=sample_index,
         task=task,
@@ -78,5 +88,5 @@ def build_request(
         model=model,
         messages=messages,
         sampling=sampling,
-        seed=own_seed,
+        seed=derived,
     )
