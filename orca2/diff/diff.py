@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from orca2.core.errors import Orca2Error
-from orca2.diff.causes import Cause, Changes, Step, first_causes
+from orca2.diff.causes import Cause, Changes, Stored, first_causes
 from orca2.diff.comparison import Differences, Part, Place, comparisons, holding, look_up
 from orca2.diff.templates import TemplateChanges
 from orca2.diff.where import Condition
@@ -193,6 +193,8 @@ class _Comparison:
         return _Changes(table, before, after, places)
 
     def _causes(self, place: Place, before: Part, after: Part, places: Any) -> list[Cause]:
+        if not all(self._shards):
+            return [Cause("first build", "only one version has this artifact")] * len(places)
         if not self._artifact.lineage:
             return [
                 Cause("repacked", self._parameter_changes("pack") or "the conversations or the student's tokens differ")
@@ -204,7 +206,7 @@ class _Comparison:
             if old.shards and new.shards:
                 # A row of either version is looked for in both: one that is new here may be old there.
                 found = [_found(step, (before, after), places, identity) for step in (old, new)]
-                steps[name] = Step(old, new, np.stack(found, axis=1))
+                steps[name] = Stored(old, new, np.stack(found, axis=1))
         changes = Changes(
             templates=self._templates.between, rule=self._parameter_changes("grade"), asked=self._artifact.asked
         )
