@@ -22,7 +22,8 @@ from orca2.recipe.grading import grade
 from orca2.recipe.prompts import Templates
 from orca2.recipe.rendering import evaluation_requests
 from orca2.recipe.strategies import read_choices, require_choices
-from orca2.store import store
+from orca2.store.root import default_root
+from orca2.store.store import Store
 
 CHOICES = Path("data/strategies.yaml")
 
@@ -46,7 +47,7 @@ def main() -> None:
     require_choices(chosen, {e.task for e in examples}, CHOICES)
     digests = {"base": base.digest, "student": trained.digest, "teacher": teacher.digest}
     requests = evaluation_requests(examples, templates, chosen, generic, digests, params.evaluate.sampling)
-    answers = store.Store(store.default_root())
+    answers = Store(default_root())
     require_budget(requests, answers, params.cluster.generation)
     results, unanswered = {}, []
     for model in {m.digest: m for m in (base, teacher, trained)}.values():

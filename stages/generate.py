@@ -15,7 +15,8 @@ from orca2.engines.generation import GenerationCluster, answer, require_answers
 from orca2.project.metrics import write_counts, write_speed
 from orca2.project.shards import read_rows, write_rows
 from orca2.recipe import models
-from orca2.store import store
+from orca2.store.root import default_root
+from orca2.store.store import Store
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +30,7 @@ def main() -> None:
     params = config.load(Params)
     requests = read_rows(Path("data/requests"), Request)
     teacher = models.read_index()["teacher"]
-    run = answer(requests, teacher, store.Store(store.default_root()), params.cluster.generation)
+    run = answer(requests, teacher, Store(default_root()), params.cluster.generation)
     write_rows(Path("data/rejected/generate"), Rejected, run.failures)
     require_answers(run, params.cluster.generation)
     write_rows(Path("data/generations"), Generation, run.generations)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from orca2.core import config
 from orca2.core.errors import exit_on_error
-from orca2.project.declared import require_declared
+from orca2.project.dvc_files import require_declared
 from orca2.recipe.models import ModelsConfig, prepare, write_index
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from orca2.core import config
 from orca2.core.errors import exit_on_error
 from orca2.core.rows import Example, Rejected
-from orca2.project.declared import require_declared
+from orca2.project.dvc_files import require_declared
 from orca2.project.metrics import write_counts
 from orca2.project.shards import write_rows
 from orca2.recipe.grading import check_grader

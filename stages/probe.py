@@ -19,7 +19,8 @@ from orca2.recipe.grading import grade
 from orca2.recipe.prompts import Templates
 from orca2.recipe.rendering import probe_requests
 from orca2.recipe.strategies import ProbeConfig
-from orca2.store import store
+from orca2.store.root import default_root
+from orca2.store.store import Store
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +39,7 @@ def main() -> None:
     examples = read_rows(Path("data/examples"), Example)
     teacher = models.read_index()["teacher"]
     requests = probe_requests(examples, templates, params.probe, teacher.digest, params.seed)
-    run = answer(requests, teacher, store.Store(store.default_root()), params.cluster.generation, stage="probe")
+    run = answer(requests, teacher, Store(default_root()), params.cluster.generation, stage="probe")
     write_rows(Path("data/rejected/probe"), Rejected, run.failures)
     require_answers(run, params.cluster.generation)
     graded = grade(examples, run.generations)

@@ -16,7 +16,7 @@ from orca2.core.errors import Orca2Error, raise_all
 from orca2.engines.cluster import check_address
 from orca2.engines.generation import GenerationCluster
 from orca2.engines.http import check_endpoint
-from orca2.project.declared import require_declared
+from orca2.project.dvc_files import require_declared
 from orca2.recipe.erasure import EraseConfig
 from orca2.recipe.evaluation import EvaluateConfig
 from orca2.recipe.filtering import GradeConfig

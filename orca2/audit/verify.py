@@ -21,7 +21,8 @@ from orca2.core.errors import Orca2Error
 from orca2.core.hashing import unit_interval
 from orca2.core.rows import Example, Generation, Request
 from orca2.engines.generation import GenerationConfig, answer
-from orca2.project.pipeline import outs_of, overlap
+from orca2.project.dvc_files import overlap
+from orca2.project.dvc_files import stages as pipeline_stages
 from orca2.recipe.chat import load_tokenizer
 from orca2.recipe.grading import grade
 from orca2.recipe.models import Model
@@ -164,9 +165,9 @@ def _copy_project(root: Path, copy: Path) -> None:
 
 def _link_what_git_ignores(root: Path, copy: Path) -> None:
     """Question files and model folders that a stage depends on and git does not hold."""
-    stages = yaml.safe_load((root / "dvc.yaml").read_text("utf-8"))["stages"]
-    outs = [out for stage in stages.values() for out in outs_of(stage)]
-    for dep in (Path(d) for stage in stages.values() for d in stage.get("deps", []) if isinstance(d, str)):
+    stages = pipeline_stages(root)
+    outs = [out for stage in stages for out in stage.writes]
+    for dep in (Path(d) for stage in stages for d in stage.deps):
         if dep.is_absolute() or any(overlap(dep.as_posix(), out) for out in outs):
             continue
         if ".." in dep.parts:

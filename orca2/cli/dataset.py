@@ -81,7 +81,7 @@ def _why(arguments: argparse.Namespace) -> int:
     from orca2.audit.why import why
     from orca2.audit.why_output import as_text
     from orca2.project.revisions import Revision
-    from orca2.store.store import default_root
+    from orca2.store.root import default_root
 
     _require_project()
     story = why(Revision(arguments.rev), arguments.row, default_root())

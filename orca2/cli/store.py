@@ -32,12 +32,13 @@ def _stat(_: argparse.Namespace) -> int:
 
 def _verify(_: argparse.Namespace) -> int:
     from orca2.core.rows import Request
+    from orca2.project.artifacts import ASKING
     from orca2.project.shards import read_rows
+    from orca2.store.root import default_root
     from orca2.store.segments import segment_files
-    from orca2.store.store import default_root
-    from orca2.store.upkeep import REQUESTS, verify
+    from orca2.store.upkeep import verify
 
-    asked = [request for folder in REQUESTS if folder.is_dir() for request in read_rows(folder, Request)]
+    asked = [request for artifact in ASKING if artifact.path.is_dir() for request in read_rows(artifact.path, Request)]
     held = len(segment_files(default_root()))
     problems = verify(default_root(), asked)
     for problem in problems:
@@ -56,8 +57,8 @@ def _compact(_: argparse.Namespace) -> int:
 
 
 def _gc(arguments: argparse.Namespace) -> int:
+    from orca2.project.git import main_repository
     from orca2.store.needed import needed_keys
-    from orca2.store.store import main_repository
     from orca2.store.upkeep import garbage, remove_garbage
 
     repository = main_repository()
@@ -80,7 +81,7 @@ def _gc(arguments: argparse.Namespace) -> int:
 
 
 def _push(arguments: argparse.Namespace) -> int:
-    from orca2.store.store import default_root
+    from orca2.store.root import default_root
     from orca2.store.sync import push
 
     moved, there = push(default_root(), arguments.address)
@@ -89,7 +90,7 @@ def _push(arguments: argparse.Namespace) -> int:
 
 
 def _pull(arguments: argparse.Namespace) -> int:
-    from orca2.store.store import default_root
+    from orca2.store.root import default_root
     from orca2.store.sync import pull
 
     moved, here = pull(default_root(), arguments.address, again=arguments.again)
@@ -99,7 +100,8 @@ def _pull(arguments: argparse.Namespace) -> int:
 
 def open_store() -> Any:
     """The store of this project."""
-    from orca2.store.store import Store, default_root
+    from orca2.store.root import default_root
+    from orca2.store.store import Store
 
     return Store(default_root())
 

@@ -1,15 +1,15 @@
 """What changed in the templates between two revisions: which files, which lines."""
 
 import re
-import subprocess
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
 from orca2.core.errors import Orca2Error
+from orca2.project.git import difference
 from orca2.recipe.prompts import Templates
 
-_GIT_DIFF = ["git", "diff", "--no-index", "--no-color", "--no-ext-diff", "--text", "--no-textconv", "--unified=0", "--"]
+_NOTHING = Path("/dev/null")
 _HUNK = re.compile(r"^@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@", re.MULTILINE)
 
 
@@ -48,8 +48,8 @@ class TemplateChanges:
 
     def hunks(self, file: str) -> str:
         """The changes of one file as `git diff` writes them, from the first `@@`; empty when it did not change."""
-        paths = [str(folder / file) if (folder / file).is_file() else "/dev/null" for folder in self._folders]
-        shown = subprocess.run([*_GIT_DIFF, *paths], capture_output=True, text=True, check=False).stdout
+        before, after = (path if (path := folder / file).is_file() else _NOTHING for folder in self._folders)
+        shown = difference(before, after).decode("utf-8", "replace")
         return shown[shown.find("\n@@") + 1 :] if "\n@@" in shown else ""
 
 

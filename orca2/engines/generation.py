@@ -6,11 +6,12 @@ the store, as answers arrive, so a killed run loses only what was in flight.
 
 import os
 import platform
-import subprocess
 import time
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
 
 from orca2.core.config import Sections
 from orca2.core.errors import Orca2Error
@@ -18,6 +19,7 @@ from orca2.core.rows import Answer, Generation, Outcome, Rejected, Request
 from orca2.engines import speeds
 from orca2.engines.http import HttpConfig, outcomes
 from orca2.engines.ray_pool import Batch, RayConfig, answering_on_ray
+from orca2.project.git import head
 from orca2.recipe.models import Model
 from orca2.store.compaction import tidy
 from orca2.store.store import Store, Writer
@@ -272,6 +274,13 @@ def _generation(request: Request, answered: Answer) -> Generation:
 
 
 def _with_commit(provenance: str) -> str:
-    command = ["git", "rev-parse", "HEAD"]
-    commit = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
-    return f'{provenance[:-1]}, "commit": "{commit}"}}'
+    return f'{provenance[:-1]}, "commit": "{_commit(Path.cwd())}"}}'
+
+
+@cache
+def _commit(folder: Path) -> str:
+    """The commit of the project; empty where git tells none, because no answer is lost for want of it."""
+    try:
+        return head(folder)
+    except Orca2Error:
+        return ""

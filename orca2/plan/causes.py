@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from orca2.core.rows import Request, Sampling
-from orca2.project.pipeline import edited_files
+from orca2.project.git import edited_files
 from orca2.project.shards import read_columns
 from orca2.recipe.prompts import Templates
 from orca2.store.segments import KEY_HEX

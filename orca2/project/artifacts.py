@@ -157,6 +157,24 @@ COMPARED = {
 DATASET = CHATS
 """The conversations that the student learns from."""
 
+MODELS = Path("models")
+TRAINED = Path("trained")
+STEPS: dict[str, str] = {
+    "prepare_models": str(MODELS),
+    "prepare_tasks": EXAMPLES.folder,
+    "probe": PROBED.folder,
+    "select_strategies": str(CHOICES),
+    "render_prompts": REQUESTS.folder,
+    "generate": GENERATIONS.folder,
+    "grade": GRADED.folder,
+    "erase": CHATS.folder,
+    "pack": PACKED.folder,
+    "train": str(TRAINED),
+    "evaluate": EVALUATION_REQUESTS.folder,
+    "report": "report",
+}
+"""Every step in order, and what the stage writes that takes it: its name in dvc.yaml is the user's affair."""
+
 
 class Asked(NamedTuple):
     """What the questions of one split became."""

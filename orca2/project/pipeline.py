@@ -1,111 +1,146 @@
 """Which stages are stale, and why: DVC's own verdict, with the parameter or the file that changed."""
 
-import subprocess
-from collections.abc import Iterator
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
 from orca2.core.errors import Orca2Error
+from orca2.project import git
+from orca2.project.dvc_files import DVC_FILE, Stage, dvc_repository, from_root, resolved
 
 _CODE = ("orca2/", "stages/")
+_MEANINGS = "steps.yaml"
+"""What the code of each step means, as the stage `code` writes it: a change in it is a change of code."""
 _SHOWN = 3
 """Files named in one line; of more, only the number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageState:
-    """One stage of dvc.yaml."""
+    """One stage, and whether `dvc repro` would run it."""
 
-    name: str
+    stage: Stage
     state: Literal["fresh", "stale", "waiting"]
     """`waiting`: nothing of its own changed, but a stage before it will run and may change what it reads."""
     why: tuple[str, ...]
 
+    @property
+    def name(self) -> str:
+        """Of the stage."""
+        return self.stage.name
 
-def stage_states(root: Path = Path()) -> list[StageState]:
-    """Every stage in the order of dvc.yaml.
+
+def stage_states(root: Path = Path(), will_say: Mapping[str, Mapping[str, Any]] | None = None) -> list[StageState]:
+    """Every stage of dvc.yaml and those before them in other folders, in DVC's order.
+
+    Args:
+        root: the project.
+        will_say: the contents of parameter files that a stage which always runs is going to write, by path.
 
     Raises:
         Orca2Error: this is no DVC project, or its files are broken.
     """
-    from dvc.exceptions import DvcException
-    from dvc.repo import Repo
-
-    try:
-        changed = Repo(str(root)).status()
-    except DvcException as error:
-        hint = "see `dvc status`; orca2 runs at the root of a project that git and DVC know"
-        raise Orca2Error(f"DVC says: {error}", str(root.resolve()), hint) from error
-    stages = yaml.safe_load((root / "dvc.yaml").read_text("utf-8"))["stages"]
-    lock_file = root / "dvc.lock"
-    locked = (yaml.safe_load(lock_file.read_text("utf-8")) or {}).get("stages", {}) if lock_file.is_file() else {}
-    params = yaml.safe_load((root / "params.yaml").read_text("utf-8"))
-    states: list[StageState] = []
-    for name, stage in stages.items():
-        why = tuple(_reasons(root, changed.get(name, []), locked.get(name), params))
-        before = _stale_before(stage, stages, states)
-        if name in changed:
-            states.append(StageState(name=name, state="stale", why=why or ("DVC says so",)))
-        elif before:
-            states.append(StageState(name=name, state="waiting", why=(f"after {', '.join(before)}",)))
-        else:
-            states.append(StageState(name=name, state="fresh", why=()))
-    return states
+    if not (root / DVC_FILE).is_file():
+        raise Orca2Error("no such file", str(root.resolve() / DVC_FILE), "run this at the root of the project")
+    with dvc_repository(root) as repo, repo.lock:
+        wanted = set(repo.stage.collect(str(root / DVC_FILE), with_deps=True))
+        found = [stage for stage in repo.index.stages if stage in wanted]
+        changes: list[list[Any]] = [next(iter(stage.status(check_updates=True).values()), []) for stage in found]
+    stages = [resolved(stage, root) for stage in found]
+    if not stages:
+        raise Orca2Error("has no stages", str(root / DVC_FILE), "restore it: `git checkout -- dvc.yaml`")
+    why = {
+        stage.name: tuple(dict.fromkeys(_reasons(root, dvc_stage, changed, will_say or {})))
+        for stage, dvc_stage, changed in zip(stages, found, changes, strict=True)
+    }
+    frozen = {stage.name for stage, dvc_stage in zip(stages, found, strict=True) if dvc_stage.frozen}
+    reads = {s.name: [b.name for b in stages if s.name not in frozen and _reads(s, b)] for s in stages}
+    runs = _running(why, reads)
+    return [_state(stage, why[stage.name], [name for name in reads[stage.name] if name in runs]) for stage in stages]
 
 
-def edited_files(folder: Path, path: str = ".") -> list[str]:
-    """The files under `path` that differ from the last commit, as named from the top of the repository."""
-    command = ["git", "status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--", path]
-    listed = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    return [entry[3:] for entry in listed.stdout.split("\0") if entry]
+def state_of(path: str | Path, among: Iterable[StageState]) -> StageState | None:
+    """The state of the stage that writes this path; None when the pipeline has none."""
+    return next((state for state in among if state.stage.makes(path)), None)
 
 
-def outs_of(stage: dict[str, Any]) -> list[str]:
-    """What a stage of dvc.yaml writes: outs, metrics and plots."""
-    entries = [entry for kind in ("outs", "metrics", "plots") for entry in stage.get(kind, [])]
-    return [entry if isinstance(entry, str) else next(iter(entry)) for entry in entries]
+def _running(why: Mapping[str, Sequence[str]], reads: Mapping[str, Sequence[str]]) -> set[str]:
+    """The stages that have a reason to run, and all that read, by way of others too, what those write."""
+    running, after = set[str](), {name for name, reasons in why.items() if reasons}
+    while after:
+        running |= after
+        after = {name for name, before in reads.items() if after.intersection(before)} - running
+    return running
 
 
-def overlap(path: str, other: str) -> bool:
-    """Whether one of two paths is, or holds, the other."""
-    return path == other or path.startswith(f"{other}/") or other.startswith(f"{path}/")
+def _state(stage: Stage, why: tuple[str, ...], before: Sequence[str]) -> StageState:
+    if why:
+        return StageState(stage=stage, state="stale", why=why)
+    if before:
+        return StageState(stage=stage, state="waiting", why=(f"after {', '.join(before)}",))
+    return StageState(stage=stage, state="fresh", why=())
 
 
-def _reasons(root: Path, changes: list[Any], locked: dict[str, Any] | None, params: Any) -> Iterator[str]:
-    if locked is None and changes:
-        yield "never run here"
+def _reasons(root: Path, stage: Any, changed: list[Any], will_say: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Why a stage must run; nothing of one that only always does."""
+    from dvc.dependency.param import ParamsDependency
+
+    watched = {from_root(dep, root): dep for dep in stage.deps if isinstance(dep, ParamsDependency)}
+    foreseen = {path: dep for path, dep in watched.items() if path in will_say}
+    parts = [change for change in changed if isinstance(change, dict)]
+    deps = {_of_status(path, root): what for part in parts for path, what in part.get("changed deps", {}).items()}
+    deps = {path: what for path, what in deps.items() if path not in foreseen}
+    outs = {_of_status(path, root): what for part in parts for path, what in part.get("changed outs", {}).items()}
+    words = [change for change in changed if isinstance(change, str) and change != "always changed"]
+    if not _has_run(stage):
+        yield from () if stage.always_changed else ("never run here",)
         return
-    for change in changes:
-        if isinstance(change, str):
-            yield change
-            continue
-        deps = change.get("changed deps", {})
-        code = [path for path in deps if path.startswith(_CODE)]
-        if code:
-            yield f"code: {_listed(code)}"
-        for path, what in deps.items():
-            if path == "params.yaml":
-                sections = (locked or {}).get("params", {}).get(path, {})
-                yield from _changed_params(sections, params)
-                yield from (f"{section} {word}" for section, word in what.items() if section not in sections)
-            elif path not in code:
-                yield f"{path} {what}{_changed_files(root, path)}"
-        for path, what in change.get("changed outs", {}).items():
-            yield f"output {path} {what}"
+    yield from words
+    if code := [path for path in deps if path.startswith(_CODE)]:
+        yield f"code: {_listed(code)}"
+    for path, dep in foreseen.items():
+        yield from _changed_params(path, dep, will_say[path], dep.params)
+    for path, what in deps.items():
+        if path in watched and isinstance(what, dict):
+            yield from _changed_params(path, watched[path], watched[path].read_params(flatten=True), what)
+        elif path not in code:
+            yield f"{path} {what}{_changed_files(root, path)}"
+    yield from (f"output {path} {what}" for path, what in outs.items())
 
 
-def _changed_params(before: dict[str, Any], now: Any, path: str = "") -> Iterator[str]:
-    """`probe.sampling.max_tokens 64 → 96`, for every leaf under the sections that the stage reads."""
-    for name, old in before.items():
-        place, new = f"{path}{name}", now.get(name) if isinstance(now, dict) else None
-        if isinstance(old, dict) and isinstance(new, dict):
-            added = {key: None for key in new if key not in old}
-            yield from _changed_params(old | added, new, f"{place}.")
-        elif old != new:
-            yield f"{place} {_short(old)} → {_short(new)}"
+def _has_run(stage: Any) -> bool:
+    """Whether dvc.lock knows it."""
+    return any(item.hash_info for item in (*stage.deps, *stage.outs))
+
+
+def _of_status(path: str, root: Path) -> str:
+    """A path of DVC's status, which it names from the current folder."""
+    return path if "://" in path else Path(os.path.relpath(path, root.resolve())).as_posix()
+
+
+def _changed_params(path: str, dep: Any, now: Mapping[str, Any], names: Iterable[str]) -> Iterator[str]:
+    """What changed in these sections of a parameter file since the stage ran."""
+    before = dep.hash_info.value or {}
+    for name in names:
+        if name not in before and name not in now:
+            yield f"{path} has no {name}"
+        elif before.get(name) != now.get(name) or (name in before) != (name in now):
+            yield from _leaves(path, name, before.get(name), now.get(name))
+
+
+def _leaves(path: str, name: str, old: Any, new: Any) -> Iterator[str]:
+    """`probe.sampling.max_tokens 64 → 96`, for every leaf that differs."""
+    if path == _MEANINGS:
+        yield f"code: {name}"
+    elif isinstance(old, dict) and isinstance(new, dict):
+        for key in dict.fromkeys((*old, *new)):
+            if old.get(key) != new.get(key):
+                yield from _leaves(path, f"{name}.{key}", old.get(key), new.get(key))
+    else:
+        place = name if path == "params.yaml" else f"{path}: {name}"
+        yield f"{place} {_short(old)} → {_short(new)}"
 
 
 def _short(value: Any) -> str:
@@ -115,7 +150,7 @@ def _short(value: Any) -> str:
 
 def _changed_files(root: Path, path: str) -> str:
     """The files of a folder that differ from the last commit: the likeliest ones, where git knows any."""
-    files = edited_files(root, path)
+    files = git.edited_files(root, path)
     return f" ({_listed(files)})" if files and files != [path] else ""
 
 
@@ -123,11 +158,6 @@ def _listed(files: list[str]) -> str:
     return ", ".join(files[:_SHOWN]) + (f" and {len(files) - _SHOWN} more" if files[_SHOWN:] else "")
 
 
-def _stale_before(stage: dict[str, Any], stages: dict[str, Any], states: list[StageState]) -> list[str]:
-    """The stages that will or may run, and whose outputs this one reads."""
-    running = [s.name for s in states if s.state != "fresh"]
-    return [
-        name
-        for name in running
-        if any(overlap(dep, out) for dep in stage.get("deps", []) for out in outs_of(stages[name]))
-    ]
+def _reads(stage: Stage, before: Stage) -> bool:
+    """Whether a stage reads what another writes."""
+    return stage is not before and any(before.makes(path) for path in (*stage.deps, *stage.params))

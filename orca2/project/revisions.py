@@ -4,21 +4,18 @@ Files that git tracks come from git. Artifacts come from the DVC cache, by the d
 revision; what the cache lacks is fetched into it from the DVC remote.
 """
 
-import io
 import json
-import subprocess
-import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
-import yaml
-
 from orca2.core.errors import Orca2Error, raise_all
-from orca2.project import cells
+from orca2.core.text import printable
+from orca2.project import cells, git
+from orca2.project.dvc_files import LOCK_FILE, Built, dvc_repository, read_lock
 from orca2.project.shards import shard_names
 
 WORKSPACE = "workspace"
@@ -100,8 +97,8 @@ class Revision:
         if not self.commit:
             file = self.root / path
             return self._decoded(file.read_bytes(), path) if file.is_file() else None
-        shown = _git(self.root, "cat-file", "blob", f"{self.commit}:./{path}")
-        return None if shown.returncode else self._decoded(shown.stdout, path)
+        (content,) = git.contents(self.root, [f"{self.commit}:./{path}"])
+        return None if content is None else self._decoded(content, path)
 
     def _decoded(self, content: bytes, path: str) -> str:
         try:
@@ -113,32 +110,35 @@ class Revision:
         """A folder that git tracks, as it is in this revision: itself in the workspace, else a copy under `folder`."""
         if not self.commit:
             return self.root / path
-        packed = _git(self.root, "archive", "--format=tar", self.commit, "--", path)
-        if not packed.returncode:
-            with tarfile.open(fileobj=io.BytesIO(packed.stdout)) as archive:
-                # Python before 3.11.4 knows no filter; what git packed of this repository is safe without.
-                archive.extraction_filter = getattr(tarfile, "data_filter", None)
-                archive.extractall(folder)  # noqa: S202
+        entries = git.files(self.root, self.commit, f"./{path}")
+        raise_all(self._not_a_file(entry) for entry in entries if not _is_plain(entry))
+        for entry, content in zip(entries, git.contents(self.root, [entry.oid for entry in entries]), strict=True):
+            (folder / entry.name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / entry.name).write_bytes(content or b"")
         return folder / path
 
+    def _not_a_file(self, entry: git.Entry) -> Orca2Error:
+        where = f"{printable(entry.name)} of {self}"
+        return Orca2Error("is a link, a submodule or no name inside the project", where, "put the file itself there")
+
     @cached_property
-    def _locked(self) -> dict[str, Any]:
-        """The stages of this revision's `dvc.lock`."""
-        try:
-            stages = (yaml.safe_load(self.text("dvc.lock") or "") or {}).get("stages") or {}
-            return {name: dict(stage) for name, stage in stages.items()}
-        except (yaml.YAMLError, AttributeError, TypeError, ValueError) as error:
-            raise Orca2Error(f"is torn: {error}", f"dvc.lock of {self}", "mend it, or name another revision") from error
+    def locked(self) -> dict[str, Built]:
+        """The stages of this revision's `dvc.lock`.
+
+        Raises:
+            Orca2Error: it is torn.
+        """
+        return read_lock(self.text(str(LOCK_FILE)), f"{LOCK_FILE} of {self}")
 
     @cached_property
     def outs(self) -> dict[str, str]:
         """Digest of every out that this revision's `dvc.lock` names, by path; a folder's ends in `.dir`."""
-        return {out["path"]: out.get("md5", "") for stage in self._locked.values() for out in stage.get("outs") or []}
+        return {path: md5 for stage in self.locked.values() for path, md5 in stage.outs.items()}
 
     def built_with(self, stage: str) -> dict[str, Any]:
         """The parameters that a stage ran with, by section, as `dvc.lock` has them; none when it never ran."""
-        locked = self._locked.get(stage) or {}
-        return dict((locked.get("params") or {}).get("params.yaml") or {})
+        built = self.locked.get(stage)
+        return dict(built.params.get("params.yaml", {})) if built else {}
 
     def shards(self, artifact: str) -> tuple[Shard, ...]:
         """The shards of an artifact in order; none when this revision is from before there was one.
@@ -195,14 +195,8 @@ class Revision:
 
     @cached_property
     def _repository(self) -> Any:
-        from dvc.exceptions import DvcException
-        from dvc.repo import Repo
-
-        try:
-            return Repo(str(self.root))
-        except DvcException as error:
-            hint = "run this inside the project, and mend its .dvc/config"
-            raise Orca2Error(f"DVC says: {error}", str(self.root), hint) from error
+        with dvc_repository(self.root) as repository:
+            return repository
 
     def _cached(self, md5: str) -> Path:
         return Path(self._repository.cache.local.oid_to_path(md5))
@@ -240,18 +234,19 @@ def _path(files: Mapping[str, _File], name: str) -> Path | None:
     return files[name].path if name in files else None
 
 
+def _is_plain(entry: git.Entry) -> bool:
+    """Whether this is a file, under a name that stays inside the folder it is written to."""
+    parts = PurePosixPath(entry.name).parts
+    return entry.mode.startswith("100") and not entry.name.startswith("/") and ".." not in parts
+
+
 def _commit(name: str, root: Path) -> str:
-    found = _git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
-    if not found.returncode:
-        return found.stdout.decode().strip()
-    refs = _git(root, "for-each-ref", "--format=%(objectname) %(refname)", "refs/exps").stdout.decode().splitlines()
-    experiments = {ref.split(" ")[1].rsplit("/", 1)[-1]: ref.split(" ")[0] for ref in refs}
+    if found := git.resolve(root, name):
+        return found
+    refs = git.lines(root, "for-each-ref", "--format=%(objectname) %(refname)", "refs/exps")
+    experiments = {ref.split(" ", 1)[1].rsplit("/", 1)[-1]: ref.split(" ", 1)[0] for ref in refs}
     if name in experiments:
         return experiments[name]
-    shallow = _git(root, "rev-parse", "--is-shallow-repository").stdout.strip() == b"true"
+    shallow = git.lines(root, "rev-parse", "--is-shallow-repository") == ["true"]
     hint = "this is a shallow clone: run `git fetch --unshallow`, or " if shallow else ""
     raise Orca2Error("no such revision", name, f"{hint}name a commit, branch, tag, DVC experiment or `{WORKSPACE}`")
-
-
-def _git(root: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(["git", *arguments], cwd=root, capture_output=True, check=False)

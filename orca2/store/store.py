@@ -4,8 +4,6 @@ A folder of immutable segments (see `segments`). Any number of processes may wri
 The first answer to a request wins; a later, different one stays as a conflict and is never served.
 """
 
-import os
-import subprocess
 import time
 import warnings
 from collections.abc import Iterable, Sequence
@@ -21,31 +19,6 @@ from orca2.store import segments
 
 _ATTEMPTS = 5
 """How often a read is begun anew because another process merged the segments under it."""
-
-
-def default_root() -> Path:
-    """`ORCA2_STORE`, else `.orca2/store`, in the main repository, also from a worktree or an experiment's copy."""
-    return main_repository() / Path(os.environ.get("ORCA2_STORE") or ".orca2/store").expanduser()
-
-
-def main_repository(folder: Path = Path()) -> Path:
-    """The folder of the repository that all worktrees and DVC experiment workspaces around `folder` belong to."""
-    command = ["git", "rev-parse", "--path-format=absolute", "--git-common-dir"]
-    found = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
-    if found.returncode:
-        return Path.cwd()
-    common = Path(found.stdout.strip())
-    # A DVC experiment's temporary workspace has a repository of its own, inside the `.dvc/tmp/exps` of the one that
-    # it was started from; that one may be a worktree in its turn.
-    inside = next((parent for parent in common.parents if parent.name == ".dvc"), None)
-    return main_repository(inside.parent) if inside else _work_tree(common)
-
-
-def _work_tree(common: Path) -> Path:
-    """The folder beside `.git`; a submodule's git folder lies elsewhere and names its own."""
-    command = ["git", f"--git-dir={common}", "config", "core.worktree"]
-    named = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
-    return (common / named).resolve() if named else common.parent
 
 
 class Store:

@@ -20,9 +20,6 @@ from orca2.store import segments
 from orca2.store.compaction import clear_up, size
 from orca2.store.store import Index, Store
 
-REQUESTS = (Path("data/probe/requests"), Path("data/requests"), Path("data/evaluation/requests"))
-"""The artifacts that hold what was asked."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conflict:
