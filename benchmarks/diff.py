@@ -70,7 +70,9 @@ def measure_size(root: Path, rows: int) -> None:
     begin = time.perf_counter()
     different, peak = map(int, run(root, sys.executable, "-c", _MEASURE).stdout.split())
     seconds = time.perf_counter() - begin
-    print(f"{rows:,} rows, {different:,} of them different: {seconds:.1f} s (claim: 60), {peak / 2**20:.2f} GiB (claim: 1)")
+    print(
+        f"{rows:,} rows, {different:,} of them different: {seconds:.1f} s (claim: 60), {peak / 2**20:.2f} GiB (claim: 1)"
+    )
 
 
 def write_drawn(root: Path, rows: int) -> None:
@@ -92,8 +94,14 @@ def _write_drawn(file: Path, numbers: npt.NDArray[np.int64], changed: npt.NDArra
 
     words = [_mixed(numbers * 8 + i + 4 * changed * (i > 0)) for i in range(4)]
     constant = {"task": "task_01", "strategy": "step_by_step", "finish_reason": "stop", "text": "Answer: 3"}
-    columns = {name: pa.array([value]).take(pa.array(np.zeros(len(numbers), np.int32))) for name, value in constant.items()}
-    columns |= {"row_id": _hex(words[0]), "key": _hex(words[1]), "sample_index": pa.array(np.zeros(len(numbers), np.int64))}
+    columns = {
+        name: pa.array([value]).take(pa.array(np.zeros(len(numbers), np.int32))) for name, value in constant.items()
+    }
+    columns |= {
+        "row_id": _hex(words[0]),
+        "key": _hex(words[1]),
+        "sample_index": pa.array(np.zeros(len(numbers), np.int64)),
+    }
     columns |= {name: pa.array(numbers % 50) for name in ("prompt_tokens", "completion_tokens")}
     schema = arrow_schema(Generation)
     write_parquet(file, pa.table({name: columns[name] for name in schema.names}, schema=schema))

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orca2.recipe.evaluation import macro_average, summarise
-from orca2.recipe.strategies import wilson
+from orca2.recipe.statistics import wilson
 from tests.examples import graded, rejected
 
 ROUNDED = 1.5e-4

@@ -14,7 +14,7 @@ from typing import Any
 from orca2.core import config
 from orca2.core.errors import Orca2Error, raise_all
 from orca2.engines.cluster import check_address
-from orca2.engines.generation import GenerationCluster
+from orca2.engines.config import GenerationCluster
 from orca2.engines.http import check_endpoint
 from orca2.project.dvc_files import require_declared
 from orca2.recipe.erasure import EraseConfig
@@ -24,8 +24,7 @@ from orca2.recipe.grading import check_grader
 from orca2.recipe.models import ModelsConfig, check_reference
 from orca2.recipe.packing import PackConfig
 from orca2.recipe.prompts import Templates
-from orca2.recipe.requests import GenerateConfig
-from orca2.recipe.strategies import ProbeConfig
+from orca2.recipe.requests import GenerateConfig, ProbeConfig
 from orca2.recipe.tasks import TasksConfig
 from orca2.training.loop import TrainConfig
 from orca2.training.run import TrainingCluster

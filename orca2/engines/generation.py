@@ -7,18 +7,19 @@ the store, as answers arrive, so a killed run loses only what was in flight.
 import os
 import platform
 import time
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, closing
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from orca2.core.config import Sections
 from orca2.core.errors import Orca2Error
 from orca2.core.rows import Answer, Generation, Outcome, Rejected, Request
 from orca2.engines import speeds
-from orca2.engines.http import HttpConfig, outcomes
-from orca2.engines.ray_pool import Batch, RayConfig, answering_on_ray
+from orca2.engines.base import Batch
+from orca2.engines.config import GenerationCluster as GenerationCluster
+from orca2.engines.config import GenerationConfig as GenerationConfig
+from orca2.engines.registry import engine_of
 from orca2.project.git import head
 from orca2.recipe.models import Model
 from orca2.store.compaction import tidy
@@ -34,22 +35,6 @@ REASONS = {
     "failed": "no reply from the endpoint",
 }
 """Kinds of outcomes without an answer, as rejections name them."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GenerationConfig(RayConfig):
-    """Where and how fast requests are answered; no answer depends on it (`cluster.generation` of params.yaml)."""
-
-    http: HttpConfig = field(default_factory=HttpConfig)
-    max_new_tokens: int | None = None
-    """Budget of each stage that asks: one that could generate more stops before an engine starts; null is no limit."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class GenerationCluster(Sections):
-    """The part of `cluster:` that generation reads."""
-
-    generation: GenerationConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,7 +179,7 @@ def _generate(missing: list[Request], model: Model, store: Store, config: Genera
     """Batches of outcomes, with their answers stored under their provenance before they are passed on."""
     if not missing:
         return
-    with _answering(missing, model, config) as batches, ExitStack() as stack:
+    with engine_of(model)(missing, model, config) as batches, ExitStack() as stack:
         writers: dict[str, Writer] = {}
         for batch in batches:
             for provenance in {o.provenance for o in batch.outcomes if o.answer} - set(writers):
@@ -205,26 +190,10 @@ def _generate(missing: list[Request], model: Model, store: Store, config: Genera
             yield batch
 
 
-def _answering(
-    missing: list[Request], model: Model, config: GenerationConfig
-) -> AbstractContextManager[Iterator[Batch]]:
-    """What gives the outcomes; its end stops the engines."""
-    if model.folder is None:
-        return closing(_over_http(missing, model, config.http))
-    return answering_on_ray(missing, model.folder, config)
-
-
 def _in_order(missing: list[Request], last_first: bool) -> list[Request]:
     """Requests that share a prefix one after another."""
     by_prefix = sorted(missing, key=lambda r: ([m.content for m in r.messages[:-1]], r.row_id, r.sample_index))
     return by_prefix[::-1] if last_first else by_prefix
-
-
-def _over_http(requests: list[Request], model: Model, config: HttpConfig) -> Generator[Batch, None, None]:
-    begin = time.time()
-    with closing(outcomes(requests, model, config)) as lists:
-        for known in lists:
-            yield Batch(known, "", begin)
 
 
 def _require_model(missing: Sequence[Request], model: Model) -> None:

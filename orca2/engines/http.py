@@ -12,8 +12,8 @@ import math
 import os
 import re
 import time
-from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing, contextmanager
 from importlib.metadata import version
 from itertools import islice
 from typing import Any
@@ -21,8 +21,11 @@ from urllib.parse import urlsplit
 
 from orca2.core.errors import Orca2Error
 from orca2.core.rows import Outcome, Request
+from orca2.engines.base import Batch
+from orca2.engines.config import GenerationConfig, HttpConfig
 from orca2.engines.http_reply import read_reply, short
 from orca2.recipe.models import Model, http_name
+from orca2.recipe.requests import key_parameters
 
 _WHERE = "params.yaml: cluster.generation.http"
 _TICK_S = 1.0
@@ -40,45 +43,11 @@ _HOPELESS = {
     404: "mend models.teacher, or `base_url`, which ends in /v1 for most endpoints",
 }
 """Statuses that every further request would meet as well."""
+_OPENAI_NAMES = {"temperature", "top_p", "stop", "seed", "frequency_penalty", "presence_penalty"}
+"""Parameters that OpenAI's own API has; others are vLLM's and travel beside them."""
 _LOST_IN_A_ROW = 20
 """Requests without a reply, one after another, that show a dead endpoint; more where more are on their way at once."""
 _KEPT = "what is stored so far is kept"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HttpConfig:
-    """How an endpoint is asked; no answer depends on it (`cluster.generation.http` of params.yaml)."""
-
-    base_url: str = ""
-    """Where the endpoint is, up to its version: `https://api.openai.com/v1`."""
-    api_key_env: str = "OPENAI_API_KEY"
-    """The environment variable that holds the key; never the key itself."""
-    concurrency: int = 32
-    """Requests on their way at once."""
-    timeout_s: float = 600
-    """Seconds that the endpoint may be silent before a request counts as lost."""
-    max_retries: int = 6
-    """Times that a request is sent again when the fault may pass."""
-    requests_per_minute: int = 0
-    """Sent evenly, repeated ones included; 0 is no limit."""
-    tokens_per_minute: int = 0
-    """Of prompt (four bytes are taken for a token) and `max_tokens` together; 0 is no limit."""
-    max_failure_share: float = 0.0
-    """Share of a stage's requests that may stay without an answer; above it, the stage fails."""
-
-    def __post_init__(self) -> None:
-        least = min(self.max_retries, self.requests_per_minute, self.tokens_per_minute)
-        # What was given is not repeated: it may be the key.
-        rules = {
-            "base_url must be http(s)://HOST with a path, no user, password or query": _is_address(self.base_url),
-            "api_key_env must be a variable's name, in capitals, never the key": _is_variable(self.api_key_env),
-            "concurrency must be 1 to 1000": 1 <= self.concurrency <= 1000,
-            "timeout_s must be above 0": self.timeout_s > 0,
-            "max_retries, requests_per_minute and tokens_per_minute must be 0 or more": least >= 0,
-            "max_failure_share must be 0 to 1": 0 <= self.max_failure_share <= 1,
-        }
-        if broken := [rule for rule, kept in rules.items() if not kept]:
-            raise ValueError("; ".join(broken))
 
 
 def check_endpoint(config: HttpConfig) -> None:
@@ -94,7 +63,17 @@ def check_endpoint(config: HttpConfig) -> None:
         raise Orca2Error("holds a space, or a character that no key has", where, "export the key and nothing else")
 
 
-def outcomes(requests: Sequence[Request], model: Model, config: HttpConfig) -> Generator[list[Outcome], None, None]:
+@contextmanager
+def answering_over_http(
+    requests: Iterable[Request], model: Model, config: GenerationConfig
+) -> Iterator[Iterator[Batch]]:
+    """The endpoint at `config.http`; its requests are taken as they are sent. Errors as of `outcomes`."""
+    begin = time.time()
+    with closing(outcomes(requests, model, config.http)) as lists:
+        yield (Batch(known, "", begin) for known in lists)
+
+
+def outcomes(requests: Iterable[Request], model: Model, config: HttpConfig) -> Generator[list[Outcome], None, None]:
     """What became of the requests, as soon as it is known: a list, perhaps empty, at least every second.
 
     Raises:
@@ -104,7 +83,7 @@ def outcomes(requests: Sequence[Request], model: Model, config: HttpConfig) -> G
     waiting, running = iter(requests), set[asyncio.Task[Outcome]]()
     # The loop stands still while the caller stores what it got: milliseconds, and replies wait in their sockets.
     with asyncio.Runner() as runner:
-        endpoint = _Endpoint(requests, model, config)
+        endpoint = _Endpoint(model, config)
         try:
             runner.run(endpoint.greet())
             while True:
@@ -127,13 +106,13 @@ async def _first_of(running: set[asyncio.Task[Outcome]]) -> tuple[set[asyncio.Ta
 class _Endpoint:
     """The client of one endpoint, with its limits and its recent luck."""
 
-    def __init__(self, requests: Sequence[Request], model: Model, config: HttpConfig) -> None:
+    def __init__(self, model: Model, config: HttpConfig) -> None:
         import openai
 
         self._config, self._key = config, _key(config)
         self._name, self._revision = http_name(model.reference)
-        self._requests = _limiter(config.requests_per_minute, 1)
-        self._tokens = _limiter(config.tokens_per_minute, max(_num_tokens(self._body(r)) for r in requests))
+        self._requests = _Pace(config.requests_per_minute, 1)
+        self._tokens = _Pace(config.tokens_per_minute, max(1, config.tokens_per_minute // 60))
         self._lost_in_a_row = 0
         self.fault: Orca2Error | None = None
         """What every further request would meet as well."""
@@ -180,28 +159,26 @@ class _Endpoint:
         await self._client.close()
 
     def _body(self, request: Request) -> dict[str, Any]:
-        """What is sent; a greedy answer depends on no seed, `top_p` or `top_k`, so these are left out as in its key."""
-        sampling = request.sampling
-        body: dict[str, Any] = {
+        """What is sent: the parameters that are in the key, and the seed where something is drawn."""
+        given = {name: value for name, value in key_parameters(request.sampling).items() if value != ()}
+        if request.sampling.temperature > 0:
+            given["seed"] = request.seed
+        extra = {name: value for name, value in given.items() if name not in _OPENAI_NAMES}
+        body: dict[str, Any] = {name: value for name, value in given.items() if name in _OPENAI_NAMES}
+        body |= {
             "model": self._name,
             "messages": [{"role": m.role, "content": m.content} for m in request.messages],
-            "max_tokens": sampling.max_tokens,
-            "temperature": sampling.temperature,
+            "max_tokens": request.sampling.max_tokens,
         }
-        if sampling.stop:
-            body["stop"] = list(sampling.stop)
-        if sampling.temperature > 0:
-            body |= {"seed": request.seed, "top_p": sampling.top_p}
-        if sampling.temperature > 0 and sampling.top_k > 0:
-            body["extra_body"] = {"top_k": sampling.top_k}
-        return body
+        if extra.get("top_k") == 0:
+            del extra["top_k"]  # It keeps every token, which not every endpoint knows how to say.
+        return body | ({"extra_body": extra} if extra else {})
 
     async def _pace(self, sent: Any) -> None:
         """Wait until the limits allow one more request; the client calls this before each, repeated ones included."""
-        if self._requests:
-            await self._requests.acquire()
-        if self._tokens and sent.content:
-            await self._tokens.acquire(_num_tokens(json.loads(sent.content)))
+        await self._requests.wait_for(1)
+        if sent.content:
+            await self._tokens.wait_for(_num_tokens(json.loads(sent.content)))
 
     def _without_reply(self, request: Request, error: Any) -> Outcome:
         status, detail = getattr(error, "status_code", None), self._words(error)
@@ -230,11 +207,21 @@ class _Endpoint:
         return text.replace(self._key, "***") if len(self._key) >= _SECRET_LENGTH else text
 
 
-def _limiter(per_minute: int, largest: int) -> Any:
-    """Lets through so many a minute, evenly: never more at once than the largest request needs; None is no limit."""
-    from aiolimiter import AsyncLimiter
+class _Pace:
+    """Lets through so many a minute, evenly, and never more than `at_once` of them at one moment; 0 is no limit."""
 
-    return AsyncLimiter(largest, 60 * largest / per_minute) if per_minute else None
+    def __init__(self, per_minute: int, at_once: int) -> None:
+        from aiolimiter import AsyncLimiter
+
+        self._at_once, self._next = at_once, asyncio.Lock()
+        self._limiter = AsyncLimiter(at_once, 60 * at_once / per_minute) if per_minute else None
+
+    async def wait_for(self, amount: int) -> None:
+        """Return when so many more may pass; the first to ask is the first to go."""
+        if self._limiter:
+            async with self._next:
+                for part in range(0, amount, self._at_once):
+                    await self._limiter.acquire(min(self._at_once, amount - part))
 
 
 def _num_tokens(body: dict[str, Any]) -> int:
@@ -245,14 +232,6 @@ def _num_tokens(body: dict[str, Any]) -> int:
 
 def _key(config: HttpConfig) -> str:
     return os.environ.get(config.api_key_env, "").strip()
-
-
-def _is_variable(name: str) -> bool:
-    return re.fullmatch(r"[A-Z_][A-Z0-9_]*", name) is not None
-
-
-def _is_address(url: str) -> bool:
-    return not url or re.fullmatch(r"https?://[^\s/@?#]+(/[^\s@?#]*)?", url) is not None
 
 
 def _is_this_machine(url: str) -> bool:

@@ -8,68 +8,43 @@ import logging
 import os
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import as_completed
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from orca2.core.errors import Orca2Error, raise_all
 from orca2.core.rows import Answer, Outcome, Request, Sampling
+from orca2.engines.base import Batch, Prompt
 from orca2.engines.cluster import ray_session, require_places
-from orca2.engines.vllm import EngineConfig, Prompt, VllmEngine, check_memory
+from orca2.engines.config import EngineConfig, GenerationConfig, RayConfig
+from orca2.engines.vllm import VllmEngine, check_memory
 from orca2.recipe.chat import encode_prompt, load_tokenizer
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RayConfig:
-    """Where and how fast engines of our own answer (`cluster.generation` of params.yaml)."""
-
-    engines: int = 1
-    """Actors, each with a model of its own."""
-    cpus_per_engine: float = 2
-    """Cores an engine computes on."""
-    gpus_per_engine: float = 0
-    batch_size: int = 16
-    """Requests that travel together and come back when the last of them is answered; many batches are in flight."""
-    engine: EngineConfig = field(default_factory=EngineConfig)
-
-    def __post_init__(self) -> None:
-        if self.engines < 1 or self.batch_size < 1 or self.cpus_per_engine <= 0:
-            raise ValueError("engines, batch_size and cpus_per_engine must be above 0")
-
-
-class Batch(NamedTuple):
-    """Outcomes that are known at the same time."""
-
-    outcomes: list[Outcome]
-    node: str
-    """The machine that generated; empty where nobody knows."""
-    ready: float
-    """When its engine was, by the driver's clock."""
+from orca2.recipe.models import Model
 
 
 @contextmanager
-def answering_on_ray(requests: Sequence[Request], model: Path, config: RayConfig) -> Iterator[Iterator[Batch]]:
-    """Engines of the model in folder `model`, which give every request's answer, a batch as soon as it is finished.
+def answering_on_ray(requests: Iterable[Request], model: Model, config: GenerationConfig) -> Iterator[Iterator[Batch]]:
+    """Engines of the model in its folder, which give every request's answer, a batch as soon as it is finished.
 
     Raises:
         InputErrors: a request is longer than the context; all of them are named, before an engine starts.
         Orca2Error: there is no memory for the engines, or no Ray, or an engine failed.
     """
-    prompts = _tokenise(requests, model, config.engine.max_model_len)
+    folder = model.on_disk
+    prompts = _tokenise(list(requests), folder, config.engine.max_model_len)
     if not os.environ.get("RAY_ADDRESS") and not config.gpus_per_engine:
-        check_memory(model, config.engine, config.engines)
+        check_memory(folder, config.engine, config.engines)
     with ray_session() as ray:
         engines = min(config.engines, -(-len(prompts) // config.batch_size))
         where = "params.yaml: cluster.generation"
         require_places(ray, engines, config.cpus_per_engine, config.gpus_per_engine, where)
         try:
-            yield map(_batch, _answered_batches(ray, prompts, model, config, engines))
+            yield map(_batch, _answered_batches(ray, prompts, folder, config, engines))
         except ray.exceptions.RayError as error:
             hint = "what is stored so far is kept; mend the cause and run again"
-            raise Orca2Error(f"an engine failed: {_last_words(error)}", str(model), hint) from error
+            raise Orca2Error(f"an engine failed: {_last_words(error)}", str(folder), hint) from error
 
 
 def _answered_batches(ray: Any, prompts: list[Prompt], model: Path, config: RayConfig, engines: int) -> Iterator[Any]:

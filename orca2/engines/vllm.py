@@ -1,7 +1,7 @@
-"""Engines: what turns a prompt into an answer, behind one small protocol.
+"""vLLM inside this process.
 
-`VllmEngine` runs vLLM inside this process. Requests join its continuous batch the moment they are submitted, from any
-thread, and each answer's future is done the moment it is finished: there is no barrier between batches.
+Requests join its continuous batch the moment they are submitted, from any thread, and each answer's future is done the
+moment it is finished: there is no barrier between batches.
 """
 
 import json
@@ -10,59 +10,17 @@ import queue
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import fields
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any
 
 from orca2.core.errors import Orca2Error
-from orca2.core.rows import Answer, Sampling
+from orca2.core.rows import Answer
+from orca2.engines.base import Prompt
+from orca2.engines.config import EngineConfig
 
 _GIB = 1 << 30
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EngineConfig:
-    """How an engine runs; speed and memory only, never part of a request's identity (`cluster:` of params.yaml)."""
-
-    max_num_seqs: int = 64
-    """Sequences that are decoded together."""
-    max_model_len: int = 2048
-    """Longest prompt and answer together, in tokens; a request past it is refused before an engine starts."""
-    block_size: int = 32
-    """Tokens in a block of the KV cache; shared prefixes are reused in whole blocks."""
-    kv_cache_gib: float = 1.0
-    """Memory for the KV cache of an engine on a CPU, in GiB."""
-    gpu_memory_utilization: float = 0.9
-    """Share of a GPU's memory for weights and KV cache."""
-    tensor_parallel_size: int = 1
-    """GPUs an engine is spread over."""
-    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
-    enforce_eager: bool = True
-    """Skip compilation: it costs minutes at start and gains about a tenth on a CPU."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prompt:
-    """One request as an engine takes it: already tokenised, so that text can never become a control token."""
-
-    key: str
-    token_ids: list[int]
-    sampling: Sampling
-    seed: int
-
-
-class Engine(Protocol):
-    """Anything that answers prompts."""
-
-    provenance: str
-    """JSON: engine, version, dtype, hardware class."""
-
-    def submit(self, prompts: Sequence[Prompt]) -> list["Future[Answer]"]:
-        """Start answering; the futures are done in any order, or hold the error that stopped the engine."""
-
-    def close(self) -> None:
-        """Stop; prompts without an answer fail."""
 
 
 class VllmEngine:
@@ -205,16 +163,10 @@ def _sampling_params(prompt: Prompt) -> Any:
     from vllm import SamplingParams
     from vllm.sampling_params import RequestOutputKind
 
-    sampling = prompt.sampling
-    return SamplingParams(
-        temperature=sampling.temperature,
-        top_p=sampling.top_p,
-        top_k=sampling.top_k,
-        max_tokens=sampling.max_tokens,
-        stop=list(sampling.stop),
-        seed=prompt.seed,
-        output_kind=RequestOutputKind.FINAL_ONLY,
-    )
+    # By name, as vLLM names them: a parameter that is in the key and not handed over would be a lie.
+    given = {field.name: getattr(prompt.sampling, field.name) for field in fields(prompt.sampling)}
+    given |= {"stop": list(prompt.sampling.stop), "seed": prompt.seed}
+    return SamplingParams(**given, output_kind=RequestOutputKind.FINAL_ONLY)
 
 
 def _provenance(config: EngineConfig) -> str:

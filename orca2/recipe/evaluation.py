@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orca2.core.rows import Graded, Rejected, Sampling
-from orca2.recipe.strategies import wilson
+from orca2.recipe.statistics import wilson
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

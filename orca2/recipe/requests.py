@@ -1,23 +1,30 @@
-"""A complete request and its key: the one identity of an answer (DESIGN section 6).
+"""Questions become requests, and a request has a key: the one identity of an answer (docs/identity.md).
 
-The key covers the messages as rendered, so neither an include nor a helper can be missed and a template comment costs
-no token. It does not cover `max_tokens`: an answer that stopped by itself is the same under any limit it fits in, and
-the store keeps an answer cut by a limit apart by that limit.
+`probe`, `render_prompts` and `evaluate` ask what these functions return, and `orca2 plan` counts it from the same
+`Asks`, so that a plan and the run after it cannot disagree. The key covers the messages as rendered, so neither an
+include nor a helper can be missed and a template comment costs no token. It does not cover `max_tokens`: an answer that
+stopped by itself is the same under any limit it fits in, and the store keeps an answer cut by a limit apart by that
+limit.
 """
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import NamedTuple
 
+from orca2.core.errors import require
 from orca2.core.hashing import derive_seed, digest
-from orca2.core.rows import Message, Request, Sampling
+from orca2.core.rows import Example, Message, Request, Sampling, Split
+from orca2.recipe.prompts import Templates
 
 KIND = "request"
 """Tag of a key. Another one (`request 2`) orphans every stored answer on purpose: when the same messages and parameters
 come to mean something else to an engine."""
-IN_KEY = frozenset({"temperature", "top_p", "top_k", "stop"})
-"""Sampling parameters that are part of the key."""
 BESIDE_KEY = frozenset({"max_tokens"})
-"""Sampling parameters that the store compares by rule."""
+"""Sampling parameters that no key holds: the store compares them by rule."""
+DRAWN_ONLY = frozenset({"top_p", "top_k"})
+"""Those that shape a draw, so that a greedy answer does not depend on them. Any other is taken to change it."""
+ALWAYS_WRITTEN = frozenset({"temperature", "top_p", "top_k", "stop"})
+"""Those that a key holds also at their default: as many as there were when keys could not grow. Never another."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,10 +36,39 @@ class GenerateConfig:
     """Answers to each question; more than one needs a temperature above 0."""
 
     def __post_init__(self) -> None:
-        if self.samples < 1:
-            raise ValueError("samples must be 1 or more")
-        if self.samples > 1 and self.sampling.temperature == 0:
-            raise ValueError("samples above 1 need sampling.temperature above 0: greedy answers are all the same")
+        drawn = self.sampling.temperature > 0
+        require({
+            "samples must be 1 or more": self.samples >= 1,
+            "samples above 1 need sampling.temperature above 0: greedy answers are all the same": drawn
+            or self.samples <= 1,
+        })  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeConfig:
+    """How strategies are scored."""
+
+    strategies: tuple[str, ...]
+    """Candidates: names of files in `templates/strategies/`."""
+    sampling: Sampling
+
+    def __post_init__(self) -> None:
+        each_once = len(set(self.strategies)) == len(self.strategies)
+        require({"strategies: name at least one, each once": bool(self.strategies) and each_once})
+
+
+def key_parameters(sampling: Sampling) -> dict[str, object]:
+    """The sampling parameters in a key: those that can change the answer, where they differ from their default.
+
+    So a parameter that is new changes no key until somebody sets it.
+    """
+    unread = BESIDE_KEY | (DRAWN_ONLY if sampling.temperature == 0 else frozenset())
+    given = {field.name: (getattr(sampling, field.name), field.default) for field in fields(sampling)}
+    return {
+        name: value
+        for name, (value, default) in given.items()
+        if name not in unread and (name in ALWAYS_WRITTEN or value != default)
+    }
 
 
 def request_key(model: str, messages: tuple[Message, ...], sampling: Sampling, seed: int, sample_index: int) -> str:
@@ -45,15 +81,13 @@ def request_key(model: str, messages: tuple[Message, ...], sampling: Sampling, s
 
 def key_parts(
     model: str, messages: tuple[Message, ...], sampling: Sampling, seed: int, sample_index: int
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """What is digested as a key, as plain data."""
     greedy = sampling.temperature == 0
     return {
         "model": model,
         "messages": [[message.role, message.content] for message in messages],
-        "sampling": {"temperature": 0.0, "stop": sampling.stop}
-        if greedy
-        else {name: getattr(sampling, name) for name in sorted(IN_KEY)},
+        "sampling": key_parameters(sampling),
         "seed": None if greedy else seed,
         "sample_index": None if greedy else sample_index,
     }
@@ -90,3 +124,120 @@ def build_request(
         sampling=sampling,
         seed=derived,
     )
+
+
+class Form(NamedTuple):
+    """One way in which a question is asked."""
+
+    strategy: str
+    """Or the role of the model that is examined."""
+    template: str
+    model: str
+    """Digest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asks:
+    """What a stage asks about every question of one split."""
+
+    split: Split
+    forms: Callable[[str, str], Sequence[Form]]
+    """By task and category of the question."""
+    sampling: Sampling
+    samples: int = 1
+    seed: int = 0
+    """Of the pipeline."""
+
+    def requests(self, examples: Iterable[Example], templates: Templates) -> list[Request]:
+        """All of it, question by question."""
+        return [
+            build_request(
+                row_id=example.row_id,
+                sample_index=sample_index,
+                task=example.task,
+                strategy=form.strategy,
+                template=conversation.template,
+                model=form.model,
+                messages=conversation.messages,
+                sampling=self.sampling,
+                seed=self.seed,
+            )
+            for example in examples
+            if example.split == self.split
+            for form in self.forms(example.task, example.category)
+            for conversation in [templates.render(form.template, example)]
+            for sample_index in range(self.samples)
+        ]
+
+
+def probing(templates: Templates, config: ProbeConfig, teacher: str, seed: int) -> Asks:
+    """Every candidate strategy on every probe question; `teacher` is the model's digest."""
+
+    def forms(task: str, category: str) -> list[Form]:
+        return [Form(name, templates.for_strategy(name, task, category), teacher) for name in config.strategies]
+
+    return Asks(split="probe", forms=forms, sampling=config.sampling, seed=seed)
+
+
+def teaching(templates: Templates, chosen: Mapping[str, str], config: GenerateConfig, teacher: str, seed: int) -> Asks:
+    """Every training question under the strategy chosen for its task, `config.samples` times."""
+
+    def forms(task: str, category: str) -> list[Form]:
+        return [Form(chosen[task], templates.for_strategy(chosen[task], task, category), teacher)]
+
+    return Asks(split="train", forms=forms, sampling=config.sampling, samples=config.samples, seed=seed)
+
+
+def examining(
+    templates: Templates,
+    chosen: Mapping[str, str],
+    student_template: str,
+    models: Mapping[str, str],
+    sampling: Sampling,
+) -> Asks:
+    """Every held-out question to each of `models`, a digest by role; the role stands in place of the strategy.
+
+    Roles but `teacher` are asked zero-shot under the student's generic instruction (Orca 2, section 5).
+    """
+
+    def template(role: str, task: str, category: str) -> str:
+        if role == "teacher":
+            return templates.for_strategy(chosen[task], task, category)
+        return f"student/{student_template}.j2"
+
+    def forms(task: str, category: str) -> list[Form]:
+        return [Form(role, template(role, task, category), model) for role, model in models.items()]
+
+    return Asks(split="evaluation", forms=forms, sampling=sampling)
+
+
+def probe_requests(
+    examples: Iterable[Example], templates: Templates, config: ProbeConfig, teacher: str, seed: int
+) -> list[Request]:
+    """The requests of `probing`."""
+    return probing(templates, config, teacher, seed).requests(examples, templates)
+
+
+def teaching_requests(
+    examples: Iterable[Example],
+    templates: Templates,
+    chosen: Mapping[str, str],
+    config: GenerateConfig,
+    teacher: str,
+    seed: int,
+) -> list[Request]:
+    """The requests of `teaching`."""
+    return teaching(templates, chosen, config, teacher, seed).requests(examples, templates)
+
+
+def evaluation_requests(
+    examples: Iterable[Example],
+    templates: Templates,
+    chosen: Mapping[str, str],
+    student_template: str,
+    models: Mapping[str, str],
+    sampling: Sampling,
+) -> list[Request]:
+    """The requests of `examining`, role by role."""
+    asked = examining(templates, chosen, student_template, models, sampling).requests(examples, templates)
+    return [request for role in models for request in asked if request.strategy == role]
