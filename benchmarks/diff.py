@@ -71,7 +71,8 @@ def measure_size(root: Path, rows: int) -> None:
     different, peak = map(int, run(root, sys.executable, "-c", _MEASURE).stdout.split())
     seconds = time.perf_counter() - begin
     print(
-        f"{rows:,} rows, {different:,} of them different: {seconds:.1f} s (claim: 60), {peak / 2**20:.2f} GiB (claim: 1)"
+        f"{rows:,} rows, {different:,} of them different: "
+        f"{seconds:.1f} s (claim: 60), {peak / 2**20:.2f} GiB (claim: 1)"
     )
 
 
