@@ -23,6 +23,7 @@ from orca2.recipe import models
 from orca2.recipe.erasure import EraseConfig
 from orca2.recipe.evaluation import EvaluateConfig
 from orca2.recipe.grading import grade
+from orca2.recipe.models import ModelsConfig
 from orca2.recipe.prompts import Templates
 from orca2.recipe.requests import Asks, GenerateConfig, ProbeConfig, examining, probing, teaching
 from orca2.recipe.strategies import read_choices, require_choices, select
@@ -71,7 +72,7 @@ class Params(config.Sections):
     """What a plan reads of params.yaml: all that decides a request, as far as the pipeline has the step."""
 
     seed: int | None = None
-    models: models.ModelsConfig | None = None
+    models: ModelsConfig | None = None
     tasks: TasksConfig | None = None
     probe: ProbeConfig | None = None
     generate: GenerateConfig | None = None
@@ -122,7 +123,7 @@ class Planner:
         self._same = not asking.wanted and asking.same
         return asking
 
-    def _evaluate(self, evaluate: EvaluateConfig, erase: EraseConfig, named: models.ModelsConfig) -> Asking:
+    def _evaluate(self, evaluate: EvaluateConfig, erase: EraseConfig, named: ModelsConfig) -> Asking:
         chosen, notes = self.choices
         trained = self._trained()
         digests = {"base": self._digest(named.student), "student": trained, "teacher": self._digest(named.teacher)}
