@@ -5,6 +5,12 @@
 Two versions of 1,000,000 answers: 0.8 % changed in place, 0.1 % removed, 0.1 % added. The rounds of ours and DuckDB's
 alternate and medians are told; datacompy runs once. Then two identical commits, `orca2 why` and `--help`, and the
 memory of comparing 10,000,000 answers of 1 KB.
+
+    python benchmarks/diff.py 100000000 [FOLDER]
+
+measures size alone: two versions of so many short answers, 0.1 % of them different and some in every shard. Their
+digests are drawn and not computed, and rows lie in shards as they are numbered, so that writing them takes minutes;
+what is read and compared is the same. FOLDER keeps the versions for another run.
 """
 
 import hashlib
@@ -19,6 +25,9 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import numpy as np
+import numpy.typing as npt
 
 from orca2.core.rows import Example, Generation
 from orca2.diff.comparison import comparisons
@@ -52,6 +61,72 @@ def main() -> None:
         root = Path(folder)
         write_versions(root, LARGE, text_length=860)
         measure_memory(root)
+
+
+def measure_size(root: Path, rows: int) -> None:
+    """Time and memory of comparing two versions of so many rows, each process with the machine's cold or warm cache."""
+    if not root.joinpath("after").exists():
+        write_drawn(root, rows)
+    begin = time.perf_counter()
+    different, peak = map(int, run(root, sys.executable, "-c", _MEASURE).stdout.split())
+    seconds = time.perf_counter() - begin
+    print(
+        f"{rows:,} rows, {different:,} of them different: "
+        f"{seconds:.1f} s (claim: 60), {peak / 2**20:.2f} GiB (claim: 1)"
+    )
+
+
+def write_drawn(root: Path, rows: int) -> None:
+    """Of each 10,000 rows 8 are changed, one is removed and one added."""
+    count = 1 << (rows // SHARD_ROWS).bit_length()
+    for side in ("before", "after"):
+        (root / side / "data" / "generations").mkdir(parents=True)
+    for index in range(count):
+        numbers = np.arange(index * rows // count, (index + 1) * rows // count)
+        changed, gone, new = numbers % 10_000 < 8, numbers % 10_000 == 8, numbers % 10_000 == 9
+        name = f"data/generations/rows-{index:02d}-of-{count:02d}.parquet"
+        _write_drawn(root / "before" / name, numbers[~new], np.zeros(int((~new).sum()), bool))
+        _write_drawn(root / "after" / name, numbers[~gone], changed[~gone])
+
+
+def _write_drawn(file: Path, numbers: npt.NDArray[np.int64], changed: npt.NDArray[np.bool_]) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    words = [_mixed(numbers * 8 + i + 4 * changed * (i > 0)) for i in range(4)]
+    constant = {"task": "task_01", "strategy": "step_by_step", "finish_reason": "stop", "text": "Answer: 3"}
+    columns = {
+        name: pa.array([value]).take(pa.array(np.zeros(len(numbers), np.int32))) for name, value in constant.items()
+    }
+    columns |= {
+        "row_id": _hex(words[0]),
+        "key": _hex(words[1]),
+        "sample_index": pa.array(np.zeros(len(numbers), np.int64)),
+    }
+    columns |= {name: pa.array(numbers % 50) for name in ("prompt_tokens", "completion_tokens")}
+    schema = arrow_schema(Generation)
+    write_parquet(file, pa.table({name: columns[name] for name in schema.names}, schema=schema))
+    drawn = {"row_id": words[0], "key": words[1], "text": words[2]}
+    digests = {n: pa.array(drawn[n] if n in drawn else _mixed(numbers % 50), pa.uint64()) for n in schema.names}
+    table = pa.table(digests).replace_schema_metadata({cells._OF: cells._mark(file)})
+    pq.write_table(table, cells.beside(file), compression="none", version="2.6", write_statistics=False)
+
+
+def _mixed(numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
+    """Splitmix64: numbers that look drawn, and no two of them the same."""
+    mixed = (numbers.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
+    return mixed ^ (mixed >> np.uint64(31))
+
+
+def _hex(words: npt.NDArray[np.uint64]):  # type: ignore[no-untyped-def]
+    """An Arrow array of 64 hex digits each."""
+    import pyarrow as pa
+
+    text = np.stack([_mixed(words.astype(np.int64) + i) for i in range(4)], axis=1).tobytes().hex().encode()
+    offsets = np.arange(len(words) + 1, dtype=np.int32) * 64
+    return pa.StringArray.from_buffers(len(words), pa.py_buffer(offsets), pa.py_buffer(text))
 
 
 def write_versions(root: Path, rows: int, text_length: int) -> None:
@@ -229,4 +304,8 @@ def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
 
 
 if __name__ == "__main__":
-    main()
+    if len(sys.argv) > 1:
+        with tempfile.TemporaryDirectory() as spare:
+            measure_size(Path(sys.argv[2] if len(sys.argv) > 2 else spare), int(sys.argv[1]))
+    else:
+        main()

@@ -47,13 +47,14 @@ def plan_of(project: Workspace, max_new_tokens: int | None = None) -> Plan:
 
 def answer_for(project: Workspace, stage: str, **fields) -> int:
     """Store an answer to whatever a plan says the stage still wants; return how many."""
-    wanted = [w.request for w in plan_of(project).asking[stage].wanted]
+    asking = plan_of(project).asking[stage]
+    limit = asking.most_new_tokens // max(1, len(asking.wanted))
     answers = [
         Answer(**{
             "key": request.key, "text": f"Answer: {request.strategy} {request.key[:6]}", "finish_reason": "stop",
-            "max_tokens": request.sampling.max_tokens, "prompt_tokens": 20, "completion_tokens": 9,
+            "max_tokens": limit, "prompt_tokens": 20, "completion_tokens": 9,
         } | fields)
-        for request in wanted
+        for request in asking.wanted
     ]  # fmt: skip
     with Store(project.root / ".orca2" / "store").writer('{"engine": "test"}') as writer:
         writer.add(answers)

@@ -1,6 +1,7 @@
 """The report: complete, deterministic, offline, honest about intervals, and deaf to what a model wrote."""
 
 import dataclasses
+import itertools
 import json
 import math
 import random
@@ -13,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from orca2.audit import report
-from orca2.core.errors import InputErrors, Orca2Error
+from orca2.audit import report, report_figures, report_inputs
+from orca2.core.errors import Orca2Error
 from orca2.core.rows import Chat, Graded, Message, Request, Sampling
 from orca2.project.shards import write_rows
 from orca2.recipe.evaluation import summarise
@@ -38,7 +39,7 @@ def run(tmp_path: Path) -> Path:
 
 def make_run(root: Path, text: str = "Three r's: s-t-r-a-w-b-e-r-r-y.\nAnswer: 3") -> None:
     (root / "metrics").mkdir(parents=True)
-    evaluation = {model: summarise(_graded(place)) for place, model in enumerate(report.MODELS)}
+    evaluation = {model: summarise(_graded(place)) for place, model in enumerate(report_inputs.MODELS)}
     (root / "metrics/evaluate.json").write_text(json.dumps(evaluation))
     for stage, (rows_in, rejected) in COUNTS.items():
         count = {"rows_in": rows_in, "rows_out": rows_in - sum(rejected.values()), "rejected": rejected}
@@ -329,24 +330,72 @@ def test_a_choice_edited_by_a_person_is_called_that(run: Path) -> None:
 
 
 def test_samples_are_drawn_by_hash_and_not_by_order(run: Path) -> None:
-    chats = [_sample(task, index, "Answer: 3")[0] for task in SKILL for index in range(30)]
-    drawn = report.choose_samples(chats)
-    assert drawn == report.choose_samples(reversed(chats))
+    chats = [dataclasses.asdict(_sample(task, index, "Answer: 3")[0]) for task in SKILL for index in range(30)]
+    drawn = report_inputs.choose_samples(chats)
+    assert drawn == report_inputs.choose_samples(reversed(chats))
     assert len(drawn) == len(SKILL) * 2
-    assert drawn != [chat for chat in chats if chat.row_id[:4] in ("0000", "0001")]
+    assert drawn != [chat for chat in chats if chat["row_id"][:4] in ("0000", "0001")]
 
 
-def test_everything_missing_is_named_at_once(tmp_path: Path) -> None:
-    with pytest.raises(InputErrors) as caught:
+def test_where_nothing_was_written_there_is_nothing_to_report(tmp_path: Path) -> None:
+    with pytest.raises(Orca2Error, match="nothing to report") as caught:
         report.read_inputs(tmp_path)
-    assert len(caught.value.errors) == 4 + len(report.STAGES)
-    assert all("dvc repro" in error.hint for error in caught.value.errors)
+    assert "dvc repro" in caught.value.hint
+
+
+PARTS = {
+    "metrics/evaluate.json": ("Results", "evaluate has written no metrics"),
+    "data/strategies.yaml": ("Which technique for which task", "no technique was chosen"),
+    "plots/train": ("Training", "no training was logged"),
+    "metrics": ("Rows in and out", "pack has written no metrics"),
+    "data/chats": ("Sample rows", "no sample rows: data/chats is not here"),
+}
+
+
+@pytest.mark.parametrize("gone", [gone for n in (1, 2) for gone in itertools.combinations(PARTS, n)])
+def test_what_is_absent_is_named_and_never_drawn(run: Path, gone: tuple[str, ...]) -> None:
+    for name in gone:
+        shutil.rmtree(run / name) if (run / name).is_dir() else (run / name).unlink(missing_ok=True)
+    page = _page(run)
+    assert page.open == []
+    headings = {heading for heading, _ in PARTS.values()}
+    absent = {PARTS[name][0] for name in gone} | ({"Results"} if "metrics" in gone else set())
+    shown = {"".join(page.text.split(f"\n{h}\n")[:1]) != page.text and h for h in headings} - {False}
+    assert shown == headings - absent
+    assert all(PARTS[name][1] in page.text for name in gone)
+
+
+def test_an_empty_evaluation_is_no_fault_of_the_file_and_no_zero(run: Path) -> None:
+    """As `evaluate` writes it where no question was held out (K19)."""
+    (run / "metrics/evaluate.json").write_text("{}")
+    inputs = report.read_inputs(run)
+    assert inputs.evaluation == {}
+    assert report.headline(inputs.evaluation) == "No model was examined."
+    assert "no model was examined: there was no held-out question" in _page(run).text
+    assert report.accuracy_points(inputs.evaluation) == []
+
+
+@pytest.mark.parametrize("roles", [("student",), ("base", "student"), ("teacher",), ("base", "teacher")])
+def test_the_models_that_were_examined_are_compared_and_the_others_are_named(run: Path, roles: tuple[str, ...]) -> None:
+    _edit(run / "metrics/evaluate.json", lambda v: [v.pop(role) for role in report_inputs.MODELS if role not in roles])
+    page = _page(run)
+    assert page.open == []
+    for role in report_inputs.MODELS:
+        assert (f"no {role} was examined" in page.text) == (role not in roles)
+    sentence = report.headline(report.read_inputs(run).evaluation)
+    assert {"its teacher": "teacher" in roles} == {"its teacher": "its teacher" in sentence or "student" not in roles}
+
+
+def test_a_task_that_a_model_was_not_asked_about_is_said_to_be_that(run: Path) -> None:
+    _edit(run / "metrics/evaluate.json", lambda v: v["base"]["tasks"].pop("needle"))
+    assert _page(run).text.count("not asked") == 2
 
 
 @pytest.mark.parametrize(
     ("file", "content", "message"),
     [
-        ("metrics/evaluate.json", '{"base": 1}', "lacks student, teacher"),
+        ("metrics/evaluate.json", '{"base": 1}', "has no result of base"),
+        ("metrics/evaluate.json", '{"pupil": {}}', "has no result of base, student, teacher"),
         ("metrics/grade.json", '{"rows_in": 1', "is not JSON"),
         ("metrics/pack.json", "[]", "lacks rows_in, rows_out, rejected"),
         ("plots/train/plots/metrics/loss.tsv", "step\taccuracy\n1\t2\n", "is not a series"),
@@ -371,7 +420,7 @@ def test_running_means_agree_with_the_naive_ones() -> None:
     draw = random.Random(1)  # noqa: S311
     values = [draw.random() for _ in range(50)]
     naive = [sum(v) / len(v) for v in (values[max(0, i - 3) : i + 4] for i in range(50))]
-    assert report._running_means(values, 3) == pytest.approx(naive)
+    assert report_figures.running_means(values, 3) == pytest.approx(naive)
 
 
 def test_one_step_and_a_model_always_right_can_be_drawn(run: Path) -> None:
@@ -381,14 +430,14 @@ def test_one_step_and_a_model_always_right_can_be_drawn(run: Path) -> None:
     evaluation["teacher"]["macro"] |= {"strict": sure, "lenient": sure}
     html = report.page(dataclasses.replace(inputs, loss=[(0, 2.5)], evaluation=evaluation))
     assert "over 1 step:" in " ".join(_Page(html).text.split())
-    assert b"DOCTYPE" not in report.accuracy_figure(evaluation, "svg")
+    assert b"DOCTYPE" not in report_figures.accuracy_figure(evaluation, "svg")
 
 
 def test_a_long_task_name_is_broken_over_lines(run: Path) -> None:
     evaluation = report.read_inputs(run).evaluation
     for result in evaluation.values():
         result["tasks"] = {"logical_deduction_five_objects": result["tasks"]["needle"]}
-    assert b">Logical deduction<" in report.accuracy_figure(evaluation, "svg")
+    assert b">Logical deduction<" in report_figures.accuracy_figure(evaluation, "svg")
 
 
 def test_the_stage_writes_under_the_working_folder(run: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:

@@ -1,23 +1,37 @@
-"""The first cause of every changed row, along its lineage from question to training row (docs/design.md, 4).
+"""The first cause of every changed row, along its lineage from question to training row (docs/decisions/0010).
 
-Causes in their order: source, split, strategy, template, sampling, model, answer, grader, filter, student template,
-erasure, and the code where none of them differs. A row has the first of these that differs between the two versions;
-what follows from it is not named.
+A row has the first of the causes in `KINDS` that differs between the two versions; what follows from it is not named.
+`orca2 diff` asks of two versions that were built, `orca2 plan` of one that was built and the requests that would be.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from orca2.diff.comparison import Part
 
+KINDS = (
+    "first build", "source", "split", "strategy", "template", "sampling", "model", "answer",
+    "grader", "filter", "student template", "erasure", "code", "repacked",
+)  # fmt: skip
+"""Every cause in its order: what a row is made from comes before what is made of it, and in a request what a person
+edits for some rows comes before what is one for all."""
+OF_REQUESTS = KINDS[: KINDS.index("answer") + 1]
+"""Those that make a request be asked: all that a plan can tell."""
+
+Mask = npt.NDArray[np.bool_]
+Places = npt.NDArray[np.int64]
 QUESTION = ("question", "answer", "category", "grader", "metadata", "source", "licence")
+_DIGEST = 64
 VERDICT = ("expected", "strict_answer", "lenient_answer", "strict_correct", "lenient_correct")
 
-_Candidate = tuple[str, Any, "Callable[[Any], list[str]]"]
-"""Kind of a cause, bool[n] of the rows that have it, and what tells its detail for some of them."""
+Detail = Callable[[Places], list[str]]
+"""Tells the detail of a cause for some of the changed rows."""
+_Candidate = tuple[str, Mask, Detail]
+"""Kind of a cause, bool[n] of the rows that have it, and its detail."""
 
 
 class Cause(NamedTuple):
@@ -27,47 +41,87 @@ class Cause(NamedTuple):
     detail: str
 
 
-class Step:
-    """The rows of one artifact, in both versions, that `n` changed rows came from.
-
-    Args:
-        before: the part of the earlier version that can hold them.
-        after: the same of the later version.
-        places: int64[n, 2]: place of each row in the two parts, -1 where it is not.
-    """
-
-    def __init__(self, before: Part, after: Part, places: Any) -> None:
-        self.parts = (before, after)
-        self.places = places
-        self.there = places >= 0
+class Step(Protocol):
+    """One step of the lineage of `n` changed rows, in both versions."""
 
     @property
-    def comes_or_goes(self) -> Any:
-        """bool[n]: in one version only."""
-        return self.there[:, 0] != self.there[:, 1]
+    def there(self) -> Mask:
+        """bool[n, 2]: whether each version has it."""
+        ...
 
-    def differs(self, *names: str) -> Any:
+    def differs(self, *names: str) -> Mask:
         """bool[n]: in both versions, and not the same in one of these columns."""
-        both = self.there.all(axis=1)
-        result = np.zeros(len(both), bool)
+        ...
+
+    def values(self, name: str, rows: Places) -> list[tuple[Any, Any]]:
+        """Cells before and after of some of the changed rows; None where there is none."""
+        ...
+
+
+class Stored:
+    """A step whose versions are artifacts.
+
+    Args:
+        before: the part of the earlier version that can hold the rows.
+        after: the same of the later version.
+        positions: int64[n, 2]: where each row stands in the two parts, -1 where it does not.
+    """
+
+    def __init__(self, before: Part, after: Part, positions: Places) -> None:
+        self.parts = (before, after)
+        self.positions = positions
+        self.there: Mask = positions >= 0
+
+    def differs(self, *names: str) -> Mask:
+        """bool[n]: in both versions, and not the same in one of these columns."""
+        both: Mask = np.asarray(self.there.all(axis=1))
+        result: Mask = np.zeros(len(both), np.bool_)
         for name in names:
             if all(name in part.columns for part in self.parts):
-                cells = [part.cells(name)[self.places[both, side]] for side, part in enumerate(self.parts)]
+                cells = [part.cells(name)[self.positions[both, side]] for side, part in enumerate(self.parts)]
                 result[both] |= cells[0] != cells[1]
         return result
 
-    def values(self, name: str, rows: Any) -> list[tuple[Any, Any]]:
+    def values(self, name: str, rows: Places) -> list[tuple[Any, Any]]:
         """Cells before and after of some of the changed rows; None where there is none."""
         return list(zip(self._side(0, name, rows), self._side(1, name, rows), strict=True))
 
-    def _side(self, side: int, name: str, rows: Any) -> list[Any]:
-        part, places = self.parts[side], self.places[rows, side]
-        values: list[Any] = [None] * len(places)
-        there = np.flatnonzero(places >= 0)
+    def _side(self, side: int, name: str, rows: Places) -> list[Any]:
+        part, positions = self.parts[side], self.positions[rows, side]
+        values: list[Any] = [None] * len(positions)
+        there = np.flatnonzero(positions >= 0)
         if there.size and name in part.columns:
-            for row, value in zip(there, part.take(places[there], [name])[name].to_pylist(), strict=True):
+            for row, value in zip(there, part.take(positions[there], [name])[name].to_pylist(), strict=True):
                 values[row] = value
         return values
+
+
+Record = Mapping[str, Any]
+
+
+class Known:
+    """A step whose versions are in memory.
+
+    Args:
+        before: the record of each row in the earlier version, None where it has none.
+        after: the same of the later version.
+    """
+
+    def __init__(self, before: Sequence[Record | None], after: Sequence[Record | None]) -> None:
+        self._sides = (before, after)
+        self.there: Mask = np.array([[record is not None for record in side] for side in self._sides], np.bool_).T
+
+    def differs(self, *names: str) -> Mask:
+        """bool[n]: in both versions, and not the same in one of these columns."""
+        return np.array([
+            a is not None and b is not None and any(name in a and name in b and a[name] != b[name] for name in names)
+            for a, b in zip(*self._sides, strict=True)
+        ], np.bool_)  # fmt: skip
+
+    def values(self, name: str, rows: Places) -> list[tuple[Any, Any]]:
+        """Cells before and after of some of the changed rows; None where there is none."""
+        before, after = ([(side[row] or {}).get(name) for row in rows] for side in self._sides)
+        return list(zip(before, after, strict=True))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,118 +146,144 @@ def first_causes(steps: Mapping[str, Step], size: int, changes: Changes) -> list
         changes: what changed beside them.
     """
     causes: list[Cause | None] = [None] * size
-    for kind, mask, detail in _in_order(steps, changes):
+    for kind, mask, detail in in_order(steps, changes):
         rows = np.array([row for row in np.flatnonzero(mask) if causes[row] is None], np.int64)
         for row, text in zip(rows, detail(rows) if rows.size else (), strict=True):
             causes[row] = Cause(kind, text)
     return [cause or Cause("code", "nothing before this artifact differs") for cause in causes]
 
 
-def _in_order(steps: Mapping[str, Step], changes: Changes) -> Iterator[_Candidate]:
+def in_order(steps: Mapping[str, Step], changes: Changes) -> Iterator[_Candidate]:
+    """What could be the cause, in the order of `KINDS`: the first that is true of a row is its cause."""
     if example := steps.get("examples"):
         yield from _of_question(steps, example)
     if request := steps.get("requests"):
         yield from _of_request(steps, request, changes)
     if answer := steps.get("answers"):
-        yield "answer", answer.comes_or_goes, _present(answer, "answered now", "not answered")
+        yield "answer", _comes_or_goes(answer), _present(answer, "answered now", "not answered")
         yield "answer", answer.differs("text", "finish_reason"), _constant("the same request, another answer")
     if graded := steps.get("graded"):
-        judged = graded.comes_or_goes | graded.differs(*VERDICT)
-        if example:
-            yield "grader", example.differs("grader") & judged, _arrow(example, "grader")
-            yield "source", example.differs("metadata") & judged, _constant("metadata")
-        yield "grader", graded.differs(*VERDICT), _named(graded, VERDICT)
-        kind, told = ("filter", changes.rule) if changes.rule else ("grader", "graded otherwise")
-        yield kind, graded.comes_or_goes, _constant(told)
+        yield from _of_verdict(graded, example, changes)
     if chat := steps.get("chats"):
         yield from _of_student(chat, changes)
 
 
 def _of_question(steps: Mapping[str, Step], example: Step) -> Iterator[_Candidate]:
-    if left_out := steps.get("left_out"):
+    lonely = _comes_or_goes(example)
+    limited = np.zeros(len(lonely), bool)
+    left_out = steps.get("left_out")
+    if left_out:
         # The id stays, so it did not leave its source: a limit of its split let it in or out.
-        mask = example.comes_or_goes & (left_out.there & ~example.there).any(axis=1)
-        yield "split", mask, _limited(example, left_out)
-    yield "source", example.comes_or_goes, _present(example, "new question", "question gone")
-    yield "split", example.differs("split"), _arrow(example, "split")
-    if "requests" not in steps:
+        limited = lonely & (left_out.there & ~example.there).any(axis=1)
+    yield "source", lonely & ~limited, _present(example, "new question", "question gone")
+    if request := steps.get("requests"):
+        # A category chooses among templates.
+        rendered = request.differs("template", "messages")
+        yield "source", example.differs("category") & rendered, _arrow(example, "category")
+    else:
         yield "source", example.differs(*QUESTION), _named(example, QUESTION)
+    if left_out:
+        yield "split", limited, _limited(example, left_out)
+    yield "split", example.differs("split"), _arrow(example, "split")
 
 
 def _of_request(steps: Mapping[str, Step], request: Step, changes: Changes) -> Iterator[_Candidate]:
-    rendered = request.differs("template", "messages")
+    lonely = _comes_or_goes(request)
+    things = "strategy" if changes.asked == "strategy" else "sample"
+    came = (changes.asked, lonely, _present(request, f"new {things}", f"{things} gone"))
     yield "strategy", request.differs("strategy"), _arrow(request, "strategy")
-    if example := steps.get("examples"):
-        yield "source", example.differs("category") & rendered, _arrow(example, "category")
+    if changes.asked == "strategy":
+        yield came
     otherwise = "rendered otherwise by the same files"
     yield (
         "template",
-        rendered,
+        request.differs("template", "messages"),
         lambda rows: [changes.templates(*pair) or otherwise for pair in request.values("template", rows)],
     )
-    things = "strategy" if changes.asked == "strategy" else "sample"
-    yield changes.asked, request.comes_or_goes, _present(request, f"new {things}", f"{things} gone")
+    if changes.asked != "strategy":
+        yield came
     # A limit that no answer met, or the seed of a greedy one, changes nothing after the request itself.
     answer = steps.get("answers")
-    matters = request.differs("key") | (
-        answer.differs("text", "finish_reason") | answer.comes_or_goes if answer else True
-    )
-    yield "sampling", request.differs("sampling", "seed") & matters, _sampling(request)
+    sampled = request.differs("sampling", "seed")
+    if answer:
+        sampled &= request.differs("key") | answer.differs("text", "finish_reason") | _comes_or_goes(answer)
+    yield "sampling", sampled, _sampling(request)
     yield (
         "model",
         request.differs("model"),
-        lambda rows: [f"{a[:12]} → {b[:12]}" for a, b in request.values("model", rows)],
+        lambda rows: [f"{_short(a)} → {_short(b)}" for a, b in request.values("model", rows)],
     )
 
 
+def _of_verdict(graded: Step, example: Step | None, changes: Changes) -> Iterator[_Candidate]:
+    lonely, judged = _comes_or_goes(graded), graded.differs(*VERDICT)
+    if example:
+        yield "grader", example.differs("grader") & (lonely | judged), _arrow(example, "grader")
+        yield "grader", example.differs("metadata") & (lonely | judged), _constant("metadata of the question")
+    yield "grader", judged, _named(graded, VERDICT)
+    kind, told = ("filter", changes.rule) if changes.rule else ("grader", "graded otherwise")
+    yield kind, lonely, _constant(told)
+
+
 def _of_student(chat: Step, changes: Changes) -> Iterator[_Candidate]:
-    def detail(rows: Any) -> list[str]:
+    def detail(rows: Places) -> list[str]:
         return [changes.templates(a or b, b or a) for a, b in chat.values("student_template", rows)]
 
-    edited = chat.differs("messages", "student_template") | chat.comes_or_goes
+    edited = chat.differs("messages", "student_template") | _comes_or_goes(chat)
     edited[edited] = [bool(text) for text in detail(np.flatnonzero(edited))]
     yield "student template", edited, detail
-    yield "erasure", chat.comes_or_goes, _present(chat, "passes the check now", "rejected by the check")
+    yield "erasure", _comes_or_goes(chat), _present(chat, "passes the check now", "rejected by the check")
     yield "erasure", chat.differs("messages"), _constant("erased otherwise")
 
 
-def _limited(example: Step, left_out: Step) -> Callable[[Any], list[str]]:
+def _comes_or_goes(step: Step) -> Mask:
+    """bool[n]: in one version only."""
+    result: Mask = step.there[:, 0] != step.there[:, 1]
+    return result
+
+
+def _short(model: str) -> str:
+    """A digest by its first digits; words as they are."""
+    return model[:12] if len(model) == _DIGEST else model
+
+
+def _limited(example: Step, left_out: Step) -> Detail:
     """`train → beyond train_limit`; a question may also have been left out as a duplicate of itself."""
 
     def named(split: str | None, reason: str | None) -> str:
         return split or (reason if reason and reason.startswith("beyond ") else "left out")
 
-    def detail(rows: Any) -> list[str]:
+    def detail(rows: Places) -> list[str]:
         pairs = zip(example.values("split", rows), left_out.values("reason", rows), strict=True)
         return [" → ".join(map(named, splits, reasons)) for splits, reasons in pairs]
 
     return detail
 
 
-def _present(step: Step, new: str, gone: str) -> Callable[[Any], list[str]]:
+def _present(step: Step, new: str, gone: str) -> Detail:
     return lambda rows: [new if there else gone for there in step.there[rows, 1]]
 
 
-def _arrow(step: Step, name: str) -> Callable[[Any], list[str]]:
+def _arrow(step: Step, name: str) -> Detail:
     return lambda rows: [f"{a} → {b}" for a, b in step.values(name, rows)]
 
 
-def _constant(text: str) -> Callable[[Any], list[str]]:
+def _constant(text: str) -> Detail:
     return lambda rows: [text] * len(rows)
 
 
-def _named(step: Step, names: tuple[str, ...]) -> Callable[[Any], list[str]]:
+def _named(step: Step, names: tuple[str, ...]) -> Detail:
     """The names of the columns that differ."""
 
-    def detail(rows: Any) -> list[str]:
+    def detail(rows: Places) -> list[str]:
         masks = {name: step.differs(name)[rows] for name in names}
         return [", ".join(name for name in names if masks[name][i]) for i in range(len(rows))]
 
     return detail
 
 
-def _sampling(request: Step) -> Callable[[Any], list[str]]:
-    def detail(rows: Any) -> list[str]:
+def _sampling(request: Step) -> Detail:
+    def detail(rows: Places) -> list[str]:
         return [_changed_fields(a, b) or "seed" for a, b in request.values("sampling", rows)]
 
     return detail

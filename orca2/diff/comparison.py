@@ -20,6 +20,8 @@ _GROUP = 8
 """Shards of the larger side that one part holds at most, when the sides have different numbers of shards."""
 _AT_ONCE = 2
 """Parts in memory at once, beside the one in hand."""
+_FEW = 8
+"""A look-up of so many times fewer rows than there are is one of few."""
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -66,6 +68,9 @@ class Part:
             for index in np.unique(shard)
         ]
         return pa.concat_tables(taken).take(np.argsort(order)) if taken else None
+
+    def __len__(self) -> int:
+        return len(self.cells(self.columns[0])) if self.columns else 0
 
     @cached_property
     def _digests(self) -> list[Any]:
@@ -216,6 +221,13 @@ def _index_in(wanted: Any, among: Any) -> Any:
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    if len(wanted) * _FEW < len(among):
+        # A table of the few and one pass over the many, instead of a table of the many.
+        candidates = np.flatnonzero(
+            pc.is_in(pa.array(among), value_set=pa.array(wanted)).to_numpy(zero_copy_only=False)
+        )
+        found = _index_in(wanted, among[candidates])
+        return np.where(found >= 0, candidates[found] if len(candidates) else -1, -1)
     return pc.index_in(pa.array(wanted), value_set=pa.array(among)).fill_null(-1).to_numpy().astype(np.int64)
 
 

@@ -6,7 +6,7 @@ shown, so that neither time nor memory depends on how long the texts are.
 
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -14,13 +14,14 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from orca2.core.errors import Orca2Error
-from orca2.diff.causes import Cause, Changes, Step, first_causes
+from orca2.diff.causes import Cause, Changes, Stored, first_causes
 from orca2.diff.comparison import Differences, Part, Place, comparisons, holding, look_up
 from orca2.diff.templates import TemplateChanges
 from orca2.diff.where import Condition
 from orca2.project.artifacts import COMPARED, Artifact
 from orca2.project.revisions import Revision
 
+_IDS = ("row_id", "sequence_index", "sample_index")
 Status = Literal["added", "removed", "changed", "moved"]
 
 
@@ -128,6 +129,8 @@ class _Comparison:
         self._revisions = revisions
         self._templates = templates
         self._result = result
+        # The ids of a large dataset take longer to read than all else: only a condition asks for those of every change.
+        self._told_by = ("task", "strategy", *(_IDS if result.where else ()))
         self._same = _same_digest(artifact.folder, revisions)
         self._shards = (revisions[0].shards(artifact.folder), revisions[1].shards(artifact.folder))
         self._steps: dict[str, tuple[Any, Any]] = {}
@@ -137,18 +140,24 @@ class _Comparison:
         result.notes += [
             f"{r} has no {artifact.folder}" for r, shards in zip(revisions, self._shards, strict=True) if not shards
         ]
-        result.rows_before += sum(shard.count_rows() for shard in self._shards[0])
-        result.rows_after += sum(shard.count_rows() for shard in self._shards[1])
 
     def changes(self) -> Iterator[_Changes]:
-        """The changes of each part that differs."""
-        if self._same:
-            return
-        self._note_columns()
+        """The changes of each part that differs; all rows are counted on the way."""
         old, new = self._shards
-        for place, before, after, found in comparisons(old, new, self._artifact.identity):
-            if len(found.removed) + len(found.added) + len(found.changed):
-                yield self._explained(place, before, after, found)
+        compared: set[str] = set()
+        if not self._same:
+            self._note_columns()
+            for place, before, after, found in comparisons(old, new, self._artifact.identity):
+                self._count_rows(len(before), len(after))
+                compared |= {shard.name for shard in before.shards}
+                if len(found.removed) + len(found.added) + len(found.changed):
+                    yield self._explained(place, before, after, found)
+        equal = sum(shard.count_rows() for shard in old if shard.name not in compared)
+        self._count_rows(equal, equal)
+
+    def _count_rows(self, before: int, after: int) -> None:
+        self._result.rows_before += before
+        self._result.rows_after += after
 
     def count(self, changes: _Changes, wanted: Sequence[int], limit: int) -> None:
         """Add those of the changes that are wanted to the result."""
@@ -162,7 +171,8 @@ class _Comparison:
         after = _records(changes.after, changes.places[chosen, 1])
         for i, old, new in zip(chosen, before, after, strict=True):
             change = changes.table[i]
-            shown = {name: getattr(change, name) for name in Change.__slots__} | {"before": old, "after": new}
+            named = _identity(new or old or {})
+            shown = {name: getattr(change, name) for name in Change.__slots__} | {"before": old, "after": new} | named
             result.shown.append(Change(**shown))
 
     def _explained(self, place: Place, before: Part, after: Part, found: Differences) -> _Changes:
@@ -172,7 +182,9 @@ class _Comparison:
             found.changed,
         ])  # fmt: skip
         lonely = len(found.removed) + len(found.added)
-        known = [_names(part, places[:, side]) for side, part in enumerate((before, after))]
+        here = places[:, 1] >= 0
+        sides = (np.where(here, -1, places[:, 0]), places[:, 1])
+        known = [_records(part, side, self._told_by) for part, side in zip((before, after), sides, strict=True)]
         causes = self._causes(place, before, after, places)
         table = []
         for i, cause in enumerate(causes):
@@ -181,8 +193,7 @@ class _Comparison:
             table.append(
                 Change(
                     status=_status(places[i], cause, differing),
-                    row_id=str(mine.get("row_id", mine.get("sequence_index", ""))),
-                    sample_index=mine.get("sample_index", 0),
+                    **_identity(mine),
                     task=mine.get("task", ""),
                     strategy=mine.get("strategy", ""),
                     cause=cause.kind,
@@ -193,18 +204,23 @@ class _Comparison:
         return _Changes(table, before, after, places)
 
     def _causes(self, place: Place, before: Part, after: Part, places: Any) -> list[Cause]:
+        if not all(self._shards):
+            return [Cause("first build", "only one version has this artifact")] * len(places)
         if not self._artifact.lineage:
             return [
                 Cause("repacked", self._parameter_changes("pack") or "the conversations or the student's tokens differ")
             ] * len(places)
         steps = {}
         for name, origin in self._artifact.lineage:
+            if origin is self._artifact:
+                steps[name] = Stored(before, after, places)
+                continue
             old, new = (holding(shards, place) for shards in self._shards_of(origin.folder))
             identity = ("row_id",) if name in ("examples", "left_out") else self._artifact.identity
             if old.shards and new.shards:
                 # A row of either version is looked for in both: one that is new here may be old there.
                 found = [_found(step, (before, after), places, identity) for step in (old, new)]
-                steps[name] = Step(old, new, np.stack(found, axis=1))
+                steps[name] = Stored(old, new, np.stack(found, axis=1))
         changes = Changes(
             templates=self._templates.between, rule=self._parameter_changes("grade"), asked=self._artifact.asked
         )
@@ -250,9 +266,10 @@ def _found(step: Part, sides: tuple[Part, Part], places: Any, identity: Sequence
     return found
 
 
-def _names(part: Part, places: Any) -> list[dict[str, Any] | None]:
-    """Of each row what a change is told by; None for a row that is not in this part."""
-    return _records(part, places, ("row_id", "sequence_index", "sample_index", "task", "strategy"))
+def _identity(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Which row a change is of, as far as the record tells."""
+    row_id = str(record.get("row_id", record.get("sequence_index", "")))
+    return {"row_id": row_id, "sample_index": record.get("sample_index", 0)}
 
 
 def _records(part: Part, places: Any, names: Sequence[str] = ()) -> list[dict[str, Any] | None]:

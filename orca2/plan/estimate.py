@@ -1,34 +1,39 @@
 """How many tokens a request typically costs, by the artifacts as they lie there."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
-from orca2.core.rows import Request
-from orca2.project.shards import read_columns
+from orca2.plan.earlier import read, shards
+from orca2.project.artifacts import EVALUATED, GENERATIONS, PROBED
+
+_ARTIFACTS = (PROBED, GENERATIONS, *EVALUATED.values())
+_CHARACTERS_PER_TOKEN = 4
+"""Of a prompt that nothing is known of."""
 
 
 class Typical:
     """Mean tokens of prompt and answer by task and strategy, in the artifacts as they lie there."""
 
-    _ARTIFACTS = (
-        "data/probe/graded",
-        "data/generations",
-        *(f"data/evaluation/{r}" for r in ("base", "student", "teacher")),
-    )
-    _CHARACTERS_PER_TOKEN = 4
-    """Of a prompt that nothing is known of."""
-
     def __init__(self) -> None:
-        sums: dict[tuple[str, str], list[int]] = {}
-        for folder in map(Path, self._ARTIFACTS):
-            if any(folder.glob("rows-*.parquet")):
-                columns = read_columns(folder, ["task", "strategy", "prompt_tokens", "completion_tokens"]).to_pydict()
-                for task, strategy, prompt, new in zip(*columns.values(), strict=True):
-                    total = sums.setdefault((task, strategy), [0, 0, 0])
-                    total[0], total[1], total[2] = total[0] + 1, total[1] + prompt, total[2] + new
-        self._means = {place: (prompt / n, new / n) for place, (n, prompt, new) in sums.items()}
+        sums: dict[tuple[str, str], tuple[int, int, int]] = {}
+        for artifact in _ARTIFACTS:
+            for name, (rows, prompt, new) in _sums(artifact.path):
+                before = sums.get(name, (0, 0, 0))
+                sums[name] = (before[0] + rows, before[1] + prompt, before[2] + new)
+        self._means = {name: (prompt / rows, new / rows) for name, (rows, prompt, new) in sums.items()}
 
-    def of(self, request: Request) -> tuple[float, float]:
-        characters = sum(len(message.content) for message in request.messages)
-        unknown = (characters / self._CHARACTERS_PER_TOKEN, float(request.sampling.max_tokens))
-        prompt, new = self._means.get((request.task, request.strategy), unknown)
-        return prompt, min(new, request.sampling.max_tokens)
+    def of(self, task: str, strategy: str, characters: int, max_tokens: int) -> tuple[float, float]:
+        """Tokens of the prompt and of the answer, of a request that is so long and has this limit."""
+        prompt, new = self._means.get((task, strategy), (characters / _CHARACTERS_PER_TOKEN, float(max_tokens)))
+        return prompt, min(new, max_tokens)
+
+
+def _sums(folder: Path) -> Iterator[tuple[tuple[str, str], tuple[int, int, int]]]:
+    """By task and strategy: rows, tokens of their prompts, and of their answers."""
+    import pyarrow as pa
+
+    for part in read(shards(folder), ("task", "strategy", "prompt_tokens", "completion_tokens")):
+        sums = [("prompt_tokens", "count"), ("prompt_tokens", "sum"), ("completion_tokens", "sum")]
+        for group in pa.table(part).group_by(["task", "strategy"]).aggregate(sums).to_pylist():
+            told = (group["prompt_tokens_count"], group["prompt_tokens_sum"], group["completion_tokens_sum"])
+            yield (group["task"], group["strategy"]), told

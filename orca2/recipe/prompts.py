@@ -12,7 +12,7 @@ questions of a task stand in one file, and each technique's file gives its answe
 import re
 import traceback
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol
@@ -27,7 +27,7 @@ from orca2.core.rows import Example, Message, Role
 VARIABLES = ("question", "task", "category")
 BLOCKS = ("instruction", "examples", "question")
 _ROLES: tuple[Role, ...] = ("system", "user", "assistant")
-_QUESTION = "\0question\0"
+QUESTION = "\0question\0"
 """Stands for the question while everything around it is rendered."""
 _TRANSPARENT = (
     nodes.Template, nodes.Output, nodes.TemplateData, nodes.Name, nodes.Const, nodes.Block, nodes.Extends,
@@ -66,7 +66,7 @@ class Templates:
         del self._environment.globals["lipsum"], self._environment.filters["random"]
         self._trees: dict[str, nodes.Template] = {}
         self._printing: dict[str, bool] = {}
-        self._skeletons: dict[tuple[str, str, str], tuple[Message, ...]] = {}
+        self._skeletons: dict[tuple[str, str, str], tuple[Message, ...] | None] = {}
         raise_all(error for file in self.files for error in self._errors_in(file))
         raise_all(self._unreachable())
 
@@ -120,9 +120,7 @@ class Templates:
         Raises:
             Orca2Error: the template fails on this question, or its turns do not make a conversation.
         """
-        if example.question.strip() and self._only_prints_question(template):
-            return self._fill(template, example)
-        return self._run(template, example)
+        return (self._fill if example.question.strip() else self._run)(template, example)
 
     def _run(self, template: str, example: Example) -> Conversation:
         turns: list[Message] = []
@@ -137,19 +135,34 @@ class Templates:
             raise Orca2Error(problem, str(self.root / template), "see another template of the folder")
         return Conversation(template=template, messages=tuple(turns))
 
+    def skeleton(self, template: str, task: str, category: str) -> tuple[Message, ...] | None:
+        """The conversation around any question of a task, with `QUESTION` in its stead, rendered once.
+
+        None where the template does more with the question than print it, or fails.
+        """
+        at = (template, task, category)
+        if at not in self._skeletons:
+            self._skeletons[at] = self._made(template, task, category) if self._only_prints_question(template) else None
+        return self._skeletons[at]
+
+    def _made(self, template: str, task: str, category: str) -> tuple[Message, ...] | None:
+        nobody = dict.fromkeys(("row_id", "answer", "grader", "metadata", "source", "licence"), "")
+        example = Example(**nobody, task=task, category=category, split="train", question=QUESTION)
+        try:
+            return self._run(template, example).messages
+        except Orca2Error:
+            return None  # the error of a real question names its row
+
     def _fill(self, template: str, example: Example) -> Conversation:
         """The same as `_run`, a hundred times faster: everything but the question is rendered once for each task."""
-        place = (template, example.task, example.category)
-        if place not in self._skeletons:
-            try:
-                self._skeletons[place] = self._run(template, replace(example, question=_QUESTION)).messages
-            except Orca2Error:
-                return self._run(template, example)  # whose error names the question itself
+        skeleton = self.skeleton(template, example.task, example.category)
+        if skeleton is None:
+            return self._run(template, example)
         messages = (
-            Message(role=m.role, content=m.content.replace(_QUESTION, example.question).strip())
-            if _QUESTION in m.content
+            Message(role=m.role, content=m.content.replace(QUESTION, example.question).strip())
+            if QUESTION in m.content
             else m
-            for m in self._skeletons[place]
+            for m in skeleton
         )
         return Conversation(template=template, messages=tuple(messages))
 

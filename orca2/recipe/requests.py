@@ -1,18 +1,20 @@
 """Questions become requests, and a request has a key: the one identity of an answer (docs/identity.md).
 
-`probe`, `render_prompts` and `evaluate` ask what these functions return, and `orca2 plan` counts it, so that a plan and
-the run after it cannot disagree. The key covers the messages as rendered, so neither an include nor a helper can be
-missed and a template comment costs no token. It does not cover `max_tokens`: an answer that stopped by itself is the
-same under any limit it fits in, and the store keeps an answer cut by a limit apart by that limit.
+`probe`, `render_prompts` and `evaluate` ask what these functions return, and `orca2 plan` counts it from the same
+`Asks`, so that a plan and the run after it cannot disagree. The key covers the messages as rendered, so neither an
+include nor a helper can be missed and a template comment costs no token. It does not cover `max_tokens`: an answer that
+stopped by itself is the same under any limit it fits in, and the store keeps an answer cut by a limit apart by that
+limit.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from typing import NamedTuple
 
 from orca2.core.errors import require
 from orca2.core.hashing import derive_seed, digest
-from orca2.core.rows import Example, Message, Request, Sampling
-from orca2.recipe.prompts import Conversation, Templates
+from orca2.core.rows import Example, Message, Request, Sampling, Split
+from orca2.recipe.prompts import Templates
 
 KIND = "request"
 """Tag of a key. Another one (`request 2`) orphans every stored answer on purpose: when the same messages and parameters
@@ -74,17 +76,26 @@ def request_key(model: str, messages: tuple[Message, ...], sampling: Sampling, s
 
     A greedy answer depends on no seed and no sample index, so these are left out of its key.
     """
+    return digest(KIND, key_parts(model, messages, sampling, seed, sample_index))
+
+
+def key_parts(
+    model: str, messages: tuple[Message, ...], sampling: Sampling, seed: int, sample_index: int
+) -> dict[str, object]:
+    """What is digested as a key, as plain data."""
     greedy = sampling.temperature == 0
-    return digest(
-        KIND,
-        {
-            "model": model,
-            "messages": [[message.role, message.content] for message in messages],
-            "sampling": key_parameters(sampling),
-            "seed": None if greedy else seed,
-            "sample_index": None if greedy else sample_index,
-        },
-    )
+    return {
+        "model": model,
+        "messages": [[message.role, message.content] for message in messages],
+        "sampling": key_parameters(sampling),
+        "seed": None if greedy else seed,
+        "sample_index": None if greedy else sample_index,
+    }
+
+
+def own_seed(seed: int, row_id: str, sample_index: int) -> int:
+    """The seed of one request, derived from that of the pipeline."""
+    return derive_seed(seed, "sampling", row_id, sample_index)
 
 
 def build_request(
@@ -100,9 +111,9 @@ def build_request(
     seed: int,
 ) -> Request:
     """One complete, keyed request; its own seed is derived from the pipeline's `seed`, the row and the sample."""
-    own_seed = derive_seed(seed, "sampling", row_id, sample_index)
+    derived = own_seed(seed, row_id, sample_index)
     return Request(
-        key=request_key(model, messages, sampling, own_seed, sample_index),
+        key=request_key(model, messages, sampling, derived, sample_index),
         row_id=row_id,
         sample_index=sample_index,
         task=task,
@@ -111,20 +122,100 @@ def build_request(
         model=model,
         messages=messages,
         sampling=sampling,
-        seed=own_seed,
+        seed=derived,
     )
+
+
+class Form(NamedTuple):
+    """One way in which a question is asked."""
+
+    strategy: str
+    """Or the role of the model that is examined."""
+    template: str
+    model: str
+    """Digest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asks:
+    """What a stage asks about every question of one split."""
+
+    split: Split
+    forms: Callable[[str, str], Sequence[Form]]
+    """By task and category of the question."""
+    sampling: Sampling
+    samples: int = 1
+    seed: int = 0
+    """Of the pipeline."""
+
+    def requests(self, examples: Iterable[Example], templates: Templates) -> list[Request]:
+        """All of it, question by question."""
+        return [
+            build_request(
+                row_id=example.row_id,
+                sample_index=sample_index,
+                task=example.task,
+                strategy=form.strategy,
+                template=conversation.template,
+                model=form.model,
+                messages=conversation.messages,
+                sampling=self.sampling,
+                seed=self.seed,
+            )
+            for example in examples
+            if example.split == self.split
+            for form in self.forms(example.task, example.category)
+            for conversation in [templates.render(form.template, example)]
+            for sample_index in range(self.samples)
+        ]
+
+
+def probing(templates: Templates, config: ProbeConfig, teacher: str, seed: int) -> Asks:
+    """Every candidate strategy on every probe question; `teacher` is the model's digest."""
+
+    def forms(task: str, category: str) -> list[Form]:
+        return [Form(name, templates.for_strategy(name, task, category), teacher) for name in config.strategies]
+
+    return Asks(split="probe", forms=forms, sampling=config.sampling, seed=seed)
+
+
+def teaching(templates: Templates, chosen: Mapping[str, str], config: GenerateConfig, teacher: str, seed: int) -> Asks:
+    """Every training question under the strategy chosen for its task, `config.samples` times."""
+
+    def forms(task: str, category: str) -> list[Form]:
+        return [Form(chosen[task], templates.for_strategy(chosen[task], task, category), teacher)]
+
+    return Asks(split="train", forms=forms, sampling=config.sampling, samples=config.samples, seed=seed)
+
+
+def examining(
+    templates: Templates,
+    chosen: Mapping[str, str],
+    student_template: str,
+    models: Mapping[str, str],
+    sampling: Sampling,
+) -> Asks:
+    """Every held-out question to each of `models`, a digest by role; the role stands in place of the strategy.
+
+    Roles but `teacher` are asked zero-shot under the student's generic instruction (Orca 2, section 5).
+    """
+
+    def template(role: str, task: str, category: str) -> str:
+        if role == "teacher":
+            return templates.for_strategy(chosen[task], task, category)
+        return f"student/{student_template}.j2"
+
+    def forms(task: str, category: str) -> list[Form]:
+        return [Form(role, template(role, task, category), model) for role, model in models.items()]
+
+    return Asks(split="evaluation", forms=forms, sampling=sampling)
 
 
 def probe_requests(
     examples: Iterable[Example], templates: Templates, config: ProbeConfig, teacher: str, seed: int
 ) -> list[Request]:
-    """Every candidate strategy on every probe question; `teacher` is the model's digest."""
-    return [
-        _request(example, strategy, templates.teacher(example, strategy), teacher, config.sampling, seed)
-        for example in examples
-        if example.split == "probe"
-        for strategy in config.strategies
-    ]
+    """The requests of `probing`."""
+    return probing(templates, config, teacher, seed).requests(examples, templates)
 
 
 def teaching_requests(
@@ -135,59 +226,18 @@ def teaching_requests(
     teacher: str,
     seed: int,
 ) -> list[Request]:
-    """Every training question under the strategy chosen for its task, `config.samples` times."""
-    return [
-        _request(example, strategy, conversation, teacher, config.sampling, seed, sample_index)
-        for example in examples
-        if example.split == "train"
-        for strategy in [chosen[example.task]]
-        for conversation in [templates.teacher(example, strategy)]
-        for sample_index in range(config.samples)
-    ]
+    """The requests of `teaching`."""
+    return teaching(templates, chosen, config, teacher, seed).requests(examples, templates)
 
 
 def evaluation_requests(
-    examples: Sequence[Example],
+    examples: Iterable[Example],
     templates: Templates,
     chosen: Mapping[str, str],
     student_template: str,
     models: Mapping[str, str],
     sampling: Sampling,
 ) -> list[Request]:
-    """Every held-out question to each of `models`, a digest by role; the role stands in place of the strategy.
-
-    Roles but `teacher` are asked zero-shot under the student's generic instruction (Orca 2, section 5).
-    """
-    return [
-        _request(example, role, conversation, model, sampling, 0)
-        for role, model in models.items()
-        for example in examples
-        if example.split == "evaluation"
-        for conversation in [
-            templates.teacher(example, chosen[example.task])
-            if role == "teacher"
-            else templates.student(example, student_template)
-        ]
-    ]
-
-
-def _request(
-    example: Example,
-    strategy: str,
-    conversation: Conversation,
-    model: str,
-    sampling: Sampling,
-    seed: int,
-    sample_index: int = 0,
-) -> Request:
-    return build_request(
-        row_id=example.row_id,
-        sample_index=sample_index,
-        task=example.task,
-        strategy=strategy,
-        template=conversation.template,
-        model=model,
-        messages=conversation.messages,
-        sampling=sampling,
-        seed=seed,
-    )
+    """The requests of `examining`, role by role."""
+    asked = examining(templates, chosen, student_template, models, sampling).requests(examples, templates)
+    return [request for role in models for request in asked if request.strategy == role]

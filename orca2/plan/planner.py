@@ -1,0 +1,226 @@
+"""The stages that ask models, in their order, each going on from what is known of the ones before it.
+
+A stage is known by what it writes; one that the pipeline lacks is passed over, and what it would have written is taken
+as it lies there.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from orca2.core import config
+from orca2.core.errors import Orca2Error, raise_all
+from orca2.engines import speeds
+from orca2.engines.generation import GenerationCluster, generations, places
+from orca2.plan.asking import Asker, Asking
+from orca2.plan.causes import Causes
+from orca2.plan.questions import Collected, Written
+from orca2.project.artifacts import CHOICES, EVALUATION_REQUESTS, PROBE_REQUESTS, REQUESTS, STEPS, TRAINED
+from orca2.project.pipeline import StageState, state_of
+from orca2.recipe import models
+from orca2.recipe.erasure import EraseConfig
+from orca2.recipe.evaluation import EvaluateConfig
+from orca2.recipe.grading import grade
+from orca2.recipe.models import ModelsConfig
+from orca2.recipe.prompts import Templates
+from orca2.recipe.requests import Asks, GenerateConfig, ProbeConfig, examining, probing, teaching
+from orca2.recipe.strategies import read_choices, require_choices, select
+from orca2.recipe.tasks import TasksConfig, collect
+from orca2.store.store import Store
+
+_UNKNOWN = "not known yet: "
+"""Begins what stands in place of the digest of a model that is still to be made: no stored answer can be its."""
+_TRAINED = _UNKNOWN + "the student"
+_READS = {
+    "prepare_tasks": ("tasks", "seed"),
+    "probe": ("models", "probe", "seed", "cluster"),
+    "generate": ("models", "generate", "seed", "cluster"),
+    "evaluate": ("models", "evaluate", "erase", "cluster"),
+}
+"""Sections of params.yaml that a plan cannot do without where the pipeline has the step."""
+
+
+class States:
+    """The state of each step, whatever its stage is called."""
+
+    def __init__(self, states: Sequence[StageState]) -> None:
+        self._states = {step: state_of(path, states) for step, path in STEPS.items()}
+
+    def of(self, step: str) -> Literal["fresh", "stale", "waiting", "absent"]:
+        """The state of a step; `absent` where the pipeline has no stage for it."""
+        state = self._states[step]
+        return state.state if state else "absent"
+
+    def has(self, step: str) -> bool:
+        """Whether the pipeline has it."""
+        return self._states[step] is not None
+
+    def stays(self, step: str) -> bool:
+        """Whether what it wrote stays as it is: it is fresh, or nothing here writes it."""
+        return self.of(step) in ("fresh", "absent")
+
+    def name(self, step: str) -> str:
+        """What its stage is called."""
+        state = self._states[step]
+        return state.name if state else step
+
+
+@dataclass(frozen=True, kw_only=True)
+class Params(config.Sections):
+    """What a plan reads of params.yaml: all that decides a request, as far as the pipeline has the step."""
+
+    seed: int | None = None
+    models: ModelsConfig | None = None
+    tasks: TasksConfig | None = None
+    probe: ProbeConfig | None = None
+    generate: GenerateConfig | None = None
+    erase: EraseConfig | None = None
+    evaluate: EvaluateConfig | None = None
+    cluster: GenerationCluster | None = None
+
+    def require(self, states: States) -> None:
+        """Raise for every section that a step of this pipeline needs and that is missing."""
+        needed = dict.fromkeys(name for step, names in _READS.items() if states.has(step) for name in names)
+        raise_all(
+            Orca2Error(f"section `{name}` is missing", str(config.PARAMS_FILE), "see the shipped params.yaml")
+            for name in needed
+            if getattr(self, name) is None
+        )
+
+
+@dataclass(kw_only=True)
+class Planner:
+    """Plans one project; each step is asked about once."""
+
+    params: Params
+    store: Store
+    states: States
+    templates: Templates
+    causes: Causes
+    _digests: dict[str, str] = field(default_factory=dict)
+    _same: bool = False
+    """Whether `generate` asks what it asked last time, and has all the answers."""
+
+    def asking(self) -> Iterator[tuple[str, Asking]]:
+        """What each stage asks, by its name; of the steps that the pipeline has."""
+        p = self.params
+        if p.probe and p.models and self.states.has("probe"):
+            yield (
+                self.states.name("probe"),
+                self._asker.ask(self._probing, PROBE_REQUESTS, self._notes(p.models.teacher)),
+            )
+        if p.generate and p.models and self.states.has("generate"):
+            yield self.states.name("generate"), self._generate(p.generate, p.models.teacher)
+        if p.evaluate and p.erase and p.models and self.states.has("evaluate"):
+            yield self.states.name("evaluate"), self._evaluate(p.evaluate, p.erase, p.models)
+
+    def _generate(self, generate: GenerateConfig, teacher: str) -> Asking:
+        chosen, notes = self.choices
+        asks = teaching(self.templates, chosen, generate, self._digest(teacher), self.params.seed or 0)
+        asking = self._asker.ask(asks, REQUESTS, (*self._notes(teacher), *notes))
+        self._same = not asking.wanted and asking.same
+        return asking
+
+    def _evaluate(self, evaluate: EvaluateConfig, erase: EraseConfig, named: ModelsConfig) -> Asking:
+        chosen, notes = self.choices
+        trained = self._trained()
+        digests = {"base": self._digest(named.student), "student": trained, "teacher": self._digest(named.teacher)}
+        if trained.startswith(_UNKNOWN):
+            notes = (*notes, "the student is trained anew, so none of its answers is stored")
+        elif not self.states.stays("train"):
+            notes = (*notes, "what the student learns from does not change, so it is not trained anew")
+        asks = examining(self.templates, chosen, erase.student_template, digests, evaluate.sampling)
+        return self._asker.ask(asks, EVALUATION_REQUESTS, notes)
+
+    @cached_property
+    def _asker(self) -> Asker:
+        return Asker(
+            templates=self.templates,
+            store=self.store,
+            questions=self.questions,
+            causes=self.causes,
+            seconds=self._seconds,
+        )
+
+    @cached_property
+    def questions(self) -> Written | Collected:
+        """What `prepare_tasks` wrote, or will write."""
+        if self.states.stays("prepare_tasks") or not self.params.tasks:
+            return Written()
+        examples, left_out, _ = collect(self.params.tasks, self.params.seed or 0)
+        return Collected(examples, left_out)
+
+    @cached_property
+    def _probing(self) -> Asks:
+        assert self.params.probe and self.params.models  # noqa: S101  (asked for by steps that need both)
+        teacher = self._digest(self.params.models.teacher)
+        return probing(self.templates, self.params.probe, teacher, self.params.seed or 0)
+
+    @cached_property
+    def choices(self) -> tuple[dict[str, str], tuple[str, ...]]:
+        """The strategy of each task: as chosen, as it will be chosen from stored answers, or as it must be assumed."""
+        if self.states.stays("select_strategies") or not self.params.probe:
+            return read_choices(CHOICES), ()
+        examples = self.questions.examples("probe")
+        probed = self._probing.requests(examples, self.templates)
+        found = self.store.find(probed)
+        if all(request.key in found for request in probed):
+            chosen = {choice.task: choice.strategy for choice in select(grade(examples, generations(probed, found)))}
+            require_choices(chosen, self.questions.tasks, CHOICES)
+            return chosen, ()
+        return self._assumed(self.params.probe.strategies[0])
+
+    def _assumed(self, first: str) -> tuple[dict[str, str], tuple[str, ...]]:
+        """As chosen last time, and a first strategy for the others."""
+        written = read_choices(CHOICES) if CHOICES.is_file() else {}
+        before = {task: strategy for task, strategy in written.items() if strategy in self.templates.strategies}
+        new = [task for task in self.questions.tasks if task not in before]
+        notes = [f"the probe chooses as {CHOICES} says now"] if before else []
+        notes += [f"{first} for {', '.join(new)}, which has no strategy yet"] if new else []
+        return {task: before.get(task, first) for task in self.questions.tasks}, tuple(notes)
+
+    @cached_property
+    def _index(self) -> dict[str, models.Model]:
+        return models.read_index() if models.INDEX.is_file() else {}
+
+    def _digest(self, reference: str) -> str:
+        """Of the prepared model; where it must be prepared again, what that will give, or gave last time."""
+        if reference not in self._digests:
+            known = {model.reference: model.digest for model in self._index.values()}
+            found = None if self.states.stays("prepare_models") and reference in known else models.identify(reference)
+            self._digests[reference] = found or known.get(reference, _UNKNOWN + reference)
+        return self._digests[reference]
+
+    def _notes(self, reference: str) -> tuple[str, ...]:
+        """What had to be assumed of a model."""
+        if self._digest(reference).startswith(_UNKNOWN):
+            return (f"{reference} is not prepared yet, so none of its answers is stored",)
+        sure = self.states.stays("prepare_models") or not reference.startswith(("package:", "hub:"))
+        return () if sure else (f"{reference} is prepared as it was before",)
+
+    def _trained(self) -> str:
+        """Digest of the student, where training will not run again: nothing changes in or before `data/packed`."""
+        learning = ("grade", "erase", "pack", "train")
+        sure = not self.choices[1]
+        same = sure and self._same and all(self.states.of(step) != "stale" for step in learning)
+        if (self.states.stays("train") or same) and TRAINED.is_dir():
+            return models.from_folder(Path(TRAINED)).digest
+        return _TRAINED
+
+    def _seconds(self, tokens: Mapping[str, float]) -> tuple[float, float] | None:
+        """Over all models that must answer, one after the other."""
+        total = (0.0, 0.0)
+        for model in sorted(tokens):
+            known = model
+            if model == _TRAINED and self.params.models:
+                # The student has the speed of the model that it is trained from.
+                known = self._digest(self.params.models.student)
+            cluster = self.params.cluster
+            runs = speeds.recent(self.store.root, known, places(cluster.generation)) if cluster else []
+            taken = speeds.seconds(runs, tokens[model])
+            if taken is None:
+                return None
+            total = (total[0] + taken[0], total[1] + taken[1])
+        return total

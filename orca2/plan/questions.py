@@ -1,0 +1,114 @@
+"""The questions that will be asked, by partition: as they lie in the workspace, or as they will be collected."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from orca2.core.errors import Orca2Error
+from orca2.core.rows import Example, Rejected
+from orca2.plan.earlier import read, shards
+from orca2.project.artifacts import EXAMPLES, LEFT_OUT
+from orca2.project.shards import shard_of
+
+Side = Mapping[str, Mapping[str, Any]]
+"""What is known of questions, by row id."""
+
+
+class Question(NamedTuple):
+    """What a request is made from."""
+
+    row_id: str
+    task: str
+    category: str
+    question: str
+
+
+class Known(NamedTuple):
+    """Questions of a partition and those that were left out, before and after; what no side knows is the same there."""
+
+    examples: tuple[Side, Side]
+    left_out: tuple[Side, Side]
+
+
+class Written:
+    """The questions of `data/examples`, which will stay as they are.
+
+    Raises:
+        Orca2Error: there are none.
+    """
+
+    def __init__(self) -> None:
+        self.shards = shards(EXAMPLES.path)
+        """How they are cut."""
+        if not self.shards:
+            raise Orca2Error("artifact is missing", EXAMPLES.folder, "run `dvc repro` (or `dvc pull`) first")
+
+    def of(self, split: str, index: int, count: int) -> Iterator[Question]:
+        """The questions of a split in one of so many partitions."""
+        for part in read(self.shards[index::count], Question._fields, split):
+            yield from map(Question, *(part[name].to_pylist() for name in Question._fields))
+
+    def examples(self, split: str) -> list[Example]:
+        """Whole questions of a split, all in memory."""
+        from orca2.project.shards import read_rows
+
+        return [example for example in read_rows(EXAMPLES.path, Example) if example.split == split]
+
+    @cached_property
+    def tasks(self) -> Sequence[str]:
+        """All tasks that have a question."""
+        import pyarrow.compute as pc
+
+        return sorted({task for part in read(self.shards, ["task"]) for task in pc.unique(part["task"]).to_pylist()})
+
+    def known(self, *_: int) -> Known:
+        """Nothing: they do not change."""
+        return Known(({}, {}), ({}, {}))
+
+
+class Collected:
+    """Questions as `prepare_tasks` will write them."""
+
+    def __init__(self, examples: Sequence[Example], left_out: Sequence[Rejected]) -> None:
+        self._examples, self._left_out = examples, left_out
+        self._cut: list[list[Example]] = []
+        self.shards = shards(EXAMPLES.path)
+
+    def of(self, split: str, index: int, count: int) -> Iterator[Question]:
+        """The questions of a split in one of so many partitions."""
+        for example in self._partitions(count)[index]:
+            if example.split == split:
+                yield Question(example.row_id, example.task, example.category, example.question)
+
+    def examples(self, split: str) -> list[Example]:
+        """Whole questions of a split."""
+        return [example for example in self._examples if example.split == split]
+
+    @cached_property
+    def tasks(self) -> Sequence[str]:
+        """All tasks that have a question."""
+        return sorted({example.task for example in self._examples})
+
+    def known(self, index: int, count: int) -> Known:
+        """Their split and category, as they lie in the workspace and as they will be."""
+        examples = {e.row_id: {"split": e.split, "category": e.category} for e in self._partitions(count)[index]}
+        left_out = {row.row_id: {"reason": row.reason} for row in self._left_out}
+        written = _side(self.shards[index::count], ("split", "category"))
+        return Known((written, examples), (_side(shards(LEFT_OUT.path), ("reason",)), left_out))
+
+    def _partitions(self, count: int) -> list[list[Example]]:
+        if len(self._cut) != count:
+            self._cut = [[] for _ in range(count)]
+            for example in self._examples:
+                self._cut[shard_of(example.row_id, count) if count > 1 else 0].append(example)
+        return self._cut
+
+
+def _side(files: Sequence[Any], names: tuple[str, ...]) -> Side:
+    known: dict[str, Mapping[str, Any]] = {}
+    for part in read(files, ("row_id", *names)):
+        records = (
+            dict(zip(names, values, strict=True)) for values in zip(*(part[n].to_pylist() for n in names), strict=True)
+        )
+        known |= zip(part["row_id"].to_pylist(), records, strict=True)
+    return known

@@ -1,0 +1,57 @@
+"""Keys of questions that are never rendered are those of the requests that a stage asks."""
+
+import dataclasses
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from orca2.core.rows import Sampling
+from orca2.recipe.keys import Keys
+from orca2.recipe.prompts import Templates
+from orca2.recipe.requests import own_seed, request_key
+from tests.closure import ROOT
+from tests.dataset import questions
+
+TEMPLATES = Templates(ROOT / "templates")
+ENTRIES = [file for file in TEMPLATES.files if "/_" not in file]
+SAMPLINGS = [Sampling(), Sampling(temperature=0.7, top_k=5, stop=("\n\n",))]
+HOLES = ["\0question\0", "\\u0000question\\u0000", str(2**80 + 12345), '"', "\ud800", " ends blank ", "a\u2028b"]
+TEXT = st.sampled_from(HOLES) | st.text(min_size=1).filter(str.strip)
+
+
+def naive(template, question, task, sampling, sample_index):
+    example = dataclasses.replace(questions(1)[0], task=task, question=question)
+    seed = own_seed(42, example.row_id, sample_index)
+    messages = TEMPLATES.render(template, example).messages
+    return request_key("m" * 64, messages, sampling, seed, sample_index), seed
+
+
+@pytest.mark.parametrize("sampling", SAMPLINGS, ids=["greedy", "sampled"])
+@settings(max_examples=120, deadline=None)
+@given(question=TEXT, template=st.sampled_from(ENTRIES), sample_index=st.integers(0, 2))
+def test_a_key_without_rendering_is_the_key_of_the_rendered_request(sampling, question, template, sample_index):
+    key, seed = naive(template, question, "reversal", sampling, sample_index)
+    assert Keys(TEMPLATES, sampling).under(template, "m" * 64, "reversal", "any")(question, seed, sample_index) == key
+
+
+def test_a_template_that_asks_something_of_the_question_is_rendered_for_each(tmp_path):
+    for folder in ("strategies", "student"):
+        (tmp_path / folder).mkdir()
+    turn = "{% call user() %}{{ question | upper }}{% endcall %}"
+    (tmp_path / "strategies/loud.j2").write_text(turn)
+    templates = Templates(tmp_path)
+    messages = templates.render("strategies/loud.j2", dataclasses.replace(questions(1)[0], question="why?")).messages
+    assert messages[0].content == "WHY?"
+    key = Keys(templates, Sampling()).under("strategies/loud.j2", "m", "reversal", "any")
+    assert key("why?", 1, 0) == request_key("m", messages, Sampling(), 1, 0)
+
+
+@pytest.mark.parametrize("text", ["\\u0000question\\u0000", str(2**81 + 12345)])
+def test_a_template_that_holds_what_stands_for_a_hole_gets_its_own_key(tmp_path, text):
+    (tmp_path / "strategies").mkdir()
+    (tmp_path / "strategies/odd.j2").write_text(f"{{% call user() %}}{text} {{{{ question }}}}{{% endcall %}}")
+    templates = Templates(tmp_path)
+    messages = templates.render("strategies/odd.j2", dataclasses.replace(questions(1)[0], question="why?")).messages
+    key = Keys(templates, SAMPLINGS[1]).under("strategies/odd.j2", "m", "reversal", "any")
+    assert key("why?", 7, 1) == request_key("m", messages, SAMPLINGS[1], 7, 1)
