@@ -22,7 +22,8 @@ import numpy as np
 from orca2.core.errors import Orca2Error
 from orca2.core.hashing import file_digest
 from orca2.core.rows import Answer
-from orca2.project.shards import arrow_schema, write_parquet
+from orca2.project.shards import write_parquet
+from orca2.project.tables import arrow_schema
 
 SCHEME = 1
 """Of the file format; a segment of a later one is left alone."""
