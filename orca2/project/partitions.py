@@ -128,6 +128,17 @@ def read(artifact: Artifact[object], index: int, count: int, columns: Sequence[s
     return table.filter(pa.array((at >= first) & (at.astype(np.uint64) < end)))
 
 
+def distinct(artifact: Artifact[object], column: str, **where: str) -> set[Any]:
+    """The different values of a column, of all rows or of those with these values in other columns.
+
+    Raises:
+        Orca2Error: the artifact is missing or torn.
+    """
+    filters = [(name, "==", value) for name, value in where.items()] or None
+    tables = (read_table(shard, [column], filters) for shard in complete_shards(artifact.path))
+    return {value for table in tables for value in table[column].unique().to_pylist()}
+
+
 class Draft:
     """One artifact that is being written: parts are added in any order, cut in any way."""
 

@@ -10,7 +10,7 @@ import re
 import traceback
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -228,6 +228,12 @@ class Templates:
         for file in sorted(set(self.files) - used):
             hint = f"name it after a strategy ({', '.join(self.strategies)}) as tasks/<task or category>/<strategy>.j2"
             yield Orca2Error("no strategy can reach this file", str(self.root / file), hint)
+
+
+@cache
+def opened(root: Path) -> Templates:
+    """The templates of a folder, opened once a process; name it absolutely."""
+    return Templates(root)
 
 
 def _printable(value: Any) -> Any:
