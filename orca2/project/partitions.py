@@ -32,6 +32,7 @@ from orca2.project.tables import from_table, place_range, places, to_table
 
 PARTITION_SHARDS = 4
 """Shards of all inputs together that one partition reads: what a process holds at once."""
+SCRATCH = Path(".orca2/scratch")
 HERE_SHARDS = 32
 """Shards that are read or written in this process; a start of Ray costs more than it gains on fewer."""
 
@@ -77,13 +78,20 @@ def map_rows(
 
 
 def map_tables(
-    function: Function, inputs: Sequence[Artifact[object]], outputs: Sequence[Artifact[object]]
+    function: Function,
+    inputs: Sequence[Artifact[object]],
+    outputs: Sequence[Artifact[object]],
+    aside: Path | None = None,
 ) -> Mapped:
-    """Write the outputs of a function of Arrow tables, which have the schemas of their artifacts (see `map_rows`)."""
+    """Write the outputs of a function of Arrow tables, which have the schemas of their artifacts (see `map_rows`).
+
+    With a folder `aside`, the function returns one more table, the first of all, which goes there as it is.
+    """
     count, is_small = partitions_of(*inputs)
     with writing(*outputs) as drafts:
         folders = tuple(draft.parts for draft in drafts) if count > 1 else None
-        made = list(each(partial(_map_one, function, tuple(inputs), folders, count), range(count), here=is_small))
+        map_one = partial(_map_one, function, tuple(inputs), folders, aside, count)
+        made = list(each(map_one, range(count), here=is_small))
         for draft, *parts in zip(drafts, *(m.parts for m in made), strict=True):
             draft.held += parts
     figures: Counter[str] = Counter()
@@ -126,6 +134,33 @@ def read(artifact: Artifact[object], index: int, count: int, columns: Sequence[s
     first, end = place_range(index, count)
     at = places(table)
     return table.filter(pa.array((at >= first) & (at.astype(np.uint64) < end)))
+
+
+@contextmanager
+def scratch(name: str) -> Iterator[Path]:
+    """An empty folder for what a stage keeps on disk while it runs; what a killed run left there is removed."""
+    folder = SCRATCH / name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def write_aside(file: Path, table: Any) -> None:
+    """Write a table as an Arrow file that can be mapped into memory."""
+    import pyarrow as pa
+
+    with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table.combine_chunks())
+
+
+def read_aside(folder: Path) -> list[Any]:
+    """The tables that were written there, in order, mapped into memory."""
+    import pyarrow as pa
+
+    return [pa.ipc.open_file(pa.memory_map(str(file))).read_all() for file in sorted(folder.glob("*.arrow"))]
 
 
 def distinct(artifact: Artifact[object], column: str, **where: str) -> set[Any]:
@@ -175,13 +210,20 @@ def writing(*artifacts: Artifact[object]) -> Iterator[list[Draft]]:
 
 
 def _map_one(
-    function: Function, inputs: Sequence[Artifact[object]], folders: Sequence[Path] | None, count: int, index: int
+    function: Function,
+    inputs: Sequence[Artifact[object]],
+    folders: Sequence[Path] | None,
+    aside: Path | None,
+    count: int,
+    index: int,
 ) -> _Made:
     """Map one partition; its parts go to disk where there are others."""
     import pyarrow.compute as pc
 
     tables = [read(artifact, index, count) for artifact in inputs]
     *made, figures = function(*tables)
+    if aside:
+        write_aside(aside / f"{index:06}.arrow", made.pop(0))
     files = [folder / f"{index}.arrow" for folder in folders] if folders else [None] * len(made)
     reasons: Counter[str] = Counter()
     for table in made:
