@@ -21,11 +21,11 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from orca2.core.rows import Example, Generation
+from orca2.core.tables import arrow_schema, shard_of
 from orca2.diff.comparison import comparisons
 from orca2.project import cells
 from orca2.project.revisions import WORKSPACE, Revision
 from orca2.project.shards import write_parquet
-from orca2.project.tables import arrow_schema, shard_of
 
 ROWS, LARGE = 1_000_000, 10_000_000
 SHARD_ROWS = 62_500

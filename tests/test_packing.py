@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orca2.core.rows import Chat, Message, PackedSequence, Segment
-from orca2.project.tables import from_table, to_table
+from orca2.core.tables import from_table, to_table
 from orca2.recipe import packing
 from orca2.recipe.chat import encode_conversation, load_tokenizer
 from orca2.recipe.packing import (

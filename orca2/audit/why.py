@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from orca2.core.errors import Orca2Error
+from orca2.core.tables import shard_of
 from orca2.diff.shifts import strategies
 from orca2.project.artifacts import CHATS, EXAMPLES, PACKED, REGISTRY, SPLITS, Artifact, rejected
 from orca2.project.revisions import Revision
-from orca2.project.tables import shard_of
 from orca2.recipe.prompts import Templates
 from orca2.store.segments import read_table as read_segment
 from orca2.store.segments import segment_files

@@ -94,7 +94,7 @@ def _of_column(column: Any) -> Any:
 
 
 def _as_json(array: Any) -> Any:
-    """What `_JSON` writes of each value, as an Arrow text column: joined column by column, no value becomes an object."""
+    """What `_JSON` writes of each value, as an Arrow text column, joined column by column without an object a value."""
     import pyarrow as pa
     import pyarrow.compute as pc
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from orca2.core.cluster import each
 from orca2.core.rows import Rejected
+from orca2.core.tables import from_table, place_range, places, to_table
 from orca2.project.artifacts import Artifact
 from orca2.project.shards import (
     Part,
@@ -28,7 +29,6 @@ from orca2.project.shards import (
     shard_count,
     write_shards,
 )
-from orca2.project.tables import from_table, place_range, places, to_table
 
 PARTITION_SHARDS = 4
 """Shards of all inputs together that one partition reads: what a process holds at once."""
@@ -38,6 +38,17 @@ HERE_SHARDS = 32
 
 Function = Callable[..., Sequence[Any]]
 """Takes the rows of each input, and returns those of each output, and after them perhaps figures to be added up."""
+
+
+class Columns(NamedTuple):
+    """An input of which only some columns are read."""
+
+    artifact: Artifact[object]
+    names: Sequence[str]
+
+
+Input = Artifact[object] | Columns | Path
+"""An artifact, some columns of one, or a folder with a table for each partition (see `write_aside`)."""
 
 
 class Mapped(NamedTuple):
@@ -62,9 +73,7 @@ class _Made(NamedTuple):
     figures: Mapping[str, int]
 
 
-def map_rows(
-    function: Function, inputs: Sequence[Artifact[object]], outputs: Sequence[Artifact[object]]
-) -> Mapped:
+def map_rows(function: Function, inputs: Sequence[Artifact[object]], outputs: Sequence[Artifact[object]]) -> Mapped:
     """Write the outputs of a function of lists of rows.
 
     The function is called once a partition, perhaps in another process: it must be picklable, and depend on nothing
@@ -79,7 +88,7 @@ def map_rows(
 
 def map_tables(
     function: Function,
-    inputs: Sequence[Artifact[object]],
+    inputs: Sequence[Input],
     outputs: Sequence[Artifact[object]],
     aside: Path | None = None,
 ) -> Mapped:
@@ -87,7 +96,7 @@ def map_tables(
 
     With a folder `aside`, the function returns one more table, the first of all, which goes there as it is.
     """
-    count, is_small = partitions_of(*inputs)
+    count, is_small = partitions_of(*(_artifact(i) for i in inputs if not isinstance(i, Path)))
     with writing(*outputs) as drafts:
         folders = tuple(draft.parts for draft in drafts) if count > 1 else None
         map_one = partial(_map_one, function, tuple(inputs), folders, aside, count)
@@ -156,11 +165,22 @@ def write_aside(file: Path, table: Any) -> None:
         writer.write_table(table.combine_chunks())
 
 
-def read_aside(folder: Path) -> list[Any]:
+def read_aside(folder: Path, names: str = "*.arrow") -> list[Any]:
     """The tables that were written there, in order, mapped into memory."""
     import pyarrow as pa
 
-    return [pa.ipc.open_file(pa.memory_map(str(file))).read_all() for file in sorted(folder.glob("*.arrow"))]
+    return [pa.ipc.open_file(pa.memory_map(str(file))).read_all() for file in sorted(folder.glob(names))]
+
+
+def num_rows(artifact: Artifact[object]) -> int:
+    """The rows of an artifact, by the footers of its shards.
+
+    Raises:
+        Orca2Error: it is missing or incomplete.
+    """
+    import pyarrow.parquet as pq
+
+    return sum(pq.read_metadata(shard).num_rows for shard in complete_shards(artifact.path))
 
 
 def distinct(artifact: Artifact[object], column: str, **where: str) -> set[Any]:
@@ -211,7 +231,7 @@ def writing(*artifacts: Artifact[object]) -> Iterator[list[Draft]]:
 
 def _map_one(
     function: Function,
-    inputs: Sequence[Artifact[object]],
+    inputs: Sequence[Input],
     folders: Sequence[Path] | None,
     aside: Path | None,
     count: int,
@@ -220,7 +240,7 @@ def _map_one(
     """Map one partition; its parts go to disk where there are others."""
     import pyarrow.compute as pc
 
-    tables = [read(artifact, index, count) for artifact in inputs]
+    tables = [_read(source, index, count) for source in inputs]
     *made, figures = function(*tables)
     if aside:
         write_aside(aside / f"{index:06}.arrow", made.pop(0))
@@ -231,6 +251,16 @@ def _map_one(
             reasons.update({c["values"]: c["counts"] for c in pc.value_counts(table["reason"]).to_pylist()})
     parts = tuple(part_of(table, file, index, count) for table, file in zip(made, files, strict=True))
     return _Made(tuple(map(len, tables)), parts, reasons, figures)
+
+
+def _artifact(source: Artifact[object] | Columns) -> Artifact[object]:
+    return source.artifact if isinstance(source, Columns) else source
+
+
+def _read(source: Input, index: int, count: int) -> Any:
+    if isinstance(source, Path):
+        return read_aside(source, f"{index:06}.arrow")[0]
+    return read(_artifact(source), index, count, source.names if isinstance(source, Columns) else None)
 
 
 def _of_rows(

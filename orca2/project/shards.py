@@ -1,23 +1,23 @@
 """Canonical Parquet artifacts: equal rows give equal bytes, on any day, from any number of workers.
 
 An artifact is a folder of `rows-00-of-04.parquet` shards, each with the digests of its cells beside it. Rows are placed
-by a hash of their id, so that adding one touches one shard, and sorted inside a shard. How many shards there are depends
-on the rows alone. Nothing is written under its final name before it is complete.
+by a hash of their id, so that adding one touches one shard, and sorted inside a shard. How many shards there are
+depends on the rows alone. Nothing is written under its final name before it is complete.
 """
 
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from orca2.core.errors import Orca2Error
-from orca2.project import cells
-from orca2.project.tables import (
+from orca2.core.tables import (
     arrow_schema,
     from_table,
     identity_columns,
@@ -26,6 +26,7 @@ from orca2.project.tables import (
     places,
     to_table,
 )
+from orca2.project import cells
 
 SHARD_BYTES = 32 << 20
 """A shard is split in two when it would grow past this, by its logical size (see `tables.logical_bytes`)."""
@@ -35,7 +36,8 @@ _BATCH_BYTES = 1 << 30
 """Most of a table that is put in order at once: an Arrow text column holds at most 2 GiB."""
 
 
-class Part(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Part:
     """Rows on their way into shards, batch by batch in the order of their places."""
 
     rows: int
@@ -134,7 +136,9 @@ def read_rows(folder: Path, row_type: type, filters: Any = None) -> list[Any]:
     Raises:
         Orca2Error: the artifact is missing, incomplete, torn, or has other columns than `row_type`.
     """
-    rows = [row for file in complete_shards(folder) for row in from_table(read_shard(file, row_type, filters), row_type)]
+    rows = [
+        row for file in complete_shards(folder) for row in from_table(read_shard(file, row_type, filters), row_type)
+    ]
     return sorted(rows, key=row_identity)
 
 
@@ -265,4 +269,3 @@ def _refuse_duplicates(folder: Path, identities: Any) -> None:
     if same.any():
         found = tuple(identities.slice(int(same.argmax()), 1).to_pylist()[0].values())
         raise Orca2Error(f"two rows share the identity {found}", str(folder), "report this as a bug")
-

@@ -14,6 +14,7 @@ a time: all but the lengths stays on disk.
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,7 +22,7 @@ import numpy as np
 
 from orca2.core.errors import Orca2Error
 from orca2.core.rows import Chat, PackedSequence, Rejected
-from orca2.project.tables import arrow_schema, from_table, to_table
+from orca2.core.tables import arrow_schema, from_table, take, to_table
 from orca2.recipe.chat import AnswerNotKeptError, Encoded, encode_conversations, load_tokenizer
 
 IGNORED = -100
@@ -121,7 +122,7 @@ def best_fit(lengths: Any, capacity: int) -> Layout:
     one length are laid at once: a bin with room for several takes so many, since none has less room after the first.
     """
     lengths = np.asarray(lengths, np.int64)
-    if len(lengths) and not (0 < lengths.min() and lengths.max() <= capacity):
+    if len(lengths) and not (lengths.min() > 0 and lengths.max() <= capacity):
         raise ValueError(f"every length must be between 1 and {capacity}")
     order = np.argsort(-lengths, kind="stable")
     bin_of = np.empty(len(lengths), np.int64)
@@ -163,7 +164,7 @@ def stretches(layout: Layout, encoded: Sequence[Any]) -> Iterator[range]:
     ends = np.cumsum(lengths[layout.order], dtype=np.int64)[layout.starts[1:] - 1]
     cuts = np.unique(np.searchsorted(ends, np.arange(0, (ends[-1] if len(ends) else 0) + 1, _GATHERED_TOKENS)))
     bounds = np.unique(np.concatenate([[0], cuts, [len(ends)]])).tolist()
-    yield from (range(first, last) for first, last in zip(bounds, bounds[1:], strict=False))
+    yield from (range(first, last) for first, last in pairwise(bounds))
 
 
 def gather(encoded: Sequence[Any], layout: Layout, sequences: range) -> Any:
@@ -172,9 +173,12 @@ def gather(encoded: Sequence[Any], layout: Layout, sequences: range) -> Any:
 
     chosen = range(len(layout.starts) - 1)[sequences.start : sequences.stop]
     starts = layout.starts[chosen.start : chosen.stop + 1]
-    rows = _take(encoded, layout.order[starts[0] : starts[-1]])
+    rows = take(encoded, layout.order[starts[0] : starts[-1]])
     starts = starts - starts[0]
-    lengths, spans = rows["length"].to_numpy(), [rows[name].to_numpy() for name in ("supervised_start", "supervised_end")]
+    lengths, spans = (
+        rows["length"].to_numpy(),
+        [rows[name].to_numpy() for name in ("supervised_start", "supervised_end")],
+    )
     offsets = np.append(0, np.cumsum(lengths, dtype=np.int64))
     ids = rows["input_ids"].combine_chunks().flatten().to_numpy()
     inside = np.zeros(len(ids) + 1, np.int8)
@@ -212,23 +216,6 @@ def pack_metrics(encoded: Sequence[Any], layout: Layout, config: PackConfig) -> 
 
 def _sum(column: Any) -> int:
     return int(column.to_numpy().sum(dtype=np.int64))
-
-
-def _take(tables: Sequence[Any], rows: Any) -> Any:
-    """Rows, counted over the tables, in this order."""
-    import pyarrow as pa
-
-    firsts = np.cumsum([0, *map(len, tables)])
-    by_table = np.argsort(rows, kind="stable")
-    cuts = np.searchsorted(rows[by_table], firsts)
-    parts = [
-        table.take(pa.array(rows[by_table[low:high]] - first))
-        for table, first, low, high in zip(tables, firsts, cuts, cuts[1:], strict=False)
-        if low < high
-    ]
-    back = np.empty(len(rows), np.int64)
-    back[by_table] = np.arange(len(rows))
-    return pa.concat_tables(parts or [tables[0].slice(0, 0)]).combine_chunks().take(pa.array(back))
 
 
 def _encode_rows(

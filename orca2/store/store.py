@@ -8,7 +8,7 @@ import os
 import subprocess
 import time
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,10 @@ def _work_tree(common: Path) -> Path:
     command = ["git", f"--git-dir={common}", "config", "core.worktree"]
     named = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
     return (common / named).resolve() if named else common.parent
+
+
+class SegmentsChangedError(Exception):
+    """What was looked up has gone, or is spoilt; the index is made anew."""
 
 
 class Store:
@@ -102,6 +106,39 @@ class Store:
                 return found
             self.refresh()
         raise Orca2Error("its segments keep changing", str(self.root), "wait for the other process and run again")
+
+    def read_in_order(self, found: Any) -> Iterator[tuple[Any, Any]]:
+        """The answers that `lookup` found, in the order in which they lie on disk, so that each is read once.
+
+        Args:
+            found: int64[n], as `lookup` gave it, without -1.
+
+        Yields:
+            Which of them, int64[m], and a table of these, with the columns of an `Answer`.
+
+        Raises:
+            SegmentsChangedError: look them up again, and begin anew.
+        """
+        numbers, rows = self.index.segments[found], self.index.rows[found]
+        order = np.lexsort((rows, numbers))
+        for number in np.unique(numbers):
+            low, high = np.searchsorted(numbers[order], [number, number + 1])
+            which = order[low:high]
+            yield from self._read_segment(self.segments[number], rows[which], which)
+
+    def _read_segment(self, segment: Path, rows: Any, which: Any) -> Iterator[tuple[Any, Any]]:
+        import pyarrow as pa
+
+        try:
+            for low, high, table in segments.read_groups(segment, rows):
+                yield which[low:high], table
+        except FileNotFoundError as error:
+            self.refresh()
+            raise SegmentsChangedError from error
+        except (pa.ArrowException, OSError, ValueError) as error:
+            self._set_aside(segment, error)
+            self.refresh()
+            raise SegmentsChangedError from error
 
     def writer(self, provenance: str) -> "Writer":
         """A writer for the answers of one engine; use it as a context manager."""

@@ -8,7 +8,7 @@ import dataclasses
 import itertools
 import types
 import typing
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from hashlib import sha256
 from json.encoder import encode_basestring
@@ -79,17 +79,34 @@ def logical_bytes(table: Any) -> int:
     return sum(_bytes_of(chunk) for column in table.columns for chunk in column.chunks)
 
 
+def take(tables: Sequence[Any], rows: Any) -> Any:
+    """Some rows, int64[m], counted over tables of one schema, in this order; nothing else of them is copied."""
+    import pyarrow as pa
+
+    firsts = np.cumsum([0, *map(len, tables)])
+    by_table = np.argsort(rows, kind="stable")
+    cuts = np.searchsorted(rows[by_table], firsts)
+    parts = [
+        table.take(pa.array(rows[by_table[low:high]] - first))
+        for table, first, low, high in zip(tables, firsts, cuts, cuts[1:], strict=False)
+        if low < high
+    ]
+    back = np.empty(len(rows), np.int64)
+    back[by_table] = np.arange(len(rows))
+    return pa.concat_tables(parts or [tables[0].slice(0, 0)]).combine_chunks().take(pa.array(back))
+
+
 def _bytes_of(array: Any) -> int:
     import pyarrow as pa
     import pyarrow.compute as pc
 
     if pa.types.is_struct(array.type):
-        return sum(map(_bytes_of, array.flatten()))
+        return sum(_bytes_of(child) for child in array.flatten())
     if pa.types.is_list(array.type):
         return 4 * len(array) + _bytes_of(array.flatten())
     if pa.types.is_string(array.type):
-        return 4 * len(array) + (pc.sum(pc.binary_length(array)).as_py() or 0)
-    return len(array) * max(1, array.type.bit_width // 8)
+        return 4 * len(array) + int(pc.sum(pc.binary_length(array)).as_py() or 0)
+    return len(array) * max(1, int(array.type.bit_width) // 8)
 
 
 def _reversed_bits(values: Any) -> Any:
@@ -188,4 +205,8 @@ def _values(array: Any) -> list[Any]:
 
     if array.null_count and not pa.types.is_string(array.type):
         return list(array.to_pylist())
-    return list(array.to_numpy(zero_copy_only=False).tolist()) if isinstance(array, pa.Array) else array.to_numpy().tolist()
+    return (
+        list(array.to_numpy(zero_copy_only=False).tolist())
+        if isinstance(array, pa.Array)
+        else array.to_numpy().tolist()
+    )
