@@ -30,10 +30,11 @@ import numpy as np
 import numpy.typing as npt
 
 from orca2.core.rows import Example, Generation
+from orca2.core.tables import arrow_schema, shard_of
 from orca2.diff.comparison import comparisons
 from orca2.project import cells
 from orca2.project.revisions import WORKSPACE, Revision
-from orca2.project.shards import arrow_schema, shard_of, write_parquet
+from orca2.project.shards import write_parquet
 
 ROWS, LARGE = 1_000_000, 10_000_000
 SHARD_ROWS = 62_500

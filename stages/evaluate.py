@@ -13,6 +13,7 @@ from orca2.core import config
 from orca2.core.errors import exit_on_error
 from orca2.core.rows import Example, Graded, Rejected, Request
 from orca2.engines.generation import GenerationCluster, answer, require_answers, require_budget
+from orca2.project.artifacts import CHOICES, EVALUATED, EVALUATION_REQUESTS, EXAMPLES, rejected
 from orca2.project.metrics import write_json, write_speed
 from orca2.project.shards import read_rows, write_rows
 from orca2.recipe import models
@@ -24,8 +25,6 @@ from orca2.recipe.requests import evaluation_requests
 from orca2.recipe.strategies import read_choices, require_choices
 from orca2.store.root import default_root
 from orca2.store.store import Store
-
-CHOICES = Path("data/strategies.yaml")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +39,7 @@ class Params(config.Sections):
 def main() -> None:
     params = config.load(Params)
     templates, generic = Templates(), params.erase.student_template
-    examples = [e for e in read_rows(Path("data/examples"), Example) if e.split == "evaluation"]
+    examples = read_rows(EXAMPLES.path, Example, [("split", "==", "evaluation")])
     index = models.read_index()
     base, teacher, trained = index["student"], index["teacher"], models.from_folder(Path("trained"))
     chosen = read_choices(CHOICES)
@@ -54,17 +53,17 @@ def main() -> None:
         asked = [r for r in requests if r.model == model.digest]
         run = answer(asked, model, answers, params.cluster.generation, stage="evaluate")
         unanswered += run.failures
-        write_rows(Path("data/rejected/evaluate"), Rejected, unanswered)
+        write_rows(rejected("evaluate").path, Rejected, unanswered)
         require_answers(run, params.cluster.generation)
         roles = sorted({request.strategy for request in asked})
         write_speed(f"evaluate_{'_'.join(roles)}", run)
         graded = grade(examples, run.generations)
         for role in roles:
             rows = [row for row in graded if row.strategy == role]
-            write_rows(Path("data/evaluation") / role, Graded, rows)
+            write_rows(EVALUATED[role].path, Graded, rows)
             results[role] = summarise(rows, [row for row in run.failures if row.strategy == role])
             print(f"evaluate: {role}: {results[role]['macro']['strict']['accuracy']:.1%} strict")
-    write_rows(Path("data/evaluation/requests"), Request, requests)
+    write_rows(EVALUATION_REQUESTS.path, Request, requests)
     write_json(Path("metrics/evaluate.json"), results)
 
 

@@ -6,14 +6,13 @@ Reads data/requests and models/. Writes data/generations, data/rejected/generate
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from orca2.core import config
 from orca2.core.errors import exit_on_error
-from orca2.core.rows import Generation, Rejected, Request
-from orca2.engines.generation import GenerationCluster, answer, require_answers
-from orca2.project.metrics import write_counts, write_speed
-from orca2.project.shards import read_rows, write_rows
+from orca2.engines.config import GenerationCluster
+from orca2.engines.streaming import answer_all
+from orca2.project.artifacts import GENERATIONS, REQUESTS, rejected
+from orca2.project.metrics import reasons_of, write_counts, write_speed
 from orca2.recipe import models
 from orca2.store.root import default_root
 from orca2.store.store import Store
@@ -27,15 +26,11 @@ class Params(config.Sections):
 
 
 def main() -> None:
-    params = config.load(Params)
-    requests = read_rows(Path("data/requests"), Request)
-    teacher = models.read_index()["teacher"]
-    run = answer(requests, teacher, Store(default_root()), params.cluster.generation)
-    write_rows(Path("data/rejected/generate"), Rejected, run.failures)
-    require_answers(run, params.cluster.generation)
-    write_rows(Path("data/generations"), Generation, run.generations)
+    generation, teacher = config.load(Params).cluster.generation, models.read_index()["teacher"]
+    answers = Store(default_root())
+    run = answer_all(REQUESTS, GENERATIONS, rejected("generate"), teacher, answers, generation)
     write_speed("generate", run)
-    write_counts("generate", len(requests), run.generations, run.failures)
+    write_counts("generate", run.num_answered + len(run.failures), run.num_answered, reasons_of(run.failures))
 
 
 if __name__ == "__main__":

@@ -5,14 +5,16 @@
 Reads data/examples and data/generations. Writes data/graded, data/rejected/grade and metrics/grade.json.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 
 from orca2.core import config
 from orca2.core.errors import exit_on_error
 from orca2.core.rows import Example, Generation, Graded, Rejected
+from orca2.project.artifacts import EXAMPLES, GENERATIONS, GRADED, rejected
 from orca2.project.metrics import write_counts
-from orca2.project.shards import read_rows, write_rows
+from orca2.project.partitions import map_rows
 from orca2.recipe.filtering import GradeConfig, keep
 from orca2.recipe.grading import grade
 
@@ -26,13 +28,19 @@ class Params(config.Sections):
 
 def main() -> None:
     params = config.load(Params)
-    examples = read_rows(Path("data/examples"), Example)
-    graded = grade(examples, read_rows(Path("data/generations"), Generation))
-    kept, rejected = keep(graded, params.grade)
-    write_rows(Path("data/graded"), Graded, kept)
-    write_rows(Path("data/rejected/grade"), Rejected, rejected)
-    format_ok = sum(row.strict_answer is not None for row in graded) / max(1, len(graded))
-    write_counts("grade", len(graded), kept, rejected, format_ok=round(format_ok, 4))
+    outputs = (GRADED, rejected("grade"))
+    mapped = map_rows(partial(graded_and_rejected, params.grade), (EXAMPLES, GENERATIONS), outputs)
+    (_, answers), (kept, _) = mapped.rows_in, mapped.rows_out
+    format_ok = round(mapped.figures["format_ok"] / max(1, answers), 4)
+    write_counts("grade", answers, kept, mapped.reasons, format_ok=format_ok)
+
+
+def graded_and_rejected(
+    params: GradeConfig, examples: Sequence[Example], generations: Sequence[Generation]
+) -> tuple[list[Graded], list[Rejected], dict[str, int]]:
+    """One partition."""
+    graded = grade(examples, generations)
+    return *keep(graded, params), {"format_ok": sum(row.strict_answer is not None for row in graded)}
 
 
 if __name__ == "__main__":

@@ -5,17 +5,19 @@
 Reads data/chats and models/. Writes data/packed, data/rejected/pack and metrics/pack.json.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from orca2.core import config
 from orca2.core.errors import exit_on_error
-from orca2.core.rows import Chat, PackedSequence, Rejected
+from orca2.project.artifacts import CHATS, PACKED, rejected
 from orca2.project.metrics import write_counts
-from orca2.project.shards import read_rows, write_rows
+from orca2.project.partitions import map_tables, read_aside, scratch, writing
 from orca2.recipe import models
-from orca2.recipe.chat import load_tokenizer
-from orca2.recipe.packing import PackConfig, pack, pack_metrics
+from orca2.recipe.packing import PackConfig, encode, gather, lay_out, pack_metrics, stretches, tokenizer_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,14 +28,19 @@ class Params(config.Sections):
 
 
 def main() -> None:
-    params = config.load(Params)
-    tokenizer = load_tokenizer(models.read_index()["student"].on_disk)
-    chats = read_rows(Path("data/chats"), Chat)
-    sequences, rejected = pack(chats, tokenizer, params.pack)
-    packed = [segment for sequence in sequences for segment in sequence.segments]
-    write_rows(Path("data/packed"), PackedSequence, sequences)
-    write_rows(Path("data/rejected/pack"), Rejected, rejected)
-    write_counts("pack", len(chats), packed, rejected, **pack_metrics(sequences, params.pack))
+    params, student = config.load(Params).pack, models.read_index()["student"].on_disk.resolve()
+    with scratch("pack") as encoded, writing(PACKED) as (packed,):
+        mapped = map_tables(partial(encoded_and_rejected, params, student), [CHATS], [rejected("pack")], encoded)
+        layout = lay_out(read_aside(encoded), params)
+        for stretch in stretches(layout, read_aside(encoded)):
+            packed.add(gather(read_aside(encoded), layout, stretch))
+        figures = pack_metrics(read_aside(encoded), layout, params)
+    write_counts("pack", mapped.rows_in[0], len(layout.order), mapped.reasons, **figures)
+
+
+def encoded_and_rejected(params: PackConfig, student: Path, chats: Any) -> tuple[Any, Any, Mapping[str, int]]:
+    """One partition, as tables."""
+    return *encode(chats, tokenizer_of(student), params), {}
 
 
 if __name__ == "__main__":

@@ -6,13 +6,13 @@ Reads the sources in params.yaml. Writes data/examples, data/rejected/prepare_ta
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from orca2.core import config
 from orca2.core.errors import exit_on_error
 from orca2.core.rows import Example, Rejected
+from orca2.project.artifacts import EXAMPLES, LEFT_OUT
 from orca2.project.dvc_files import require_declared
-from orca2.project.metrics import write_counts
+from orca2.project.metrics import reasons_of, write_counts
 from orca2.project.shards import write_rows
 from orca2.recipe.grading import check_grader
 from orca2.recipe.tasks import TasksConfig, collect
@@ -32,10 +32,10 @@ def main() -> None:
         check_grader(source.grader, f"params.yaml: tasks.sources.{name}.grader")
         if source.is_local:
             require_declared(source.name, "prepare_tasks")
-    examples, rejected, num_read = collect(params.tasks, params.seed)
-    write_rows(Path("data/examples"), Example, examples)
-    write_rows(Path("data/rejected/prepare_tasks"), Rejected, rejected)
-    write_counts("prepare_tasks", num_read, examples, rejected)
+    examples, left_out, num_read = collect(params.tasks, params.seed)
+    write_rows(EXAMPLES.path, Example, examples)
+    write_rows(LEFT_OUT.path, Rejected, left_out)
+    write_counts("prepare_tasks", num_read, len(examples), reasons_of(left_out))
 
 
 if __name__ == "__main__":

@@ -6,13 +6,13 @@ Reads data/examples, models/ and templates/. Writes data/probe, data/rejected/pr
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from orca2.core import config
 from orca2.core.errors import exit_on_error
 from orca2.core.rows import Example, Graded, Rejected, Request
 from orca2.engines.generation import GenerationCluster, answer, require_answers
-from orca2.project.metrics import write_counts, write_speed
+from orca2.project.artifacts import EXAMPLES, PROBE_REQUESTS, PROBED, rejected
+from orca2.project.metrics import reasons_of, write_counts, write_speed
 from orca2.project.shards import read_rows, write_rows
 from orca2.recipe import models
 from orca2.recipe.grading import grade
@@ -35,17 +35,17 @@ def main() -> None:
     params = config.load(Params)
     templates = Templates()
     templates.check_strategies(params.probe.strategies, "params.yaml: probe.strategies")
-    examples = read_rows(Path("data/examples"), Example)
+    examples = read_rows(EXAMPLES.path, Example, [("split", "==", "probe")])
     teacher = models.read_index()["teacher"]
     requests = probe_requests(examples, templates, params.probe, teacher.digest, params.seed)
     run = answer(requests, teacher, Store(default_root()), params.cluster.generation, stage="probe")
-    write_rows(Path("data/rejected/probe"), Rejected, run.failures)
+    write_rows(rejected("probe").path, Rejected, run.failures)
     require_answers(run, params.cluster.generation)
     graded = grade(examples, run.generations)
-    write_rows(Path("data/probe/requests"), Request, requests)
-    write_rows(Path("data/probe/graded"), Graded, graded)
+    write_rows(PROBE_REQUESTS.path, Request, requests)
+    write_rows(PROBED.path, Graded, graded)
     write_speed("probe", run)
-    write_counts("probe", len(requests), graded, run.failures)
+    write_counts("probe", len(requests), len(graded), reasons_of(run.failures))
 
 
 if __name__ == "__main__":

@@ -5,20 +5,21 @@
 Reads data/examples, data/strategies.yaml, models/models.json and templates/. Writes data/requests.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from orca2.core import config
 from orca2.core.errors import exit_on_error
 from orca2.core.rows import Example, Request
+from orca2.project.artifacts import CHOICES, EXAMPLES, REQUESTS
 from orca2.project.metrics import write_counts
-from orca2.project.shards import read_rows, write_rows
+from orca2.project.partitions import distinct, map_rows
 from orca2.recipe import models
-from orca2.recipe.prompts import Templates
+from orca2.recipe.prompts import opened
 from orca2.recipe.requests import GenerateConfig, teaching_requests
 from orca2.recipe.strategies import read_choices, require_choices
-
-CHOICES = Path("data/strategies.yaml")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,16 +31,22 @@ class Params(config.Sections):
 
 
 def main() -> None:
-    params = config.load(Params)
-    templates = Templates()
+    params, templates = config.load(Params), Path("templates").resolve()
     chosen = read_choices(CHOICES)
-    templates.check_strategies(chosen.values(), str(CHOICES))
-    examples = [e for e in read_rows(Path("data/examples"), Example) if e.split == "train"]
-    require_choices(chosen, {e.task for e in examples}, CHOICES)
-    teacher = models.read_index()["teacher"]
-    requests = teaching_requests(examples, templates, chosen, params.generate, teacher.digest, params.seed)
-    write_rows(Path("data/requests"), Request, requests)
-    write_counts("render_prompts", len(examples) * params.generate.samples, requests, [])
+    opened(templates).check_strategies(chosen.values(), str(CHOICES))
+    require_choices(chosen, distinct(EXAMPLES, "task", split="train"), CHOICES)
+    teacher = models.read_index()["teacher"].digest
+    mapped = map_rows(partial(requests_of, params, templates, chosen, teacher), [EXAMPLES], [REQUESTS])
+    asked = mapped.figures["questions"] * params.generate.samples
+    write_counts("render_prompts", asked, mapped.rows_out[0], mapped.reasons)
+
+
+def requests_of(
+    params: Params, templates: Path, chosen: Mapping[str, str], teacher: str, examples: Sequence[Example]
+) -> tuple[list[Request], dict[str, int]]:
+    """One partition."""
+    requests = teaching_requests(examples, opened(templates), chosen, params.generate, teacher, params.seed)
+    return requests, {"questions": sum(example.split == "train" for example in examples)}
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ def tiny_disk(tmp_path):
 @pytest.fixture(scope="module")
 def ray():
     """One Ray for all tests of a module."""
-    from orca2.engines.cluster import ray_session
+    from orca2.core.cluster import ray_session
 
     with ray_session() as ray:
         yield ray

@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from orca2.audit.check import SECTIONS, check
+from orca2.core.cluster import check_address
 from orca2.core.errors import Orca2Error
-from orca2.engines.cluster import check_address
 from tests.examples import ROOT, write_templates, write_yaml
 
 SHIPPED = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))

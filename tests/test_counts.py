@@ -8,7 +8,7 @@ import pytest
 from orca2.core.errors import Orca2Error
 from orca2.engines.generation import Run
 from orca2.project import metrics
-from tests.examples import graded, rejected
+from tests.examples import rejected
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +25,7 @@ def written(name):
 
 
 def test_a_balanced_stage_writes_and_prints_its_counts(capsys):
-    metrics.write_counts("grade", 3, [graded()], [rejected(), rejected(reason="empty answer")], format_ok=0.5)
+    metrics.write_counts("grade", 3, 1, {"wrong answer": 1, "empty answer": 1}, format_ok=0.5)
     reasons = {"empty answer": 1, "wrong answer": 1}
     assert written("grade") == {"rows_in": 3, "rows_out": 1, "rejected": reasons, "format_ok": 0.5}
     assert capsys.readouterr().out == "grade: 3 in, 1 out, 1 empty answer, 1 wrong answer\n"
@@ -34,14 +34,14 @@ def test_a_balanced_stage_writes_and_prints_its_counts(capsys):
 @pytest.mark.parametrize("rows_in", [0, 1, 3])
 def test_a_stage_that_loses_or_invents_a_row_fails_and_writes_nothing(rows_in):
     with pytest.raises(Orca2Error, match=f"stage grade: {rows_in} rows in, but 1 out and 1 rejected"):
-        metrics.write_counts("grade", rows_in, [graded()], [rejected()])
+        metrics.write_counts("grade", rows_in, 1, {"wrong answer": 1})
     assert not metrics.METRICS.exists()
 
 
 def test_the_same_counts_are_the_same_bytes_whatever_order_the_reasons_came_in():
     rows = [rejected(reason=reason) for reason in "cab"]
     for name, order in (("one", rows), ("two", rows[::-1])):
-        metrics.write_counts(name, 3, [], order)
+        metrics.write_counts(name, 3, 0, metrics.reasons_of(order))
     assert (metrics.METRICS / "one.json").read_bytes() == (metrics.METRICS / "two.json").read_bytes()
 
 

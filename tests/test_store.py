@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 from orca2.core.errors import Orca2Error
 from orca2.core.hashing import digest
 from orca2.core.rows import Answer, Rejected, Sampling
+from orca2.core.tables import to_table
 from orca2.project.git import main_repository
-from orca2.project.shards import to_table, write_parquet
+from orca2.project.shards import write_parquet
 from orca2.store import segments as segment_module
 from orca2.store.merging import merge
 from orca2.store.root import default_root

@@ -12,8 +12,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from orca2.core import config
+from orca2.core.cluster import check_address
 from orca2.core.errors import Orca2Error, raise_all
-from orca2.engines.cluster import check_address
 from orca2.engines.config import GenerationCluster
 from orca2.engines.http import check_endpoint
 from orca2.project.dvc_files import require_declared, stages, watched_sections

@@ -14,8 +14,9 @@ import yaml
 from orca2.core.errors import Orca2Error, raise_all
 from orca2.core.hashing import digest
 from orca2.core.rows import Chat, Request
+from orca2.core.tables import from_table
 from orca2.project.artifacts import CHOICES, COMPARED, DATASET, EVALUATED, EVALUATION_REQUESTS, REQUESTS, Artifact
-from orca2.project.shards import from_table, read_columns
+from orca2.project.shards import read_columns
 from orca2.recipe.strategies import read_choices
 
 MODELS = tuple(EVALUATED)

@@ -15,7 +15,9 @@ SCHEME = 1
 _CHUNK_BYTES = 1 << 20
 _SCALARS = frozenset({str, bool, int, type(None)})
 _SEQUENCES = frozenset({list, tuple})
-_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+_ENCODER = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, check_circular=False
+)
 
 
 def canonical(value: Any) -> str:

@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from orca2.core.tables import shard_of
 from orca2.project.revisions import Shard
-from orca2.project.shards import shard_names, shard_of
+from orca2.project.shards import shard_names
 
 _GROUP = 8
 """Shards of the larger side that one part holds at most, when the sides have different numbers of shards."""

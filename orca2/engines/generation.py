@@ -7,7 +7,7 @@ the store, as answers arrive, so a killed run loses only what was in flight.
 import os
 import platform
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import groupby
@@ -45,6 +45,8 @@ class Run:
     """Of those that have an answer, in the order of the requests."""
     failures: list[Rejected]
     """The others, in the same order."""
+    num_answered: int
+    """Requests that have an answer, whether it is held here or written already."""
     num_cached: int
     """Distinct requests that the store answered."""
     num_generated: int
@@ -76,32 +78,56 @@ def answer(
         InputErrors: a request is longer than the context; all of them are named, before an engine starts.
         Orca2Error: there is no memory for the engines, no Ray, no endpoint, or no room for the answers.
     """
-    found, failed = store.find(requests), dict[str, Outcome]()
+    found = store.find(requests)
     missing = list({r.key: r for r in requests if r.key not in found}.values())
-    _require_model(missing, model)
+    require_model((request.model for request in missing), model)
     require_budget(missing, store, config)
+    asked = ask(_in_order(missing, last_first), model, store, config)
+    if missing:
+        found = store.find(requests)
+    return asked.run(
+        num_requests=len({r.key for r in requests}),
+        generations=generations(requests, found),
+        failures=[_rejected(r, asked.failed[r.key], stage) for r in requests if r.key not in found],
+    )
+
+
+class Asked:
+    """What engines made of requests: the outcomes without an answer, and figures. The answers are in the store."""
+
+    def __init__(self, tally: "_Tally", begin: float, failed: dict[str, Outcome]) -> None:
+        self._tally, self._begin, self.failed = tally, begin, failed
+
+    def run(self, num_requests: int, generations: list[Generation], failures: list[Rejected], more: int = 0) -> Run:
+        """The run of so many distinct requests; `more` answers are written already."""
+        tally, ready = self._tally, self._tally.ready or self._begin
+        return Run(
+            generations=generations,
+            failures=failures,
+            num_answered=len(generations) + more,
+            num_cached=num_requests - tally.wanted,
+            num_generated=tally.answered,
+            generated_tokens=tally.tokens,
+            num_nodes=len(tally.nodes),
+            start_s=ready - self._begin,
+            generate_s=tally.last - ready if tally.answered else 0.0,
+        )
+
+
+def ask(missing: Collection[Request], model: Model, store: Store, config: GenerationConfig) -> Asked:
+    """Ask engines of `model` these distinct requests, and store their answers as they arrive. Errors of `answer`."""
+    failed: dict[str, Outcome] = {}
     begin, tally = time.time(), _Tally(len(missing))
-    for batch in _generate(_in_order(missing, last_first), model, store, config):
+    for batch in _generate(missing, model, store, config):
         tally.count(batch)
         failed |= {o.key: o for o in batch.outcomes if not o.answer}
     if missing:
         # Another process may have stored an earlier answer to the same request: the store's is the one that counts.
         store.refresh()
-        found = store.find(requests)
         tidy(store)
-    ready = tally.ready or begin
     if tally.answered:
-        _remember_speed(tally, model, store, config, ready - begin)
-    return Run(
-        generations=generations(requests, found),
-        failures=[_rejected(request, failed[request.key], stage) for request in requests if request.key not in found],
-        num_cached=len({r.key for r in requests}) - len(missing),
-        num_generated=tally.answered,
-        generated_tokens=tally.tokens,
-        num_nodes=len(tally.nodes),
-        start_s=ready - begin,
-        generate_s=tally.last - ready if tally.answered else 0.0,
-    )
+        _remember_speed(tally, model, store, config, (tally.ready or begin) - begin)
+    return Asked(tally, begin, failed)
 
 
 def generations(requests: Iterable[Request], found: Mapping[str, Answer]) -> list[Generation]:
@@ -128,15 +154,20 @@ def require_budget(requests: Sequence[Request], store: Store, config: Generation
     if config.max_new_tokens is None:
         return
     missing = store.missing(requests)
-    if (most := most_new_tokens(missing)) > config.max_new_tokens:
-        message = f"{len(missing)} requests could generate {most} tokens, above max_new_tokens {config.max_new_tokens}"
+    require_within_budget(len(missing), most_new_tokens(missing), config)
+
+
+def require_within_budget(missing: int, most: int, config: GenerationConfig) -> None:
+    """Raise when so many requests could generate `most` tokens, more than `max_new_tokens`."""
+    if config.max_new_tokens is not None and most > config.max_new_tokens:
+        message = f"{missing} requests could generate {most} tokens, above max_new_tokens {config.max_new_tokens}"
         hint = "see `orca2 plan` for what they are; then ask less, raise the budget, or set it to null"
         raise Orca2Error(message, "params.yaml: cluster.generation.max_new_tokens", hint)
 
 
 def require_answers(run: Run, config: GenerationConfig) -> None:
     """Raise, and name the rows, when more of them have no answer than `max_failure_share` allows."""
-    failures, total = run.failures, len(run.failures) + len(run.generations)
+    failures, total = run.failures, len(run.failures) + run.num_answered
     if len(failures) <= config.http.max_failure_share * total:
         return
     stage = failures[0].stage
@@ -152,7 +183,7 @@ class _Tally:
     """Counts what becomes of the requests, and says so now and then."""
 
     def __init__(self, wanted: int) -> None:
-        self._wanted, self._said = wanted, time.time()
+        self.wanted, self._said = wanted, time.time()
         self.answered = self.tokens = self._failed = 0
         self.nodes: set[str] = set()
         self.ready = self.last = 0.0
@@ -172,10 +203,10 @@ class _Tally:
 
     def _say(self, rate: float) -> None:
         without = f", {self._failed} without an answer" if self._failed else ""
-        print(f"  {self.answered} of {self._wanted} answered{without}, {rate:.0f} tokens/s", flush=True)
+        print(f"  {self.answered} of {self.wanted} answered{without}, {rate:.0f} tokens/s", flush=True)
 
 
-def _generate(missing: list[Request], model: Model, store: Store, config: GenerationConfig) -> Iterator[Batch]:
+def _generate(missing: Collection[Request], model: Model, store: Store, config: GenerationConfig) -> Iterator[Batch]:
     """Batches of outcomes, with their answers stored under their provenance before they are passed on."""
     if not missing:
         return
@@ -193,9 +224,9 @@ def _in_order(missing: list[Request], last_first: bool) -> list[Request]:
     return by_prefix[::-1] if last_first else by_prefix
 
 
-def _require_model(missing: Sequence[Request], model: Model) -> None:
+def require_model(digests: Iterable[str], model: Model) -> None:
     """An answer must be that of the model its key names: requests of another one are older than the model folder."""
-    if any(request.model != model.digest for request in missing):
+    if any(digest != model.digest for digest in digests):
         hint = "run `dvc repro`, which renders the requests for it"
         raise Orca2Error("requests name another model than the one prepared", model.reference, hint)
 

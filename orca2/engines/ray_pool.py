@@ -14,10 +14,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from orca2.core.cluster import ray_session, require_places
 from orca2.core.errors import Orca2Error, raise_all
 from orca2.core.rows import Answer, Outcome, Request, Sampling
 from orca2.engines.base import Batch, Prompt
-from orca2.engines.cluster import ray_session, require_places
 from orca2.engines.config import EngineConfig, GenerationConfig, RayConfig
 from orca2.engines.vllm import VllmEngine, check_memory
 from orca2.recipe.chat import encode_prompt, load_tokenizer

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 from orca2.core.errors import Orca2Error
 from orca2.core.rows import Example, Rejected
+from orca2.core.tables import shard_of
 from orca2.plan.earlier import read, shards
 from orca2.project.artifacts import EXAMPLES, LEFT_OUT
-from orca2.project.shards import shard_of
 
 Side = Mapping[str, Mapping[str, Any]]
 """What is known of questions, by row id."""

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +14,31 @@ SPEED = Path(".orca2/speed")
 """Figures that differ from run to run: neither git nor dvc.lock knows them."""
 
 
-def write_counts(stage: str, rows_in: int, rows_out: Sequence[Any], rejected: Sequence[Rejected], **more: Any) -> None:
+def write_counts(stage: str, rows_in: int, rows_out: int, rejected: Mapping[str, int], **more: Any) -> None:
     """Write `metrics/<stage>.json` and print one line of counts.
+
+    Args:
+        stage: its name.
+        rows_in: how many rows it read.
+        rows_out: how many it passed on.
+        rejected: how many it did not, by reason.
+        more: further figures of the stage.
 
     Raises:
         Orca2Error: a row disappeared.
     """
-    if rows_in != len(rows_out) + len(rejected):
-        message = f"{rows_in} rows in, but {len(rows_out)} out and {len(rejected)} rejected"
+    lost = sum(rejected.values())
+    if rows_in != rows_out + lost:
+        message = f"{rows_in} rows in, but {rows_out} out and {lost} rejected"
         raise Orca2Error(message, f"stage {stage}", "report this as a bug")
-    reasons = dict(sorted(Counter(row.reason for row in rejected).items()))
-    write_json(METRICS / f"{stage}.json", {"rows_in": rows_in, "rows_out": len(rows_out), "rejected": reasons, **more})
-    lost = "".join(f", {count} {reason}" for reason, count in reasons.items())
-    print(f"{stage}: {rows_in} in, {len(rows_out)} out{lost}")
+    reasons = dict(sorted(rejected.items()))
+    write_json(METRICS / f"{stage}.json", {"rows_in": rows_in, "rows_out": rows_out, "rejected": reasons, **more})
+    print(f"{stage}: {rows_in} in, {rows_out} out{''.join(f', {count} {reason}' for reason, count in reasons.items())}")
+
+
+def reasons_of(rejected: Iterable[Rejected]) -> Counter[str]:
+    """How many rows were rejected for each reason."""
+    return Counter(row.reason for row in rejected)
 
 
 def write_speed(stage: str, run: Any) -> None:

@@ -13,11 +13,12 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from orca2.core.errors import Orca2Error, raise_all
+from orca2.core.tables import arrow_schema, shard_of
 from orca2.core.text import printable
 from orca2.project import cells, git
 from orca2.project.artifacts import Artifact
 from orca2.project.dvc_files import LOCK_FILE, Built, dvc_repository, overlap, read_lock
-from orca2.project.shards import arrow_schema, shard_names, shard_of
+from orca2.project.shards import shard_names
 
 WORKSPACE = "workspace"
 

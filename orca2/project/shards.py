@@ -1,28 +1,64 @@
 """Canonical Parquet artifacts: equal rows give equal bytes, on any day, from any number of workers.
 
 An artifact is a folder of `rows-00-of-04.parquet` shards, each with the digests of its cells beside it. Rows are placed
-by a hash of their id, so that adding one touches one shard, and sorted inside a shard. Nothing is written under its
-final name before it is complete.
+by a hash of their id, so that adding one touches one shard, and sorted inside a shard. How many shards there are
+depends on the rows alone. Nothing is written under its final name before it is complete.
 """
 
-import dataclasses
-import itertools
 import os
 import shutil
-import types
-import typing
-from collections.abc import Iterable, Iterator, Sequence
-from functools import cache
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal, TypeGuard
+from typing import Any
+
+import numpy as np
 
 from orca2.core.errors import Orca2Error
-from orca2.core.hashing import digest
+from orca2.core.tables import (
+    arrow_schema,
+    from_table,
+    identity_columns,
+    logical_bytes,
+    place_range,
+    places,
+    to_table,
+)
 from orca2.project import cells
 
 SHARD_BYTES = 32 << 20
-"""A shard is split in two when it would grow past this, measured as Arrow memory."""
-_SCALARS = {str: "string", int: "int64", float: "float64", bool: "bool_"}
+"""A shard is split in two when it would grow past this, by its logical size (see `tables.logical_bytes`)."""
+_PLACE = "place"
+"""The column that a part has besides those of its rows."""
+_BATCH_BYTES = 1 << 30
+"""Most of a table that is put in order at once: an Arrow text column holds at most 2 GiB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Rows on their way into shards, batch by batch in the order of their places."""
+
+    rows: int
+    size: int
+    """Logical bytes."""
+    held: Any
+    """Their record batches, or the Arrow file that holds them."""
+    index: int = 0
+    """Of `count` partitions, the one whose rows these are; of 1 where they may be any."""
+    count: int = 1
+
+    def between(self, first: int, end: int) -> Iterator[Any]:
+        """Record batches of the rows with these places."""
+        import pyarrow as pa
+
+        if isinstance(self.held, Path):
+            with pa.memory_map(str(self.held)) as source:
+                reader = pa.ipc.open_file(source)
+                yield from _between((reader.get_batch(i) for i in range(reader.num_record_batches)), first, end)
+        else:
+            yield from _between(self.held, first, end)
 
 
 def write_rows(folder: Path, row_type: type, rows: Iterable[Any]) -> int:
@@ -31,11 +67,24 @@ def write_rows(folder: Path, row_type: type, rows: Iterable[Any]) -> int:
     Raises:
         Orca2Error: two rows have the same identity, or the disk refuses the write.
     """
-    ordered = sorted(rows, key=row_identity)
-    _refuse_duplicates(folder, ordered)
+    with replacing(folder) as temporary:
+        part = part_of(to_table(list(rows), row_type))
+        write_shards(temporary, row_type, [part], map)
+    return part.rows
+
+
+@contextmanager
+def replacing(folder: Path) -> Iterator[Path]:
+    """A temporary folder, which takes the place of `folder` at the end unless an error comes first.
+
+    Raises:
+        Orca2Error: the disk refuses.
+    """
     temporary = folder.with_name(f".{folder.name}.tmp")
     try:
-        _write_shards(temporary, row_type, ordered)
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        yield temporary
         if folder.exists():
             shutil.rmtree(folder)
         temporary.rename(folder)
@@ -44,16 +93,52 @@ def write_rows(folder: Path, row_type: type, rows: Iterable[Any]) -> int:
         raise Orca2Error(f"cannot write: {error.strerror}", str(folder), hint) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    return len(ordered)
 
 
-def read_rows(folder: Path, row_type: type) -> list[Any]:
-    """Read every row of an artifact in canonical order.
+def part_of(table: Any, file: Path | None = None, index: int = 0, count: int = 1) -> Part:
+    """A table as a part of an artifact, in memory or in an Arrow file of its own."""
+    import pyarrow as pa
+
+    rows_at_once = max(1, _BATCH_BYTES * len(table) // max(1, table.nbytes))
+    batches = map(_in_order, table.to_batches(max_chunksize=rows_at_once))
+    size = logical_bytes(table)
+    if file is None:
+        return Part(len(table), size, list(batches), index, count)
+    schema = table.schema.append(pa.field(_PLACE, pa.uint32()))
+    with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
+        for batch in batches:
+            writer.write_batch(batch)
+    return Part(len(table), size, file, index, count)
+
+
+def write_shards(
+    folder: Path, row_type: type, parts: Sequence[Part], each: Callable[[Any, Iterable[int]], Iterable[object]]
+) -> None:
+    """Write the shards of an artifact that these parts make up; `each` maps the work over their indices.
+
+    Raises:
+        Orca2Error: two rows have the same identity.
+    """
+    count = shard_count(sum(part.size for part in parts))
+    write = partial(_write_shard, folder, row_type, count, [part for part in parts if part.rows])
+    for _ in each(write, range(count)):
+        pass
+
+
+def shard_count(size: int) -> int:
+    """How many shards an artifact of so many logical bytes has: a power of two."""
+    return 1 << max(0, -(-size // SHARD_BYTES) - 1).bit_length()
+
+
+def read_rows(folder: Path, row_type: type, filters: Any = None) -> list[Any]:
+    """Every row of an artifact in canonical order, or those that pass Parquet filters.
 
     Raises:
         Orca2Error: the artifact is missing, incomplete, torn, or has other columns than `row_type`.
     """
-    rows = [row for shard in _complete_shards(folder) for row in _read_shard(shard, row_type)]
+    rows = [
+        row for file in complete_shards(folder) for row in from_table(read_shard(file, row_type, filters), row_type)
+    ]
     return sorted(rows, key=row_identity)
 
 
@@ -65,7 +150,7 @@ def read_columns(folder: Path, names: Sequence[str]) -> Any:
     """
     import pyarrow as pa
 
-    return pa.concat_tables(_read_table(shard, names) for shard in _complete_shards(folder))
+    return pa.concat_tables(read_table(shard, names) for shard in complete_shards(folder))
 
 
 def row_identity(row: Any) -> tuple[Any, ...]:
@@ -75,35 +160,57 @@ def row_identity(row: Any) -> tuple[Any, ...]:
     return (row.row_id, getattr(row, "sample_index", 0), getattr(row, "strategy", ""), getattr(row, "key", ""))
 
 
-def shard_of(identity: Any, count: int) -> int:
-    """Which of `count` shards holds the row of this id (or, of a packed sequence, of this index)."""
-    return int(digest("shard", str(identity))[:8], 16) % count
-
-
 def shard_names(count: int) -> list[str]:
     """The files of an artifact of so many shards, in order."""
     return [f"rows-{index:02d}-of-{count:02d}.parquet" for index in range(count)]
 
 
-@cache
-def arrow_schema(row_type: type) -> Any:
-    """The Arrow schema of a frozen dataclass of plain fields, tuples and nested dataclasses."""
+def complete_shards(folder: Path) -> list[Path]:
+    """The shards of an artifact, in order.
+
+    Raises:
+        Orca2Error: it is missing or incomplete.
+    """
+    found = {shard.name for shard in folder.glob("rows-*-of-*.parquet")}
+    if not found:
+        raise Orca2Error("artifact is missing", str(folder), "run `dvc repro` (or `dvc pull`) first")
+    names = shard_names(len(found))
+    if found != set(names):
+        hint = "run `dvc checkout` or `dvc repro`"
+        raise Orca2Error(f"its shards are not one complete set: {', '.join(sorted(found))}", str(folder), hint)
+    return [folder / name for name in names]
+
+
+def read_table(shard: Path, names: Sequence[str] | None = None, filters: Any = None) -> Any:
+    """A shard as an Arrow table: all columns or some, all rows or those that pass Parquet filters.
+
+    Raises:
+        Orca2Error: it is torn.
+    """
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
-    hints = typing.get_type_hints(row_type)
-    return pa.schema([_arrow_field(f.name, hints[f.name]) for f in dataclasses.fields(row_type)])
+    try:
+        columns = list(names) if names else None
+        return pq.read_table(
+            shard, columns=columns, filters=filters, partitioning=None, page_checksum_verification=True
+        )
+    except (pa.ArrowException, OSError) as error:
+        raise Orca2Error(f"cannot be read: {error}", str(shard), "run `dvc checkout` or `dvc repro`") from error
 
 
-def to_table(rows: Sequence[Any], row_type: type) -> Any:
-    """Rows as an Arrow table with the canonical schema."""
-    import pyarrow as pa
+def read_shard(shard: Path, row_type: type, filters: Any = None) -> Any:
+    """A shard of rows of this type as an Arrow table.
 
-    return pa.Table.from_batches([pa.RecordBatch.from_struct_array(_to_arrow(rows, row_type))], arrow_schema(row_type))
-
-
-def from_table(table: Any, row_type: type) -> Iterator[Any]:
-    """The rows of an Arrow table that has the canonical schema."""
-    return itertools.chain.from_iterable(_from_arrow(batch.to_struct_array(), row_type) for batch in table.to_batches())
+    Raises:
+        Orca2Error: it is torn, or has other columns.
+    """
+    table = read_table(shard, filters=filters)
+    if table.schema != arrow_schema(row_type):
+        names = ", ".join(table.schema.names)
+        hint = f"it has {names}; it was written by another version: run `dvc repro`"
+        raise Orca2Error(f"is not an artifact of {row_type.__name__}", str(shard), hint)
+    return table
 
 
 def write_parquet(file: Path, table: Any) -> None:
@@ -120,120 +227,45 @@ def write_parquet(file: Path, table: Any) -> None:
         os.fsync(sink.fileno())
 
 
-def _write_shards(folder: Path, row_type: type, rows: list[Any]) -> None:
+def _in_order(batch: Any) -> Any:
+    """The rows of a record batch in the order of their places, which become its last column."""
     import pyarrow as pa
 
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    table = to_table(rows, row_type)
-    count = 1
-    while table.nbytes > count * SHARD_BYTES:
-        count *= 2
-    places = [shard_of(row_identity(row)[0], count) for row in rows] if count > 1 else []
-    for index, name in enumerate(shard_names(count)):
-        chosen = pa.array([i for i, place in enumerate(places) if place == index], pa.int64())
-        part = (table.take(chosen) if count > 1 else table).combine_chunks()
-        write_parquet(folder / name, part)
-        cells.write(folder / name, part)
+    at = places(batch)
+    order = np.argsort(at, kind="stable")
+    return batch.take(pa.array(order)).append_column(_PLACE, pa.array(at[order]))
 
 
-def _refuse_duplicates(folder: Path, ordered: list[Any]) -> None:
-    for before, after in itertools.pairwise(ordered):
-        if row_identity(before) == row_identity(after):
-            raise Orca2Error(f"two rows share the identity {row_identity(after)}", str(folder), "report this as a bug")
+def _between(batches: Iterable[Any], first: int, end: int) -> Iterator[Any]:
+    for batch in batches:
+        at = batch.column(_PLACE).to_numpy()
+        start, stop = at.searchsorted(np.uint32(first), "left"), at.searchsorted(np.uint32(end - 1), "right")
+        yield batch.slice(start, stop - start).drop_columns([_PLACE])
 
 
-def _complete_shards(folder: Path) -> list[Path]:
-    shards = sorted(folder.glob("rows-*-of-*.parquet"))
-    if not shards:
-        raise Orca2Error("artifact is missing", str(folder), "run `dvc repro` (or `dvc pull`) first")
-    names = [shard.name for shard in shards]
-    if set(names) != set(shard_names(len(shards))):
-        hint = "run `dvc checkout` or `dvc repro`"
-        raise Orca2Error(f"its shards are not one complete set: {', '.join(names)}", str(folder), hint)
-    return shards
-
-
-def _read_table(shard: Path, names: Sequence[str] | None = None) -> Any:
+def _write_shard(folder: Path, row_type: type, count: int, parts: Sequence[Part], index: int) -> None:
     import pyarrow as pa
-    import pyarrow.parquet as pq
+    import pyarrow.compute as pc
 
-    try:
-        columns = list(names) if names else None
-        return pq.read_table(shard, columns=columns, partitioning=None, page_checksum_verification=True)
-    except (pa.ArrowException, OSError) as error:
-        raise Orca2Error(f"cannot be read: {error}", str(shard), "run `dvc checkout` or `dvc repro`") from error
-
-
-def _read_shard(shard: Path, row_type: type) -> Iterator[Any]:
-    table = _read_table(shard)
-    if table.schema != arrow_schema(row_type):
-        names = ", ".join(table.schema.names)
-        hint = f"it has {names}; it was written by another version: run `dvc repro`"
-        raise Orca2Error(f"is not an artifact of {row_type.__name__}", str(shard), hint)
-    return from_table(table, row_type)
+    # A residue of the larger number of two powers of two is that of the smaller, too.
+    mine = [part for part in parts if not (index - part.index) % min(part.count, count)]
+    batches = [batch for part in mine for batch in part.between(*place_range(index, count))]
+    table = pa.Table.from_batches(batches, arrow_schema(row_type)).combine_chunks()
+    names = identity_columns(table.schema.names)
+    table = table.take(pc.sort_indices(table, [(name, "ascending") for name in names])).combine_chunks()
+    _refuse_duplicates(folder, table.select(names))
+    file = folder / shard_names(count)[index]
+    write_parquet(file, table)
+    cells.write(file, table)
 
 
-def _arrow_field(name: str, kind: Any) -> Any:
-    import pyarrow as pa
+def _refuse_duplicates(folder: Path, identities: Any) -> None:
+    """Rows of one identity lie in one shard, and there side by side."""
+    import pyarrow.compute as pc
 
-    args = typing.get_args(kind)
-    optional = typing.get_origin(kind) is types.UnionType and type(None) in args
-    if optional:
-        kind = next(arg for arg in args if arg is not type(None))
-    return pa.field(name, _arrow_type(kind), nullable=optional)
-
-
-def _arrow_type(kind: Any) -> Any:
-    import pyarrow as pa
-
-    if typing.get_origin(kind) is Literal:
-        return pa.string()
-    if typing.get_origin(kind) is tuple:
-        item = typing.get_args(kind)[0]
-        # Token ids and labels are 32-bit, as every tokenizer's are; a schema of plain ints elsewhere stays 64-bit.
-        return pa.list_(pa.field("element", pa.int32() if item is int else _arrow_type(item), nullable=False))
-    if dataclasses.is_dataclass(kind):
-        hints = typing.get_type_hints(kind)
-        return pa.struct([_arrow_field(f.name, hints[f.name]) for f in dataclasses.fields(kind)])
-    return getattr(pa, _SCALARS[kind])()
-
-
-@cache
-def _fields(row_type: type) -> list[tuple[str, Any]]:
-    """Name and type of every field."""
-    return list(typing.get_type_hints(row_type).items())
-
-
-def _is_row(kind: Any) -> TypeGuard[type]:
-    return dataclasses.is_dataclass(kind)
-
-
-def _to_arrow(values: Sequence[Any], kind: Any) -> Any:
-    """Values of one type as an Arrow array, column by column: no dictionary is made for any row."""
-    import pyarrow as pa
-
-    if _is_row(kind):
-        columns = [_to_arrow([getattr(value, name) for value in values], inner) for name, inner in _fields(kind)]
-        return pa.StructArray.from_arrays(columns, fields=list(_arrow_type(kind)))
-    if typing.get_origin(kind) is tuple and _is_row(item := typing.get_args(kind)[0]):
-        ends = [0, *itertools.accumulate(map(len, values))]
-        flat = _to_arrow([element for value in values for element in value], item)
-        return pa.ListArray.from_arrays(pa.array(ends, pa.int32()), flat, type=_arrow_type(kind))
-    return pa.array(values, _arrow_field("", kind).type)
-
-
-def _from_arrow(array: Any, kind: Any) -> list[Any]:
-    """The values of an Arrow array, as `_to_arrow` took them."""
-    if _is_row(kind):
-        names = [name for name, _ in _fields(kind)]
-        columns = [
-            _from_arrow(column, inner) for column, (_, inner) in zip(array.flatten(), _fields(kind), strict=True)
-        ]
-        return [kind(**dict(zip(names, values, strict=True))) for values in zip(*columns, strict=True)]
-    if typing.get_origin(kind) is not tuple:
-        return list(array.to_pylist())
-    if not _is_row(item := typing.get_args(kind)[0]):
-        return list(map(tuple, array.to_pylist()))
-    elements = iter(_from_arrow(array.flatten(), item))
-    return [tuple(itertools.islice(elements, length)) for length in array.value_lengths().to_pylist()]
+    same = np.full(max(0, len(identities) - 1), True)
+    for column in identities.columns:
+        same &= pc.equal(column[1:], column[:-1]).to_numpy()
+    if same.any():
+        found = tuple(identities.slice(int(same.argmax()), 1).to_pylist()[0].values())
+        raise Orca2Error(f"two rows share the identity {found}", str(folder), "report this as a bug")

@@ -84,16 +84,41 @@ def encode_conversation(tokenizer: Any, messages: Sequence[Message]) -> Encoded:
     Raises:
         Orca2Error: it does not end with an answer, or the template or the tokenizer does not keep a content as it is.
     """
-    turn = _turn(tokenizer, _roles(messages))
+    (encoded,) = encode_conversations(tokenizer, [messages])
+    if isinstance(encoded, AnswerNotKeptError):
+        raise encoded
+    return encoded
+
+
+def encode_conversations(
+    tokenizer: Any, conversations: Sequence[Sequence[Message]]
+) -> list[Encoded | AnswerNotKeptError]:
+    """Each of many conversations as `encode_conversation` gives it, or why its answer cannot be kept.
+
+    All their texts go to the tokenizer at once, each different one once.
+
+    Raises:
+        Orca2Error: one does not end with an answer, or the template does not keep a content as it is.
+    """
+    turns = [_turn(tokenizer, _roles(messages)) for messages in conversations]
+    texts = [_texts_around(turn, messages) for turn, messages in zip(turns, conversations, strict=True)]
+    distinct = list(dict.fromkeys(text for before, taught, after in texts for text in (*before, taught, *after)))
+    ids = dict(zip(distinct, _encode_plain(tokenizer, distinct), strict=True))
+    answers = [[*ids[taught], turn.end_token] for turn, (_, taught, _) in zip(turns, texts, strict=True)]
+    decoded = tokenizer.backend_tokenizer.decode_batch(answers, skip_special_tokens=False)
+    encoded: list[Encoded | AnswerNotKeptError] = []
+    for turn, (before, taught, after), answer, spelt in zip(turns, texts, answers, decoded, strict=True):
+        prompt = _fill(turn.prompt, [ids[text] for text in before])
+        rest = _fill(turn.rest, [ids[text] for text in after])
+        whole = Encoded([*prompt, *answer, *rest], len(prompt), len(prompt) + len(answer))
+        encoded.append(_not_kept(tokenizer, taught, turn.end_token, spelt) or whole)
+    return encoded
+
+
+def _texts_around(turn: _Turn, messages: Sequence[Message]) -> tuple[list[str], str, list[str]]:
+    """The stretches of text before the answer, with it, and after it."""
     taught = messages[-1].content + turn.after_answer
-    texts = [*_texts(turn.prompt, messages), taught, *_texts(turn.rest, messages)]
-    stretches = _encode_plain(tokenizer, texts)
-    in_prompt = len(stretches) - 1 - len(_texts(turn.rest, messages))
-    prompt = _fill(turn.prompt, stretches[:in_prompt])
-    answer = [*stretches[in_prompt], turn.end_token]
-    _require_decodes(tokenizer, answer, taught, turn.end_token)
-    input_ids = [*prompt, *answer, *_fill(turn.rest, stretches[in_prompt + 1 :])]
-    return Encoded(input_ids, len(prompt), len(prompt) + len(answer))
+    return _texts(turn.prompt, messages), taught, _texts(turn.rest, messages)
 
 
 def _roles(messages: Sequence[Message]) -> tuple[str, ...]:
@@ -221,14 +246,13 @@ def _token_id(tokenizer: Any, match: re.Match[str]) -> int:
     return ids[match[0] if match[0] in ids else match[0].strip()]
 
 
-def _require_decodes(tokenizer: Any, answer: list[int], taught: str, end_token: int) -> None:
+def _not_kept(tokenizer: Any, taught: str, end_token: int, spelt: str) -> AnswerNotKeptError | None:
     """The boundary is right only if the taught tokens spell the answer and its end, nothing more and nothing less."""
     normalizer = tokenizer.backend_tokenizer.normalizer
     expected = normalizer.normalize_str(taught) if normalizer else taught
-    end = tokenizer.convert_ids_to_tokens(end_token)
-    spelt = tokenizer.decode(answer, skip_special_tokens=False, clean_up_tokenization_spaces=False)
-    if spelt != expected + end:
-        raise AnswerNotKeptError(f"the tokenizer turns the answer {taught[:40]!r} into {spelt[:40]!r}")
+    if spelt == expected + tokenizer.convert_ids_to_tokens(end_token):
+        return None
+    return AnswerNotKeptError(f"the tokenizer turns the answer {taught[:40]!r} into {spelt[:40]!r}")
 
 
 def _require_template(tokenizer: Any, folder: Path) -> None:

@@ -8,6 +8,8 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 from orca2.core.rows import Chat, Graded, Message, Rejected, Request
 
@@ -32,7 +34,8 @@ def erase(row: Graded, teacher: Request, student: tuple[Message, ...], student_t
         student: the student's turns for the same question, ending with it; what only the teacher was told is erased.
         student_template: the file that rendered them.
     """
-    erased = [message for message in teacher.messages if message not in student]
+    shown = set(student)
+    erased = [message for message in teacher.messages if message not in shown]
     quotation = quoted(row.text, erased, allowed=student)
     if quotation:
         return Rejected(
@@ -63,16 +66,29 @@ def quoted(text: str, erased: Iterable[Message], allowed: Iterable[Message]) -> 
     worked answer was copied.
     """
     words = _words(text)
-    permitted = {run for message in allowed for run in _runs(_words(message.content))}
-    instructed = {run for m in erased if m.role != "assistant" for run in _runs(_words(m.content))}
-    copied = next((run for run in _runs(words) if run in instructed and run not in permitted), ())
-    return " ".join(copied) or _copied_worked_answer(words, erased)
-
-
-def _copied_worked_answer(words: list[str], erased: Iterable[Message]) -> str:
+    told = _told(tuple(erased))
+    copied = [run for run in _runs(words) if run in told.runs]
+    permitted = {run for message in allowed if copied for run in _runs(_words(message.content))}
     haystack = f" {' '.join(words)} "
-    worked = (_words(m.content) for m in erased if m.role == "assistant")
-    return next((" ".join(w) for w in worked if len(w) >= SHINGLE_WORDS and f" {' '.join(w)} " in haystack), "")
+    whole = (worked for worked in told.worked if f" {worked} " in haystack)
+    return next((" ".join(run) for run in copied if run not in permitted), "") or next(whole, "")
+
+
+class _Told(NamedTuple):
+    """What the erased turns of a request say."""
+
+    runs: frozenset[tuple[str, ...]]
+    """Of all but the worked answers."""
+    worked: tuple[str, ...]
+    """The words of each worked answer that is long enough to count."""
+
+
+@lru_cache(maxsize=512)
+def _told(erased: tuple[Message, ...]) -> _Told:
+    """Read once for all the requests of a task, which share these turns."""
+    words = [(message.role == "assistant", _words(message.content)) for message in erased]
+    runs = frozenset(run for is_worked, said in words if not is_worked for run in _runs(said))
+    return _Told(runs, tuple(" ".join(w) for is_worked, w in words if is_worked and len(w) >= SHINGLE_WORDS))
 
 
 def _words(text: str) -> list[str]:

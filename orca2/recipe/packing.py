@@ -6,20 +6,31 @@
 
 `labels[i]` is the token at `i` where the loss is taken on predicting it from what stands before. The first token of a
 segment is never supervised, so no loss crosses into the next conversation; nor does attention (see `training`).
+
+Conversations are encoded a partition at a time, laid out by their lengths alone, and gathered a stretch of sequences at
+a time: all but the lengths stays on disk.
 """
 
-import heapq
-from bisect import bisect_left, insort
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from orca2.core.errors import Orca2Error
-from orca2.core.rows import Chat, PackedSequence, Rejected, Segment
-from orca2.recipe.chat import AnswerNotKeptError, Encoded, encode_conversation
+from orca2.core.rows import Chat, PackedSequence, Rejected
+from orca2.core.tables import arrow_schema, from_table, take, to_table
+from orca2.recipe.chat import AnswerNotKeptError, Encoded, encode_conversations, load_tokenizer
 
 IGNORED = -100
 """The label of a position without loss, as PyTorch and Hugging Face have it."""
+_AT_ONCE = 1024
+"""Conversations that go to the tokenizer together."""
+_GATHERED_TOKENS = 4 << 20
+"""Tokens of the sequences that are gathered at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,9 +45,13 @@ class PackConfig:
             raise ValueError("max_tokens must be 2 or more")
 
 
-class _Row(NamedTuple):
-    chat: Chat
-    encoded: Encoded
+class Layout(NamedTuple):
+    """Which conversations each sequence is made of."""
+
+    order: Any
+    """int64[n]: the conversations, sequence after sequence."""
+    starts: Any
+    """int64[sequences + 1]: where in `order` each sequence begins, and the end."""
 
 
 def pack(chats: Sequence[Chat], tokenizer: Any, config: PackConfig) -> tuple[list[PackedSequence], list[Rejected]]:
@@ -45,67 +60,200 @@ def pack(chats: Sequence[Chat], tokenizer: Any, config: PackConfig) -> tuple[lis
     Raises:
         Orca2Error: the chat template does not keep a content as it is.
     """
-    rows: list[_Row] = []
-    rejected: list[Rejected] = []
-    for chat in sorted(chats, key=lambda chat: (chat.row_id, chat.sample_index)):
-        if chat.messages[-1].role != "assistant" or not chat.messages[-1].content:
-            rejected.append(_reject(chat, "no teacher tokens", "the conversation does not end with an answer"))
-            continue
-        try:
-            encoded = encode_conversation(tokenizer, chat.messages)
-        except AnswerNotKeptError as error:
-            rejected.append(_reject(chat, "answer not kept by the tokenizer", error.message))
-            continue
-        num_tokens = len(encoded.input_ids)
-        if num_tokens > config.max_tokens:
-            rejected.append(_reject(chat, "too long", f"{num_tokens} tokens, at most {config.max_tokens}"))
-        else:
-            rows.append(_Row(chat, encoded))
-    bins = best_fit([len(row.encoded.input_ids) for row in rows], config.max_tokens)
-    sequences = [_sequence(index, [rows[i] for i in members]) for index, members in enumerate(bins)]
-    _require_balance(chats, rows, sequences, rejected)
-    return sequences, rejected
+    encoded, rejected = encode(to_table(chats, Chat), tokenizer, config)
+    tables = [encoded]
+    sequences = gather(tables, lay_out(tables, config), range(len(chats)))
+    return list(from_table(sequences, PackedSequence)), list(from_table(rejected, Rejected))
 
 
-def best_fit(lengths: Sequence[int], capacity: int) -> list[list[int]]:
-    """Indices of `lengths` in bins of at most `capacity`, by best fit decreasing; equal lengths keep their order.
+@cache
+def tokenizer_of(folder: Path) -> Any:
+    """The tokenizer of a model folder, loaded once a process."""
+    return load_tokenizer(folder)
 
-    Each length goes into the bin that it leaves least room in, the earliest of equals, or else into a new one.
+
+def encode(chats: Any, tokenizer: Any, config: PackConfig) -> tuple[Any, Any]:
+    """A table of chats in token ids, those that fit, the longest first; and the rejected others.
+
+    The columns of the first are `row_id`, `sample_index`, `input_ids`, `length`, `supervised_start`, `supervised_end`.
+
+    Raises:
+        Orca2Error: the chat template does not keep a content as it is.
     """
-    if any(not 0 < length <= capacity for length in lengths):
+    import pyarrow as pa
+
+    tables, rejected = [_encoded_table([])], list[Rejected]()
+    for start in range(0, len(chats), _AT_ONCE):
+        rows = list(from_table(chats.slice(start, _AT_ONCE), Chat))
+        kept, lost = _encode_rows(rows, tokenizer, config)
+        tables.append(_encoded_table(kept))
+        rejected += lost
+    return in_order(pa.concat_tables(tables)), to_table(rejected, Rejected)
+
+
+def in_order(encoded: Any) -> Any:
+    """The longest first; of equal length, in order of their ids."""
+    import pyarrow.compute as pc
+
+    keys = [("length", "descending"), ("row_id", "ascending"), ("sample_index", "ascending")]
+    return encoded.take(pc.sort_indices(encoded, keys))
+
+
+def lay_out(encoded: Sequence[Any], config: PackConfig) -> Layout:
+    """Best fit decreasing over all conversations of some tables; equal lengths in order of their ids.
+
+    A conversation is known by its row, counted over the tables.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    known = pa.concat_tables(table.select(["row_id", "sample_index", "length"]) for table in encoded)
+    keys = [("length", "descending"), ("row_id", "ascending"), ("sample_index", "ascending")]
+    rows = pc.sort_indices(known, keys).to_numpy() if len(encoded) > 1 else np.arange(len(known))
+    lengths = known["length"].to_numpy()[rows]
+    order, starts = best_fit(lengths, config.max_tokens)
+    return Layout(rows[order].astype(np.int64), starts)
+
+
+def best_fit(lengths: Any, capacity: int) -> Layout:
+    """Lay lengths, int[n], into bins of at most `capacity`, by best fit decreasing; equal lengths keep their order.
+
+    Each length goes into the bin that it leaves least room in, the earliest of equals, or else into a new one. All of
+    one length are laid at once: a bin with room for several takes so many, since none has less room after the first.
+    """
+    lengths = np.asarray(lengths, np.int64)
+    if len(lengths) and not (lengths.min() > 0 and lengths.max() <= capacity):
         raise ValueError(f"every length must be between 1 and {capacity}")
-    bins: list[list[int]] = []
-    rooms: list[int] = []  # the distinct rooms of bins, ascending: far fewer than bins
-    bins_of_room: dict[int, list[int]] = {}  # heaps of bin numbers
-    for index in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
-        place = bisect_left(rooms, lengths[index])
-        if place == len(rooms):
-            bin_number, room = len(bins), capacity
-            bins.append([])
-        else:
-            room = rooms[place]
-            bin_number = heapq.heappop(bins_of_room[room])
-            if not bins_of_room[room]:
-                del rooms[place], bins_of_room[room]
-        bins[bin_number].append(index)
-        room -= lengths[index]
-        if room and room not in bins_of_room:
-            insort(rooms, room)
-            bins_of_room[room] = []
-        if room:
-            heapq.heappush(bins_of_room[room], bin_number)
-    return bins
+    order = np.argsort(-lengths, kind="stable")
+    bin_of = np.empty(len(lengths), np.int64)
+    bins, free = 0, dict[int, Any]()  # by room: the bins that have it, in order
+    ends = np.append(np.flatnonzero(np.diff(lengths[order])) + 1, len(order))
+    start = 0
+    for end in ends.tolist() if len(order) else ():
+        length = int(lengths[order[start]])
+        for room in sorted(room for room in free if room >= length):
+            if start == end:
+                break
+            start = _lay(free, room, free.pop(room), length, bin_of[start:end]) + start
+        if start < end:
+            new = np.arange(bins, bins - (start - end) // (capacity // length))
+            bins += len(new)
+            _lay(free, capacity, new, length, bin_of[start:end])
+        start = end
+    laid = np.argsort(bin_of, kind="stable")
+    return Layout(order[laid], np.searchsorted(bin_of[laid], np.arange(bins + 1)))
 
 
-def pack_metrics(sequences: Sequence[PackedSequence], config: PackConfig) -> dict[str, int | float]:
+def _lay(free: dict[int, Any], room: int, bins: Any, length: int, bin_of: Any) -> int:
+    """Fill these bins of one room in turn with one length; the number that found room."""
+    each = room // length
+    laid = min(len(bin_of), each * len(bins))
+    bin_of[:laid] = np.repeat(bins, each)[:laid]
+    full, rest = divmod(laid, each)
+    for chosen, left in ((bins[:full], room - each * length), (bins[full : full + bool(rest)], room - rest * length)):
+        if left and len(chosen):
+            free[left] = np.sort(np.append(free[left], chosen)) if left in free else chosen
+    if len(bins) > full + bool(rest):
+        free[room] = bins[full + bool(rest) :]
+    return laid
+
+
+def stretches(layout: Layout, encoded: Sequence[Any]) -> Iterator[range]:
+    """The sequences in stretches that are gathered at once."""
+    lengths = np.concatenate([table["length"].to_numpy() for table in encoded])
+    ends = np.cumsum(lengths[layout.order], dtype=np.int64)[layout.starts[1:] - 1]
+    cuts = np.unique(np.searchsorted(ends, np.arange(0, (ends[-1] if len(ends) else 0) + 1, _GATHERED_TOKENS)))
+    bounds = np.unique(np.concatenate([[0], cuts, [len(ends)]])).tolist()
+    yield from (range(first, last) for first, last in pairwise(bounds))
+
+
+def gather(encoded: Sequence[Any], layout: Layout, sequences: range) -> Any:
+    """Some sequences, as a table of `PackedSequence`."""
+    import pyarrow as pa
+
+    chosen = range(len(layout.starts) - 1)[sequences.start : sequences.stop]
+    starts = layout.starts[chosen.start : chosen.stop + 1]
+    rows = take(encoded, layout.order[starts[0] : starts[-1]])
+    starts = starts - starts[0]
+    lengths, spans = (
+        rows["length"].to_numpy(),
+        [rows[name].to_numpy() for name in ("supervised_start", "supervised_end")],
+    )
+    offsets = np.append(0, np.cumsum(lengths, dtype=np.int64))
+    ids = rows["input_ids"].combine_chunks().flatten().to_numpy()
+    inside = np.zeros(len(ids) + 1, np.int8)
+    np.add.at(inside, offsets[:-1] + spans[0], 1)
+    np.add.at(inside, offsets[:-1] + spans[1], -1)
+    labels = np.where(np.cumsum(inside[:-1], dtype=np.int8) > 0, ids, IGNORED).astype(np.int32)
+    schema = arrow_schema(PackedSequence)
+    begin = offsets[:-1] - np.repeat(offsets[starts[:-1]], np.diff(starts))
+    columns = [rows["row_id"], rows["sample_index"], begin, lengths, begin + spans[0], begin + spans[1]]
+    segment = schema.field("segments").type.value_type
+    arrays = [
+        column.combine_chunks() if isinstance(column, pa.ChunkedArray) else pa.array(column.astype(np.int64))
+        for column in columns
+    ]
+    segments = pa.StructArray.from_arrays(arrays, fields=list(segment))
+    ends, own = pa.array(offsets[starts].astype(np.int32)), pa.array(starts.astype(np.int32))
+    lists = [(ends, pa.array(ids)), (ends, pa.array(labels)), (own, segments)]
+    built = [
+        pa.ListArray.from_arrays(at, values, type=schema.field(name).type)
+        for name, (at, values) in zip(("input_ids", "labels", "segments"), lists, strict=True)
+    ]
+    return pa.table([pa.array(np.arange(chosen.start, chosen.stop)), *built], schema=schema)
+
+
+def pack_metrics(encoded: Sequence[Any], layout: Layout, config: PackConfig) -> dict[str, int | float]:
     """What the packing came to, in tokens and the share of the sequences' room that is filled."""
-    tokens = sum(len(sequence.input_ids) for sequence in sequences)
+    tokens, sequences = sum(_sum(table["length"]) for table in encoded), len(layout.starts) - 1
     return {
-        "sequences": len(sequences),
+        "sequences": sequences,
         "tokens": tokens,
-        "supervised_tokens": sum(label != IGNORED for sequence in sequences for label in sequence.labels),
-        "fill_ratio": round(tokens / (len(sequences) * config.max_tokens), 6) if sequences else 0.0,
+        "supervised_tokens": sum(_sum(t["supervised_end"]) - _sum(t["supervised_start"]) for t in encoded),
+        "fill_ratio": round(tokens / (sequences * config.max_tokens), 6) if sequences else 0.0,
     }
+
+
+def _sum(column: Any) -> int:
+    return int(column.to_numpy().sum(dtype=np.int64))
+
+
+def _encode_rows(
+    chats: Sequence[Chat], tokenizer: Any, config: PackConfig
+) -> tuple[list[tuple[Chat, Encoded]], list[Rejected]]:
+    answered = [chat for chat in chats if chat.messages[-1].role == "assistant" and chat.messages[-1].content]
+    known = set(map(id, answered))
+    without = (chat for chat in chats if id(chat) not in known)
+    rejected = [_reject(c, "no teacher tokens", "the conversation does not end with an answer") for c in without]
+    kept = []
+    for chat, encoded in zip(answered, encode_conversations(tokenizer, [c.messages for c in answered]), strict=True):
+        if isinstance(encoded, AnswerNotKeptError):
+            rejected.append(_reject(chat, "answer not kept by the tokenizer", encoded.message))
+        elif len(encoded.input_ids) > config.max_tokens:
+            detail = f"{len(encoded.input_ids)} tokens, at most {config.max_tokens}"
+            rejected.append(_reject(chat, "too long", detail))
+        else:
+            kept.append((chat, encoded))
+    return kept, rejected
+
+
+def _encoded_table(rows: Iterable[tuple[Chat, Encoded]]) -> Any:
+    import pyarrow as pa
+
+    rows = list(rows)
+    for _, (ids, start, end) in rows:
+        if not 0 < start < end <= len(ids):
+            message = f"the supervised span [{start}, {end}) is not inside a row of {len(ids)} tokens"
+            raise Orca2Error(message, "packing", "report this as a bug")
+    columns = {
+        "row_id": pa.array([chat.row_id for chat, _ in rows], pa.string()),
+        "sample_index": pa.array([chat.sample_index for chat, _ in rows], pa.int64()),
+        "input_ids": pa.array([encoded.input_ids for _, encoded in rows], pa.list_(pa.int32())),
+        "length": pa.array([len(encoded.input_ids) for _, encoded in rows], pa.int32()),
+        "supervised_start": pa.array([encoded.supervised_start for _, encoded in rows], pa.int32()),
+        "supervised_end": pa.array([encoded.supervised_end for _, encoded in rows], pa.int32()),
+    }
+    return pa.table(columns)
 
 
 def _reject(chat: Chat, reason: str, detail: str) -> Rejected:
@@ -113,51 +261,3 @@ def _reject(chat: Chat, reason: str, detail: str) -> Rejected:
         row_id=chat.row_id, sample_index=chat.sample_index, task=chat.task, stage="pack", reason=reason, detail=detail,
         strategy=chat.strategy,
     )  # fmt: skip
-
-
-def _sequence(index: int, rows: Sequence[_Row]) -> PackedSequence:
-    input_ids: list[int] = []
-    labels: list[int] = []
-    segments = []
-    for chat, encoded in rows:
-        segments.append(_segment(chat, encoded, len(input_ids)))
-        input_ids += encoded.input_ids
-        labels += _labels(encoded)
-    return PackedSequence(
-        sequence_index=index, input_ids=tuple(input_ids), labels=tuple(labels), segments=tuple(segments)
-    )
-
-
-def _segment(chat: Chat, encoded: Encoded, start: int) -> Segment:
-    return Segment(
-        row_id=chat.row_id,
-        sample_index=chat.sample_index,
-        start=start,
-        length=len(encoded.input_ids),
-        supervised_start=start + encoded.supervised_start,
-        supervised_end=start + encoded.supervised_end,
-    )
-
-
-def _labels(encoded: Encoded) -> list[int]:
-    ids, start, end = encoded
-    if not 0 < start < end <= len(ids):
-        raise _bug(f"the supervised span [{start}, {end}) is not inside a row of {len(ids)} tokens")
-    return [IGNORED] * start + ids[start:end] + [IGNORED] * (len(ids) - end)
-
-
-def _require_balance(
-    chats: Sequence[Chat], rows: Sequence[_Row], sequences: Sequence[PackedSequence], rejected: Sequence[Rejected]
-) -> None:
-    """Every row is packed once or rejected once, and every token of the packed rows is there."""
-    num_segments = sum(len(sequence.segments) for sequence in sequences)
-    if len(chats) != num_segments + len(rejected):
-        raise _bug(f"{len(chats)} rows in, but {num_segments} packed and {len(rejected)} rejected")
-    tokens_in = sum(len(row.encoded.input_ids) for row in rows)
-    tokens_out = sum(len(sequence.input_ids) for sequence in sequences)
-    if tokens_in != tokens_out or tokens_in != sum(len(sequence.labels) for sequence in sequences):
-        raise _bug(f"{tokens_in} tokens in, but {tokens_out} packed")
-
-
-def _bug(message: str) -> Orca2Error:
-    return Orca2Error(message, "packing", "report this as a bug")

@@ -13,7 +13,7 @@ import re
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Protocol
 
@@ -276,6 +276,12 @@ def _is_blank(node: nodes.Node) -> bool:
     return isinstance(node, nodes.Output) and all(
         isinstance(shown, nodes.TemplateData) and not shown.data.strip() for shown in node.nodes
     )
+
+
+@cache
+def opened(root: Path) -> Templates:
+    """The templates of a folder, opened once a process; name it absolutely."""
+    return Templates(root)
 
 
 def _printable(value: object) -> object:

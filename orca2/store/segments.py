@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from orca2.core.errors import Orca2Error
 from orca2.core.hashing import file_digest
 from orca2.core.rows import Answer
-from orca2.project.shards import arrow_schema, write_parquet
+from orca2.core.tables import arrow_schema
+from orca2.project.shards import write_parquet
 
 SCHEME = 1
 """Of the file format; a segment of a later one is left alone."""
@@ -198,6 +199,23 @@ def read_answers(segment: Path, rows: Sequence[int] | NDArray[np.int64]) -> list
     names = list(Answer.__dataclass_fields__)
     chosen = read_table(segment, names).select(names).take(rows).to_pydict()
     return [Answer(**dict(zip(names, values, strict=True))) for values in zip(*chosen.values(), strict=True)]
+
+
+def read_groups(segment: Path, rows: Any) -> Iterator[tuple[int, int, Any]]:
+    """The answers in these ascending rows, int[n], a row group at a time: from where to where in `rows`, and a table.
+
+    Arrow's own errors for a spoilt segment.
+    """
+    import pyarrow.parquet as pq
+
+    names, start = list(Answer.__dataclass_fields__), 0
+    with pq.ParquetFile(segment, page_checksum_verification=True) as file:
+        for group in range(file.num_row_groups):
+            end = start + file.metadata.row_group(group).num_rows
+            low, high = np.searchsorted(rows, [start, end]).tolist()
+            if low < high:
+                yield low, high, file.read_row_group(group, columns=names).take(rows[low:high] - start)
+            start = end
 
 
 def remember_removed(root: Path, names: Iterable[str]) -> None:

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -34,6 +34,10 @@ from orca2.store.writer import Writer
 _T = TypeVar("_T")
 _ATTEMPTS = 5
 """How often a read is begun anew because another process merged the segments under it."""
+
+
+class SegmentsChangedError(Exception):
+    """What was looked up has gone, or is spoilt; the index is made anew."""
 
 
 class Store:
@@ -102,6 +106,39 @@ class Store:
                 return found
             self.refresh()
         raise Orca2Error("its segments keep changing", str(self.root), "wait for the other process and run again")
+
+    def read_in_order(self, found: Rows) -> Iterator[tuple[Rows, Any]]:
+        """The answers that `lookup` found, in the order in which they lie on disk, so that each is read once.
+
+        Args:
+            found: int64[n], as `lookup` gave it, without -1.
+
+        Yields:
+            Which of them, int64[m], and a table of these, with the columns of an `Answer`.
+
+        Raises:
+            SegmentsChangedError: look them up again, and begin anew.
+        """
+        order = np.argsort(found, kind="stable")
+        low = 0
+        for number, rows in self.index.by_segment(found[order]):
+            which = order[low : low + len(rows)]
+            low += len(rows)
+            yield from self._read_segment(self.root / self.index.covered[number].name, rows, which)
+
+    def _read_segment(self, segment: Path, rows: Rows, which: Rows) -> Iterator[tuple[Rows, Any]]:
+        import pyarrow as pa
+
+        try:
+            for low, high, table in segments.read_groups(segment, rows):
+                yield which[low:high], table
+        except FileNotFoundError as error:
+            self.refresh()
+            raise SegmentsChangedError from error
+        except (pa.ArrowException, OSError, ValueError) as error:
+            self._set_aside(segment, error)
+            self.refresh()
+            raise SegmentsChangedError from error
 
     def writer(self, provenance: str = "") -> Writer:
         """A writer of answers, of this provenance where `add` is given none; use it as a context manager."""

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from orca2.core.cluster import ray_session, require_places
 from orca2.core.config import Sections
 from orca2.core.errors import Orca2Error
 from orca2.core.rows import PackedSequence
-from orca2.engines.cluster import ray_session, require_places
 from orca2.training import checkpoints
 from orca2.training.loop import History, TrainConfig, load_model, make_engine, plan_steps, run_steps
 

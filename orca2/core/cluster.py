@@ -3,13 +3,19 @@
 Everything here is speed only. Nothing of it enters an artifact or a key.
 """
 
+import logging
 import os
+import pickle
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import chdir, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
 
-from orca2.core.errors import Orca2Error
+from orca2.core.errors import Orca2Error, raise_all
+
+_Result = TypeVar("_Result")
 
 QUIET = {
     "DO_NOT_TRACK": "1",
@@ -52,6 +58,48 @@ def ray_session() -> Iterator[Any]:
         yield ray
     finally:
         ray.shutdown()
+
+
+def each(function: Callable[[int], _Result], indices: Iterable[int], *, here: bool) -> Iterator[_Result]:
+    """What a function makes of each index: in this process, or by Ray Data, in any order.
+
+    Elsewhere the function finds the same working directory, which all nodes must see.
+
+    Raises:
+        InputErrors: all that the function raised. Otherwise errors pass as they are.
+    """
+    if here:
+        yield from map(function, indices)
+        return
+    with ray_session() as ray:
+        ray.data.DataContext.get_current().enable_progress_bars = False
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
+        items = [{"index": index} for index in indices]
+        results = ray.data.from_items(items, override_num_blocks=len(items)).map_batches(
+            partial(_call_there, function, Path.cwd()), batch_size=None, num_cpus=1
+        )
+        errors: list[Orca2Error] = []
+        for batch in results.iter_batches(batch_size=None, prefetch_batches=0):
+            for pickled in batch["result"]:
+                result = pickle.loads(pickled)  # noqa: S301  (our own, from a worker of ours)
+                if isinstance(result, Orca2Error):
+                    errors.append(result)
+                elif isinstance(result, OSError):
+                    raise result
+                else:
+                    yield result
+        raise_all(errors)
+
+
+def _call_there(function: Callable[[int], object], folder: Path, batch: dict[str, Any]) -> dict[str, list[bytes]]:
+    """Errors are results, because Ray would wrap them up."""
+    results: list[object] = []
+    try:
+        with chdir(folder):
+            results += map(function, batch["index"].tolist())
+    except (Orca2Error, OSError) as error:
+        results.append(error)
+    return {"result": [pickle.dumps(result) for result in results]}
 
 
 def require_places(ray: Any, workers: int, cpus: float, gpus: float, where: str) -> None:
