@@ -35,7 +35,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from orca2.core.hashing import digest
 from orca2.core.rows import Answer, Request, Sampling
-from orca2.project.shards import arrow_schema
+from orca2.core.tables import arrow_schema
 from orca2.store import segments
 from orca2.store.store import Store, Writer
 
