@@ -184,6 +184,9 @@ def dvc_repository(root: Path) -> Iterator[Any]:
         cause = getattr(error, "exc", None)
         about = f": {cause.__cause__ or cause}" if cause else ""
         raise Orca2Error(f"DVC says: {error}{about}", str(root.resolve()), hint) from error
+    except UnicodeEncodeError as error:
+        name = os.fsencode(error.object).decode("utf-8", "backslashreplace")
+        raise Orca2Error("a name that is not UTF-8, which DVC does not take", name, "rename the file") from error
 
 
 def resolved(stage: Any, root: Path) -> Stage:
