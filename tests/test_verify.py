@@ -52,6 +52,35 @@ def test_a_stage_that_gives_something_else_is_named_and_the_next_ones_are_judged
     assert lines[-1] == "orca2 verify --replay: 1 stages differ"
 
 
+def test_a_stage_whose_input_changed_since_it_ran_is_stale_and_not_different(project):
+    project.set_params({"grade": {"keep": "correct"}})
+    lines, _ = replayed(project, 1)
+    assert [line for line in lines if "as dvc.lock says" not in line] == [
+        "grade              stale: grade.keep all → correct",
+        "orca2 verify --replay: 1 are stale, see `orca2 plan`",
+    ]
+
+
+def test_the_stages_that_are_there_are_replayed_whatever_they_are_called(project):
+    text = (project.root / "dvc.yaml").read_text("utf-8")
+    pipeline = yaml.safe_load(text)
+    stages = {name: stage for name, stage in pipeline["stages"].items() if name not in ("train", "evaluate", "report")}
+    stages["judge"] = stages.pop("grade")
+    aside = {"cmd": 'python -c \'open("aside.txt", "w")\'', "deps": ["data/chats"], "params": ["mine"]}
+    stages["aside"] = aside | {"outs": ["aside.txt"]}
+    (project.root / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}, sort_keys=False), "utf-8")
+    project.set_params({"mine": {"a": 1}})
+    project.run("dvc", "repro", "-q", "judge", "aside")
+    try:
+        lines, _ = replayed(project, 0)
+        assert sorted(line.split()[0] for line in lines[:-1]) == sorted([*REPLAYED[:6], "judge", "erase", "pack"])
+        assert "aside" not in "".join(lines)
+        assert "nothing wrong" in project.run("orca2", "check").stderr
+        assert project.run("orca2", "diff", "HEAD", "workspace", "--stat").stdout
+    finally:
+        (project.root / "aside.txt").unlink()
+
+
 def test_a_missing_answer_is_an_error_with_the_next_step_and_no_engine_starts(project):
     shutil.rmtree(project.root / ".orca2" / "store")
     (project.root / ".orca2" / "store").mkdir()

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from orca2.core.errors import Orca2Error
 from orca2.diff.shifts import strategies
 from orca2.project import git
 from orca2.project.artifacts import DATASET
-from orca2.project.dvc_files import LOCK_FILE, Built
+from orca2.project.dvc_files import LOCK_FILE, is_of_one_build
 from orca2.project.revisions import WORKSPACE, Revision
 
 _ERASED, _EVALUATED = "metrics/erase.json", "metrics/evaluate.json"
@@ -63,7 +63,7 @@ def _version(revision: Revision, name: str, date: str, subject: str) -> Version:
     try:
         chosen = strategies(revision)["strategies"]
         evaluation = _metrics(revision, _EVALUATED)
-        belongs = _is_of_one_build(_EVALUATED, DATASET.folder, revision.locked)
+        belongs = is_of_one_build(_EVALUATED, revision.locked, DATASET.folder)
         student, teacher = (
             _number(evaluation, role, "macro", "strict", "accuracy") if belongs else None
             for role in ("student", "teacher")
@@ -96,13 +96,3 @@ def _number(found: Any, *names: str) -> Any:
     for name in names:
         found = found.get(name) if isinstance(found, dict) else None
     return found if isinstance(found, int | float) else None
-
-
-def _is_of_one_build(path: str, origin: str, locked: Mapping[str, Built]) -> bool:
-    """Whether the stage that made `path`, and all up to the one that made `origin`, read what was made last."""
-    maker = next((stage for stage in locked.values() if path in stage.outs), None)
-    if maker is None or origin in maker.outs:
-        return maker is not None
-    made = {out: digest for stage in locked.values() for out, digest in stage.outs.items()}
-    read = {dep: digest for dep, digest in maker.deps.items() if dep in made}
-    return all(made[dep] == digest and _is_of_one_build(dep, origin, locked) for dep, digest in read.items())

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from orca2.core.errors import Orca2Error
 from orca2.project.artifacts import REJECTED
+from orca2.project.dvc_files import is_of_one_build, locked
 from orca2.project.dvc_files import stages as stages_of
 from orca2.project.shards import read_columns
 
@@ -71,6 +72,18 @@ def unbuilt(root: Path = Path()) -> list[str]:
     built = _built(root)
     outs = (Path(out) for stage in stages_of(root) for out in stage.outs)
     return [out.name for out in outs if out.parent == REJECTED and out.name not in built]
+
+
+def stale(root: Path = Path()) -> list[str]:
+    """The stages whose rejected rows are of another build than what they come from, as dvc.lock has it.
+
+    Raises:
+        Orca2Error: dvc.lock is torn.
+    """
+    lock = locked(root)
+    made = {out for stage in lock.values() for out in stage.outs}
+    folders = {stage: (REJECTED / stage).as_posix() for stage in _built(root)}
+    return [s for s, folder in folders.items() if folder in made and not is_of_one_build(folder, lock)]
 
 
 def _built(root: Path) -> dict[str, Path]:

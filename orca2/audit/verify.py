@@ -91,14 +91,16 @@ def replay(store: Store, root: Path = Path()) -> Iterator[Replayed]:
         copy = Path(folder)
         _copy_project(root, copy)
         for stage in stages:
+            if stage.always_changed:  # no artifact, but what others are judged by
+                _run(stage, copy, store.root)
+                continue
             stale = changed_inputs(stage.name, copy)
             if not stale:
                 _run(stage, copy, store.root)
             differing = list(stage.writes) if stale else _differing(stage, copy)
             for out in differing:
                 _take_over(root / out, copy / out)
-            if not stage.always_changed:
-                yield Replayed(stage=stage.name, differing=() if stale else tuple(differing), stale=stale)
+            yield Replayed(stage=stage.name, differing=() if stale else tuple(differing), stale=stale)
 
 
 def regenerate(

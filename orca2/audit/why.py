@@ -104,7 +104,6 @@ def find(revision: Revision, prefix: str) -> str:
     Raises:
         Orca2Error: there is none, or there are several.
     """
-    import pyarrow as pa
     import pyarrow.compute as pc
 
     wanted = prefix.strip().lower()
@@ -112,12 +111,13 @@ def find(revision: Revision, prefix: str) -> str:
         raise Orca2Error(f"has no {EXAMPLES.folder}", str(revision), f"run `dvc repro {EXAMPLES.stage}`")
     if not wanted or set(wanted) - set("0123456789abcdef"):
         raise Orca2Error("is no row id", repr(prefix), "give its first hex digits, as `orca2 diff` prints them")
-    whole = wanted if len(wanted) == 64 else ""
-    columns = [revision.table(artifact, ["row_id"], whole)["row_id"] for artifact in (EXAMPLES, LEFT_OUT)]
-    ids = pa.chunked_array([chunk for column in columns for chunk in column.chunks], pa.string())
-    found = ids.filter(pc.starts_with(ids, wanted)).unique().to_pylist()
+    found: list[str] = []
+    # Questions of the dataset first: of those that were left out there may be many more.
+    for artifact in (EXAMPLES, LEFT_OUT):
+        ids = revision.table(artifact, ["row_id"], wanted if len(wanted) == 64 else "")["row_id"]
+        found = found or ids.filter(pc.starts_with(ids, wanted)).unique().to_pylist()
     if len(found) == 1:
-        return str(found[0])
+        return found[0]
     hint = (
         f"several do: {', '.join(row[: len(wanted) + 6] for row in found[:4])}"
         if found

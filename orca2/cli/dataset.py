@@ -125,12 +125,14 @@ def _blame(arguments: argparse.Namespace) -> int:
 
 
 def _rejects(arguments: argparse.Namespace) -> int:
-    from orca2.audit.rejects import rejects, unbuilt
+    from orca2.audit.rejects import rejects, stale, unbuilt
     from orca2.core.text import aligned, printable
 
     _require_project()
     found = rejects(stages=arguments.stage, examples=arguments.rows)
     _tell_uncounted([] if arguments.stage else unbuilt())
+    if old := [stage for stage in stale() if not arguments.stage or stage in arguments.stage]:
+        print(f"stale, and counted as they lie here: {', '.join(old)}", file=sys.stderr)
     if arguments.json:
         _write(_json([dataclasses.asdict(reason) for reason in found]), None)
         return 0

@@ -105,6 +105,19 @@ def locked(root: Path = Path()) -> dict[str, Built]:
         raise Orca2Error(f"is not UTF-8: {error.reason}", str(file), "save it as UTF-8") from error
 
 
+def is_of_one_build(path: str, lock: Mapping[str, Built], origin: str = "") -> bool:
+    """Whether what a stage made comes, all the way from `origin`, of what the lock says the stages before it made last.
+
+    Not so where one before it was built again and it was not, or where no stage of the lock made it.
+    """
+    maker = next((stage for stage in lock.values() if any(overlap(path, out) for out in stage.outs)), None)
+    if maker is None or origin in maker.outs:
+        return maker is not None
+    made = {out: digest for stage in lock.values() for out, digest in stage.outs.items()}
+    read = {dep: digest for dep, digest in maker.deps.items() if dep in made}
+    return all(made[dep] == digest and is_of_one_build(dep, lock, origin) for dep, digest in read.items())
+
+
 def watched_sections(among: Iterable[Stage], file: str = "params.yaml") -> tuple[str, ...]:
     """The top names of a parameter file that stages watch."""
     return tuple(dict.fromkeys(name.split(".")[0] for stage in among for name in stage.params.get(file, ())))
@@ -171,6 +184,9 @@ def dvc_repository(root: Path) -> Iterator[Any]:
         cause = getattr(error, "exc", None)
         about = f": {cause.__cause__ or cause}" if cause else ""
         raise Orca2Error(f"DVC says: {error}{about}", str(root.resolve()), hint) from error
+    except UnicodeEncodeError as error:
+        name = os.fsencode(error.object).decode("utf-8", "backslashreplace")
+        raise Orca2Error("a name that is not UTF-8, which DVC does not take", name, "rename the file") from error
 
 
 def resolved(stage: Any, root: Path) -> Stage:

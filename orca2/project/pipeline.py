@@ -1,6 +1,5 @@
 """Which stages are stale, and why: DVC's own verdict, with the parameter or the file that changed."""
 
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,12 +98,14 @@ def _reasons(root: Path, stage: Any, changed: list[Any], will_say: Mapping[str, 
     """Why a stage must run; nothing of one that only always does."""
     from dvc.dependency.param import ParamsDependency
 
+    # In its status DVC names a path from the current folder, or from elsewhere where that lies outside its repository.
+    named = {str(item): from_root(item, root) for item in (*stage.deps, *stage.outs)}
     watched = {from_root(dep, root): dep for dep in stage.deps if isinstance(dep, ParamsDependency)}
     foreseen = {path: dep for path, dep in watched.items() if path in will_say}
     parts = [change for change in changed if isinstance(change, dict)]
-    deps = {_of_status(path, root): what for part in parts for path, what in part.get("changed deps", {}).items()}
+    deps = {named[path]: what for part in parts for path, what in part.get("changed deps", {}).items()}
     deps = {path: what for path, what in deps.items() if path not in foreseen}
-    outs = {_of_status(path, root): what for part in parts for path, what in part.get("changed outs", {}).items()}
+    outs = {named[path]: what for part in parts for path, what in part.get("changed outs", {}).items()}
     words = [change for change in changed if isinstance(change, str) and change != "always changed"]
     if not _has_run(stage):
         yield from () if stage.always_changed else ("never run here",)
@@ -125,11 +126,6 @@ def _reasons(root: Path, stage: Any, changed: list[Any], will_say: Mapping[str, 
 def _has_run(stage: Any) -> bool:
     """Whether dvc.lock knows it."""
     return any(item.hash_info for item in (*stage.deps, *stage.outs))
-
-
-def _of_status(path: str, root: Path) -> str:
-    """A path of DVC's status, which it names from the current folder."""
-    return path if "://" in path else Path(os.path.relpath(path, root.resolve())).as_posix()
 
 
 def _changed_params(path: str, dep: Any, now: Mapping[str, Any], names: Iterable[str]) -> Iterator[str]:
