@@ -63,7 +63,8 @@ def main() -> None:
         kept = finished.keep(students, name, OUTPUTS)
         curve = f"loss {results['loss_first_step']:.3f} to {results['loss_last_epoch']:.3f}"
         steps = f"{results['sequences']} sequences, {results['steps']} steps"
-        print(f"train: {steps}, {curve}, {speed['tokens_per_s']} tokens/s; kept in {kept}")
+        print(f"train: {steps}, {curve}, {speed['tokens_per_s']} tokens/s")
+        print(f"train: kept in {kept}, one of {len(list(students.iterdir()))}; remove those that nobody needs")
     shutil.rmtree(CHECKPOINTS, ignore_errors=True)
 
 

@@ -10,9 +10,10 @@ import time
 
 import pytest
 
+from orca2.core import model_files
 from orca2.core.errors import Orca2Error
 from orca2.core.hashing import file_digest
-from orca2.recipe import model_files, models
+from orca2.recipe import models
 from orca2.recipe.models import (
     ModelsConfig,
     check_reference,

