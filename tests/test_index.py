@@ -66,7 +66,7 @@ def agree(store):
 
 
 STEPS = st.one_of(
-    st.tuples(st.just("put"), st.lists(ANSWERS, min_size=1, max_size=5)),
+    *[st.tuples(st.just("put"), st.lists(ANSWERS, min_size=1, max_size=5))] * 3,
     st.tuples(st.just("merge"), st.integers(0, 3), st.integers(2, 4)),
     st.tuples(st.just("merge, killed before the old ones go"), st.integers(0, 3), st.integers(2, 3)),
     st.tuples(st.just("lose"), st.integers(0, 9)),
@@ -117,11 +117,13 @@ def flip(file, position):
     file.write_bytes(content)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(steps=st.lists(STEPS, max_size=14))
-def test_whatever_happens_to_segments_and_index_it_finds_what_a_naive_one_finds(tmp_path_factory, steps):
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=st.lists(STEPS, min_size=4, max_size=14), read_rows=st.integers(1, 30), open_rows=st.integers(1, 30))
+def test_whatever_happens_to_segments_and_index_it_finds_what_a_naive_one_finds(
+    tmp_path_factory, steps, read_rows, open_rows
+):
     root = tmp_path_factory.mktemp("store")
-    with lively():
+    with lively(read_rows=read_rows, open_rows=open_rows):
         for step in steps:
             take(step, root, root / "kept")
         store = Store(root)
@@ -168,6 +170,30 @@ def test_a_segment_exchanged_for_another_of_the_same_size_and_time_is_noticed_wh
     mine.write_bytes(other.read_bytes())
     os.utime(mine, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert texts(tmp_path / "mine", asked(1), asked(number)) == [None, str(number)]
+
+
+@pytest.mark.usefixtures("a_lively_index")
+def test_a_segment_that_changed_is_read_again(tmp_path):
+    put(tmp_path / "mine", answer(asked(1), "1"), answer(asked(2), "2"))
+    put(tmp_path / "other", answer(asked(3), "3"))
+    (mine,), (other,) = segments(tmp_path / "mine"), segments(tmp_path / "other")
+    assert Store(tmp_path / "mine").missing([asked(1), asked(3)]) == [asked(3)]
+    mine.write_bytes(other.read_bytes())
+    assert Store(tmp_path / "mine").missing([asked(1), asked(3)]) == [asked(1)]
+
+
+@pytest.mark.usefixtures("a_lively_index")
+def test_of_a_run_only_the_segments_that_are_still_there_count(tmp_path):
+    for number in range(4):
+        put(tmp_path, answer(asked(number % 2), f"{number}"), answer(asked(number + 5), "other"))
+    with lively(open_rows=100):
+        Store(tmp_path).compact_index()
+        assert len(run_files(tmp_path)) == 1
+        segments(tmp_path)[0].unlink()
+        store = Store(tmp_path)
+        assert agree(store)
+        assert [a.text for a in store.find([asked(0)]).values()] == ["2"]
+        assert len(store) == 6
 
 
 def test_many_answers_are_read_once_and_then_mapped(tmp_path, monkeypatch):
