@@ -34,7 +34,7 @@ def test_what_is_built_is_fresh_and_wholly_cached_and_what_never_ran_says_so(pro
     assert state(plan, "train")["why"] == ["never run here"]
     assert counts(plan["asking"]["probe"]) == (TASKS * STRATEGIES * PROBE, 0)
     assert counts(plan["asking"]["generate"]) == (TASKS * TRAIN, 0)
-    assert plan["asking"]["evaluate"]["causes"] == {"never built here": 3 * TASKS * 2}
+    assert plan["asking"]["evaluate"]["causes"] == {"first build: never built here": 3 * TASKS * 2}
 
 
 def test_a_stage_that_does_not_run_is_no_work_and_breaks_no_budget(project):
@@ -71,7 +71,14 @@ def test_turns_that_change_hands_are_a_change_of_the_template(project):
     text = "{% block instruction %}{% endblock %}\n"
     project.edit("templates/tasks/reversal/step_by_step.j2", EXAMPLES, text + EXAMPLES)
     causes = planned(project)["asking"]["probe"]["causes"]
-    assert causes == {"templates/tasks/reversal/step_by_step.j2": PROBE}
+    assert causes == {
+        f"template: templates/tasks/reversal/step_by_step.j2 line {line_of(project, text.strip())}": PROBE
+    }
+
+
+def line_of(project, text, file="tasks/reversal/step_by_step.j2"):
+    lines = (project.root / "templates" / file).read_text("utf-8").splitlines()
+    return next(number for number, line in enumerate(lines, 1) if text in line)
 
 
 @pytest.mark.parametrize(
@@ -103,7 +110,7 @@ def test_an_edited_template_is_named_with_its_line_and_asks_for_its_rows_only(pr
     line = next(n for n, text in enumerate(source.splitlines(), 1) if "From the last to the first" in text)
     project.edit("templates/tasks/reversal/step_by_step.j2", "1. lantern. 2. quickly.", "One lantern, two quickly.")
     plan = planned(project)
-    cause = f"templates/tasks/reversal/step_by_step.j2 line {line}"
+    cause = f"template: templates/tasks/reversal/step_by_step.j2 line {line}"
     assert plan["asking"]["probe"]["causes"] == {cause: PROBE}
     assert {r["task"] for r in plan["asking"]["probe"]["to_generate"]} == {"reversal"}
     assert state(plan, "probe")["why"] == ["templates/tasks modified (templates/tasks/reversal/step_by_step.j2)"]
@@ -115,7 +122,7 @@ def test_a_line_of_the_general_file_is_named_for_all_tasks_that_extend_it(projec
     project.edit("templates/strategies/step_by_step.j2", "short ordered steps", "short, ordered steps")
     plan = planned(project)
     (cause,) = plan["asking"]["probe"]["causes"]
-    assert cause.startswith("templates/strategies/step_by_step.j2 line ")
+    assert cause.startswith("template: templates/strategies/step_by_step.j2 line ")
     assert plan["asking"]["probe"]["causes"][cause] == TASKS * PROBE
 
 
@@ -133,12 +140,10 @@ def test_more_questions_a_new_strategy_and_a_dropped_one_are_told_apart(project)
     tasks["splits"]["train_limit"] += 1
     project.set_params({"tasks": tasks, "probe": probe | {"strategies": ["step_by_step", "guess_and_check"]}})
     plan = planned(project)
-    assert plan["asking"]["probe"]["causes"] == {"new strategy guess_and_check": TASKS * PROBE}
-    assert plan["asking"]["probe"]["to_drop"] == {"strategy direct_answer dropped": TASKS * PROBE}
+    assert plan["asking"]["probe"]["causes"] == {"strategy: new strategy": TASKS * PROBE}
+    assert plan["asking"]["probe"]["to_drop"] == {"strategy: strategy gone": TASKS * PROBE}
     new = plan["asking"]["generate"]["causes"]
-    assert {name: new[name] for name in new if name.startswith("new question")} == {
-        "new question of task reversal": 1, "new question of task sum_of_two": 1
-    }  # fmt: skip
+    assert new["split: beyond train_limit → train"] == TASKS
     assert "tasks.splits.train_limit 5 → 6" in state(plan, "prepare_tasks")["why"]
 
 
@@ -147,7 +152,7 @@ def test_fewer_questions_are_rows_to_drop(project):
     tasks["splits"]["train_limit"] -= 2
     project.set_params({"tasks": tasks})
     asking = planned(project)["asking"]["generate"]
-    assert asking["to_drop"] == {"question gone": 2 * TASKS}
+    assert asking["to_drop"] == {"split: train → beyond train_limit": 2 * TASKS}
     assert counts(asking) == (TASKS * (TRAIN - 2), 0)
 
 
@@ -160,7 +165,7 @@ def test_a_larger_limit_asks_again_only_where_the_answer_was_cut(project):
     generate["sampling"]["max_tokens"] = 64
     project.set_params({"generate": generate})
     asking = planned(project)["asking"]["generate"]
-    assert asking["causes"] == {"max_tokens 32 → 64 and cut by length": 2 * TASKS}
+    assert asking["causes"] == {"sampling: max_tokens 32 → 64": 2 * TASKS}
     assert asking["cached"] == TASKS * TRAIN
     assert asking["most_new_tokens"] == 64 * 2 * TASKS
 
@@ -170,7 +175,7 @@ def test_other_sampling_and_more_samples_say_so(project):
     generate = {"samples": 2, "sampling": generate["sampling"] | {"temperature": 0.5}}
     project.set_params({"generate": generate})
     causes = planned(project)["asking"]["generate"]["causes"]
-    assert causes == {"sampling: temperature 0.0 → 0.5": TASKS * TRAIN, "new sample 1": TASKS * TRAIN}
+    assert causes == {"sampling: temperature 0.0 → 0.5": TASKS * TRAIN, "sampling: new sample": TASKS * TRAIN}
 
 
 def test_another_strategy_chosen_by_hand_is_the_cause(project):
@@ -181,7 +186,7 @@ def test_another_strategy_chosen_by_hand_is_the_cause(project):
     )
     project.run("dvc", "commit", "-f", "select_strategies")
     asking = planned(project)["asking"]["generate"]
-    assert asking["causes"] == {f"task reversal: strategy {chosen['reversal']} → {other}": TRAIN}
+    assert asking["causes"] == {f"strategy: {chosen['reversal']} → {other}": TRAIN}
     project.run("git", "checkout", "-q", "dvc.lock")
 
 
@@ -190,7 +195,7 @@ def test_an_emptied_store_is_told_from_a_change(project):
     (project.root / ".orca2" / "store").mkdir()
     asking = planned(project)["asking"]["generate"]
     assert asking["causes"] == {
-        "asked before, but the answer is not in this store (`orca2 store pull`?)": TASKS * TRAIN
+        "answer: asked before, but the answer is not in this store (`orca2 store pull`?)": TASKS * TRAIN
     }
 
 
@@ -201,7 +206,7 @@ def test_another_model_has_no_answers_until_it_is_asked_and_the_first_one_keeps_
     assert counts(asking) == (0, TASKS * STRATEGIES * PROBE)
     assert asking["assumed"] == []
     (cause,) = asking["causes"]
-    assert cause.startswith("another model: ")
+    assert cause.startswith("model: ")
     answer_for(project, "probe")
     assert counts(planned(project)["asking"]["probe"]) == (TASKS * STRATEGIES * PROBE, 0)
     shutil.rmtree(project.root / "other")
@@ -256,7 +261,54 @@ def test_the_text_reads_like_a_plan(project):
     project.edit("templates/strategies/step_by_step.j2", "short ordered steps", "short, ordered steps")
     text = project.run("orca2", "plan", check=False).stdout
     assert "probe              stale    templates/strategies modified (templates/strategies/step_by_step.j2)" in text
-    assert "6  templates/strategies/step_by_step.j2 line " in text
+    assert "6  template: templates/strategies/step_by_step.j2 line " in text
     assert "cost: about 54 new tokens (at most 192)" in text
     assert "time unknown: no earlier run of this model here" in text
     assert text.splitlines()[-1].endswith("new tokens")
+
+
+def without(project, *stages):
+    pipeline = yaml.safe_load((project.root / "dvc.yaml").read_text("utf-8"))
+    for stage in stages:
+        del pipeline["stages"][stage]
+    (project.root / "dvc.yaml").write_text(yaml.safe_dump(pipeline, sort_keys=False), "utf-8")
+
+
+@pytest.mark.parametrize(
+    ("stages", "asking"),
+    [
+        (("train", "evaluate", "report"), ["probe", "generate"]),
+        (("evaluate", "report"), ["probe", "generate"]),
+        (("probe", "select_strategies"), ["generate", "evaluate"]),
+        (("prepare_models", "prepare_tasks"), ["probe", "generate", "evaluate"]),
+        (("generate", "grade", "erase", "pack", "train", "evaluate", "report"), ["probe"]),
+    ],
+)  # fmt: skip
+def test_a_pipeline_may_lack_any_stage_and_the_sections_that_only_it_reads(project, stages, asking):
+    without(project, *stages)
+    params = project.params()
+    for section in {"train": "train", "probe": "probe", "evaluate": "evaluate", "prepare_tasks": "tasks"}.items():
+        if section[0] in stages:
+            del params[section[1]]
+    (project.root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), "utf-8")
+    plan = planned(project)
+    assert list(plan["asking"]) == asking
+    if "generate" in asking:
+        assert counts(plan["asking"]["generate"]) == (TASKS * TRAIN, 0)
+
+
+def test_a_renamed_stage_is_known_by_what_it_writes(project):
+    pipeline = yaml.safe_load((project.root / "dvc.yaml").read_text("utf-8"))
+    names = {"generate": "ask_teacher", "prepare_tasks": "questions"}
+    pipeline["stages"] = {names.get(name, name): stage for name, stage in pipeline["stages"].items()}
+    (project.root / "dvc.yaml").write_text(yaml.safe_dump(pipeline, sort_keys=False), "utf-8")
+    assert counts(planned(project)["asking"]["ask_teacher"]) == (TASKS * TRAIN, 0)
+
+
+def test_a_section_that_a_stage_of_this_pipeline_needs_is_missed(project):
+    params = project.params()
+    del params["generate"], params["probe"]
+    (project.root / "params.yaml").write_text(yaml.safe_dump(params), "utf-8")
+    done = project.run("orca2", "plan", check=False)
+    assert done.returncode == 1
+    assert "section `generate` is missing" in done.stderr and "section `probe` is missing" in done.stderr
