@@ -292,6 +292,12 @@ def test_steps_are_the_same_from_anywhere_and_with_or_without_a_memo(tree, befor
     assert yaml.safe_load(written) == before
 
 
+def test_an_installed_package_means_what_one_in_the_project_means(tree, before, tmp_path):
+    for name in ("stages", "dvc.yaml", "params.yaml"):
+        (tmp_path / name).symlink_to(tree / name)
+    assert step_digests(tmp_path) == before
+
+
 def test_a_file_that_changes_without_another_size_or_time_is_seen(tmp_path):
     file = tmp_path / "file"
     read = functools.partial(file.read_text, "utf-8")

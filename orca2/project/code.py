@@ -8,37 +8,25 @@ modules that params.yaml names. What is installed beside this package is pinned 
 Nothing heavy is imported: DVC runs this at every `dvc repro`.
 """
 
-import ast
 import re
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import yaml
 
 from orca2.core.errors import Orca2Error, raise_all
 from orca2.core.hashing import digest, file_digest
 from orca2.core.memo import Memo
+from orca2.project.syntax import SCHEME, Module, named_module, understand
 
 STEPS = Path("steps.yaml")
 EXTENSIONS = "orca2.core.plugins"
 """The module that imports what params.yaml names: a stage that reaches it depends on all that is named there."""
-_SCHEME = f"1 on Python {sys.version_info.major}.{sys.version_info.minor}"
 _PACKAGE_ROOT = Path(__file__).parents[2]
 _SCRIPT = re.compile(r"\bpython[\d.]*\s+(?:-[^m\s]\S*\s+)*(?:-m\s+([\w.]+)|([\w./-]+\.py)\b)")
-_IMPORT_PATH = re.compile(r"([^\W\d]\w*(?:\.[^\W\d]\w*)*)(?::[^\W\d]\w*)?")
 _LEFTOVERS = (".py", ".pyc", "~")
-
-
-class Module(NamedTuple):
-    """One module: what it means, and what it imports."""
-
-    digest: str
-    """Empty where nothing is left without comments and docstrings."""
-    imports: list[str]
-    """As written: relative ones begin with dots, and a star ends in `.*`."""
 
 
 def write_steps(root: Path = Path()) -> dict[str, str]:
@@ -57,7 +45,7 @@ def step_digests(root: Path = Path()) -> dict[str, str]:
     Raises:
         InputErrors: dvc.yaml or a module cannot be read, or a stage's script cannot be found.
     """
-    with Memo(root / ".orca2" / "code.json", _SCHEME) as memo:
+    with Memo(root / ".orca2" / "code.json", SCHEME) as memo:
         code = Code(root, memo)
         found: dict[str, str] = {}
         errors: dict[str, Orca2Error] = {}
@@ -132,7 +120,7 @@ class Code:
 
     def _read(self, file: Path) -> Module:
         if file not in self._modules:
-            self._modules[file] = Module(*self._memo.of(file, lambda: _understand(file)))
+            self._modules[file] = Module(*self._memo.of(file, lambda: understand(file)))
         return self._modules[file]
 
     @cached_property
@@ -140,7 +128,7 @@ class Code:
         """The modules that params.yaml names, wherever in it."""
         file = self._root / "params.yaml"
         named = _strings(_yaml(file)) if file.is_file() else ()
-        return [module for text in named for module in _import_path(text)]
+        return [module for text in named for module in named_module(text)]
 
 
 def _stages(root: Path) -> dict[str, Any]:
@@ -216,58 +204,6 @@ def _spelt(name: str, roots: Iterable[Path]) -> Iterator[str]:
     if name.endswith(".*"):
         folders = [root.joinpath(*parts) for root in (*roots, _PACKAGE_ROOT)]
         yield from (f"{name[:-2]}.{file.stem}" for folder in folders for file in sorted(folder.glob("*.py")))
-
-
-def _understand(file: Path) -> Module:
-    try:
-        tree = ast.parse(file.read_bytes())
-    except (SyntaxError, ValueError) as error:
-        line = getattr(error, "lineno", None)
-        where = f"{file}:{line}" if line else str(file)
-        raise Orca2Error(f"is not Python: {getattr(error, 'msg', error)}", where, "mend it, then run again") from error
-    imports = sorted(set(_imports(tree)))
-    _forget_words(tree)
-    return Module(digest("module", ast.dump(tree)) if tree.body else "", imports)
-
-
-def _imports(tree: ast.Module) -> Iterator[str]:
-    """All that is imported anywhere in a module, and every text that reads like the name of a module."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            base = "." * node.level + (node.module or "")
-            yield base
-            yield from (f"{base}{'' if base.endswith('.') else '.'}{alias.name}" for alias in node.names)
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            yield from _import_path(node.value)
-
-
-def _import_path(text: str) -> Iterator[str]:
-    """The module that a text names, if it reads like `PACKAGE.MODULE` or `MODULE:NAME`."""
-    if not {".", ":"}.isdisjoint(text) and (match := _IMPORT_PATH.fullmatch(text)):
-        yield match[1]
-
-
-def _forget_words(tree: ast.Module) -> None:
-    """Take out what only people read: docstrings, other bare constants and `pass`.
-
-    A module that asks for a `__doc__` keeps its texts.
-    """
-    nodes = list(ast.walk(tree))
-    if any("__doc__" in (getattr(node, "id", ""), getattr(node, "attr", "")) for node in nodes):
-        return
-    for node in nodes:
-        for field in ("body", "orelse", "finalbody"):
-            if isinstance(block := getattr(node, field, None), list):
-                block[:] = [statement for statement in block if not _is_idle(statement)]
-        if isinstance(node, ast.Constant):
-            node.kind = None
-
-
-def _is_idle(statement: ast.stmt) -> bool:
-    constant = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
-    return constant or isinstance(statement, ast.Pass)
 
 
 def _data_files(modules: Mapping[str, Path]) -> list[tuple[str, Path]]:

@@ -1,6 +1,6 @@
 """Fine-tuning on packed conversations: DeepSpeed ZeRO under Ray Train, one code path from a laptop to a cluster.
 
-This module starts the workers and collects what they made; what each of them does is in `training_loop`. The model, the
+This module starts the workers and collects what they made; what each of them does is in `loop`. The model, the
 output, the checkpoints and the curve are on a disk that all workers share. A run that was killed goes on from its last
 checkpoint when data, model, config, seed and number of workers are the same, and otherwise starts afresh and says so.
 """

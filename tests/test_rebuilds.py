@@ -1,0 +1,134 @@
+"""Whatever is edited, what was paid for is found again: every stage runs here, and neither an engine nor a training."""
+
+import json
+import re
+import shutil
+import time
+from contextlib import chdir
+from pathlib import Path
+
+import pytest
+
+from orca2.core import config
+from orca2.core.hashing import file_digest
+from orca2.core.rows import PackedSequence
+from orca2.project.shards import read_rows
+from orca2.recipe import models
+from orca2.training import finished
+from orca2.training.loop import TrainConfig
+from tests.answered import answer_for, answered_project
+from tests.closure import stage_modules
+from tests.tiny import make_tiny_model
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """Built from stored answers and a finished student alone: a budget of no tokens keeps every engine off."""
+    project = answered_project(tmp_path_factory.mktemp("project"))
+    generation = project.params()["cluster"]["generation"] | {"max_new_tokens": 0}
+    project.set_params({"cluster": {"generation": generation}})
+    finish_student(project.root)
+    project.repro("train")
+    answer_for(project, "evaluate")
+    project.repro()
+    project.commit("built")
+    return project
+
+
+def finish_student(root):
+    """Keep a student as if it had been trained."""
+    with chdir(root):
+        train = config.load_section("train", TrainConfig)
+        sequences, student = read_rows(Path("data/packed"), PackedSequence), models.read_index()["student"]
+        name = finished.identity(sequences, model=student.digest, config=train, seed=42, workers=1)
+        made = finished.Outputs(model=Path("new/model"), results=Path("new/results.json"), curve=Path("new/curve"))
+        make_tiny_model(made.model, seed=1)
+        made.results.write_text(json.dumps({"steps": 2}))
+        for curve in ("loss", "learning_rate"):
+            file = made.curve / "plots" / "metrics" / f"{curve}.tsv"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(f"step\t{curve}\n0\t2.0\n1\t1.0\n")
+        finished.keep(finished.default_root(), name, made)
+        shutil.rmtree("new")
+
+
+@pytest.fixture(autouse=True)
+def restored(built):
+    """Every test leaves the workspace as it was built."""
+    yield
+    built.run("git", "checkout", "-q", "--", ".")
+    built.run("dvc", "checkout", "-q")
+
+
+def ran(output):
+    """The stages that a `dvc repro` ran."""
+    return re.findall(r"Running stage '(\w+)'", output)
+
+
+def test_a_second_repro_runs_nothing_but_the_look_at_the_code(built):
+    assert ran(built.repro()) == ["code"]
+    assert built.run("git", "status", "--porcelain").stdout == ""
+
+
+def test_a_comment_in_every_module_that_a_stage_imports_costs_nothing(built):
+    before, student = built.lock(), file_digest(built.root / "trained" / "model.safetensors")
+    for path in {path for stage in built.stages() for path in stage_modules(stage).values()}:
+        text = (built.root / path).read_text("utf-8")
+        (built.root / path).write_text(f"# A comment.\n{text}", "utf-8")
+    begin = time.perf_counter()
+    assert ran(built.repro()) == ["code"]
+    assert time.perf_counter() - begin < 20
+    assert built.lock() == before
+    assert file_digest(built.root / "trained" / "model.safetensors") == student
+
+
+def test_a_change_of_logic_under_every_stage_costs_no_token_and_no_optimiser_step(built):
+    before = built.lock()
+    errors = built.root / "orca2" / "core" / "errors.py"
+    errors.write_text(errors.read_text("utf-8") + "\n_CHANGED = True\n", "utf-8")
+    output = built.repro()
+    assert ran(output) == built.stages()
+    assert "this student was finished before" in output
+    for stage in ("probe", "generate", "evaluate_base_teacher", "evaluate_student"):
+        assert built.speed(stage)["num_generated"] == 0
+    assert built.lock() | {"steps.yaml": ""} == before | {"steps.yaml": ""}
+
+
+def test_a_logic_change_of_one_step_runs_that_step_and_nothing_behind_what_stays_the_same(built):
+    packing = built.root / "orca2" / "recipe" / "packing.py"
+    packing.write_text(packing.read_text("utf-8") + "\n_CHANGED = True\n", "utf-8")
+    assert ran(built.repro()) == ["code", "pack"]
+
+
+def test_a_rebuild_from_nothing_but_answers_and_students_leaves_git_clean(built):
+    for path in ("trained", "report", "plots", "metrics", "models", "data", ".dvc/cache", ".dvc/tmp", ".orca2/speed"):
+        shutil.rmtree(built.root / path)
+    assert ran(built.repro()) == built.stages()
+    assert built.run("git", "status", "--porcelain").stdout == ""
+
+
+def test_a_speed_parameter_of_training_finds_the_same_student(built):
+    built.set_params({"train": {"checkpoint_every_steps": 3}})
+    output = built.repro("train")
+    assert ran(output) == ["code", "train"]
+    assert "this student was finished before" in output
+
+
+def test_a_student_that_was_damaged_is_not_served(built):
+    [kept] = (built.root / ".orca2" / "students").iterdir()
+    shutil.copytree(kept, built.root / ".orca2" / "aside")
+    (kept / "results.json").unlink()
+    with chdir(built.root):
+        assert finished.find(finished.default_root(), kept.name) is None
+    (built.root / ".orca2" / "aside").rename(kept)
+
+
+def test_a_model_folder_that_changes_is_prepared_anew_and_nothing_is_copied(built):
+    config_file = built.root / "tiny" / "generation_config.json"
+    before = config_file.read_text()
+    config_file.write_text(json.dumps(json.loads(before) | {"temperature": 0.5}))
+    assert ran(built.repro("prepare_models")) == ["code", "prepare_models"]
+    assert [path.name for path in (built.root / "models").iterdir()] == ["models.json"]
+    config_file.write_text(before)
+    assert ran(built.repro("prepare_models")) == ["code", "prepare_models"]
+    assert built.run("git", "status", "--porcelain").stdout == ""
