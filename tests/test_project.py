@@ -1,5 +1,6 @@
 """`orca2 init`: a project of one's own, away from any clone."""
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -127,14 +128,15 @@ def test_from_an_empty_folder_to_a_dataset_of_50_own_questions_in_three_commands
     assert "prepare_tasks: 50 in, 50 out" in built
     assert list((monorepo / "second" / "data" / "packed").glob("*.parquet"))
     # Two recipes, one store: what the first was answered, the second is not asked again.
-    assert "generate: 30 from the store, 0 generated" in built or ", 0 generated" in built
+    assert re.search(r"generate: \d+ from the store, 0 generated", built)
     assert len(Store(monorepo / ".orca2" / "store")) == stored > 0
     assert not (monorepo / "second" / ".orca2" / "store").exists()
 
 
-def test_two_recipes_in_one_repository_are_committed_together(monorepo):
+def test_two_recipes_in_one_repository_are_committed_together_and_their_store_is_not(monorepo):
     commit(monorepo, "two recipes")
     tracked = run(monorepo, "git", "ls-files").stdout.splitlines()
+    assert [name for name in tracked if ".orca2/" in name] == []
     assert "first/dvc.yaml" in tracked
     assert [name for name in tracked if "/data/" in name and not name.endswith("strategies.yaml")] == []
 

@@ -2,16 +2,21 @@
 
 import io
 import json
+import shutil
 import subprocess
 import tarfile
+from contextlib import chdir
 
 import pytest
 import yaml
 
 from orca2.cli.command import DECLINED
 from orca2.core.errors import Orca2Error
+from orca2.core.rows import PackedSequence, Segment
 from orca2.project import git, scaffold
+from orca2.project.shards import write_rows
 from orca2.project.upgrade import upgrade
+from orca2.training.adopted import adopt
 from tests.closure import ROOT
 from tests.project import commit, run, use_tiny_model
 
@@ -153,8 +158,22 @@ def before_init(tmp_path_factory):
     template.write_text(template.read_text("utf-8").replace("Work through", "Go through"), "utf-8")
     use_tiny_model(root, root / "tiny")
     run(root, "dvc", "repro", "prepare_models", "prepare_tasks", code=root)
+    finish_training(root)
     commit(root, "a recipe of one's own")
     return root
+
+
+def finish_training(project):
+    """What a training leaves, without the training: data, a model, results and a curve, as dvc.lock says."""
+    segment = Segment(row_id="a" * 64, sample_index=0, start=0, length=3, supervised_start=1, supervised_end=3)
+    packed = PackedSequence(sequence_index=0, input_ids=(5, 6, 7), labels=(-100, 6, 7), segments=(segment,))
+    write_rows(project / "data" / "packed", PackedSequence, [packed])
+    shutil.copytree(project / "tiny", project / "trained")
+    (project / "plots" / "train").mkdir(parents=True)
+    (project / "plots" / "train" / "loss.tsv").write_text("step\tloss\n1\t0.5\n", "utf-8")
+    for file in ("train.json", "speed/train.json"):
+        (project / "metrics" / file).write_text("{}\n", "utf-8")
+    run(project, "dvc", "commit", "--force", "train", code=project)
 
 
 def asked(project, code):
@@ -169,10 +188,11 @@ def test_a_project_from_before_init_loses_no_edit_and_no_key(before_init):
     run(before_init, "orca2", "upgrade", "--yes")
     after = snapshot(before_init)
     assert len(keys) > 0
+    assert not (before_init / "metrics" / "speed").exists()
     assert not (before_init / "orca2").exists()
     # What the dataset is, is untouched.
     for name in before:
-        if name.startswith(("templates/", "params.yaml", "own.csv", "data/")):
+        if name.startswith(("templates/", "params.yaml", "own.csv", "data/", "trained/")):
             assert after[name] == before[name], name
     written = [name for name, content in after.items() if content != before.get(name)]
     assert [name for name in written if b"<<<<<<<" in after[name]] == []
@@ -180,3 +200,30 @@ def test_a_project_from_before_init_loses_no_edit_and_no_key(before_init):
     run(before_init, "orca2", "check")
     run(before_init, "dvc", "repro", "prepare_models", "prepare_tasks")
     assert asked(before_init, ROOT) == keys
+    # Nor does it train again: the student is known by what it was made from.
+    trained = yaml.safe_load((before_init / "dvc.lock").read_text("utf-8"))["stages"]["train"]["outs"]
+    run(before_init, "dvc", "repro", "code")
+    assert "was finished before" in run(before_init, "dvc", "repro", "--single-item", "train").stdout
+    again = yaml.safe_load((before_init / "dvc.lock").read_text("utf-8"))["stages"]["train"]["outs"]
+    assert _digest(again, "trained") == _digest(trained, "trained")
+
+
+def _digest(outs, path):
+    return next(out["md5"] for out in outs if out["path"] == path)
+
+
+def test_a_student_is_kept_only_if_it_its_data_and_its_model_are_what_the_lock_says(before_init, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(before_init, copy, symlinks=True)
+    run(copy, "git", "checkout", "-q", "--force", "HEAD")
+    shutil.rmtree(copy / ".orca2" / "students", ignore_errors=True)
+    run(copy, "dvc", "checkout", "-q", "--force", "prepare_models", "train")
+    packed = next((copy / "data" / "packed").glob("*.parquet"))
+    with chdir(copy):
+        for file in (copy / "trained" / "config.json", packed, next((copy / "models").rglob("config.json"))):
+            kept = file.read_bytes()
+            file.unlink()
+            assert adopt() is None, file
+            file.write_bytes(kept)
+        assert adopt() is not None
+        assert adopt() is None

@@ -40,26 +40,43 @@ def _init(arguments: argparse.Namespace) -> int:
 
 
 def _upgrade(arguments: argparse.Namespace) -> int:
-    from orca2.cli import store
-    from orca2.plan.output import as_text
-    from orca2.plan.plan import make_plan
-    from orca2.project.upgrade import upgrade
+    from orca2.project.upgrade import changed_steps, upgrade
+    from orca2.training.adopted import adopt
 
-    found = upgrade()
+    found, root = upgrade(), Path()
     for change in found.changes:
         print(f"{change.path}: {_WORDS[change.kind]}")
         if change.kind == "yours":
             _show(change.path, change.content)
-    print(as_text(make_plan(store.open_store())), end="")
+    for path in found.leftovers(root):
+        print(f"{path}: no stage writes it any longer, to be removed")
+    steps = changed_steps(root, found)
+    print(f"steps whose code means something else: {', '.join(steps) or 'none'}")
+    # The plan of a pipeline that is about to change would be of no use.
+    renewed = any(change.path == "dvc.yaml" for change in found.changes)
+    if not renewed:
+        _print_plan()
     if not found.changes:
         print("orca2 upgrade: every file is as this version writes it, or as you have edited it")
         return 0
     if not arguments.yes and not agreed("renew these files?"):
         print("nothing changed")
         return DECLINED
-    found.apply(Path())
-    print("orca2 upgrade: done; look at it with `git diff`, then `orca2 plan` and `dvc repro`")
+    if student := adopt():
+        print(f"the student is kept in {student}: it is not trained again")
+    found.apply(root)
+    if renewed:
+        _print_plan()
+    print("orca2 upgrade: done; look at it with `git diff`, then `dvc repro`")
     return 0
+
+
+def _print_plan() -> None:
+    from orca2.cli import store
+    from orca2.plan.output import as_text
+    from orca2.plan.plan import make_plan
+
+    print(as_text(make_plan(store.open_store())), end="")
 
 
 def _show(path: str, new: bytes) -> None:

@@ -5,6 +5,7 @@ today. An edited file is merged where git can do so without a conflict, and else
 """
 
 import re
+import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import yaml
 
 from orca2.core.errors import Orca2Error
 from orca2.project import git, scaffold
+from orca2.project.code import STEPS, step_digests
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,11 +37,22 @@ class Upgrade:
     example: str
     changes: tuple[Change, ...]
 
+    def leftovers(self, root: Path) -> list[str]:
+        """What the pipeline of the project writes now, and would write no longer."""
+        new = next((change.content for change in self.changes if change.path == "dvc.yaml"), None)
+        if new is None or not (root / "dvc.yaml").is_file():
+            return []
+        now, then = (_outs(text) for text in ((root / "dvc.yaml").read_bytes(), new))
+        return sorted(out for out in now - then if (root / out).exists())
+
     def apply(self, root: Path) -> None:
         """Do it, and record it last: an interrupted upgrade is finished by the next one."""
+        for out in self.leftovers(root):
+            shutil.rmtree(root / out) if (root / out).is_dir() else (root / out).unlink()
+            _drop_empty((root / out).parent, root)
         for change in self.changes:
             if change.kind == "remove":
-                (root / change.path).unlink()
+                (root / change.path).unlink(missing_ok=True)
                 _drop_empty((root / change.path).parent, root)
             elif change.kind != "yours":
                 scaffold.write(root / change.path, change.content)
@@ -141,9 +154,32 @@ def _without(stage: Mapping[str, Any], deps: list[tuple[str, Any]], name: str) -
     return {key: value for key, value in stage.items() if key != "deps"} | ({"deps": left} if left else {})
 
 
+def changed_steps(root: Path, found: Upgrade) -> list[str]:
+    """The stages whose code would mean something else, after this upgrade, than when the project was built.
+
+    Raises:
+        InputErrors: as of `code.step_digests`.
+    """
+    built = yaml.safe_load((root / STEPS).read_text("utf-8")) if (root / STEPS).is_file() else {}
+    names = git.names(root, "ls-files", "-z", "-co", "--exclude-standard", "--", "*.py", "dvc.yaml", "params.yaml")
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder)
+        for name in names:
+            if (root / name).is_file():
+                scaffold.write(copy / name, (root / name).read_bytes())
+        found.apply(copy)
+        return [stage for stage, meaning in step_digests(copy).items() if built.get(stage) != meaning]
+
+
+def _outs(text: bytes) -> set[str]:
+    stages = yaml.safe_load(text)["stages"].values()
+    entries = [entry for stage in stages for kind in ("outs", "metrics", "plots") for entry in stage.get(kind) or ()]
+    return {entry if isinstance(entry, str) else next(iter(entry)) for entry in entries}
+
+
 def _drop_empty(folder: Path, root: Path) -> None:
     """Remove folders in which nothing is left but what Python compiled."""
-    while folder != root and all(entry.name == "__pycache__" for entry in folder.iterdir()):
+    while folder != root and folder.is_dir() and all(entry.name == "__pycache__" for entry in folder.iterdir()):
         for compiled in folder.glob("__pycache__/*.pyc"):
             compiled.unlink()
         for empty in folder.glob("__pycache__"):
