@@ -9,7 +9,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable
 from fractions import Fraction
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from orca2.core.errors import Orca2Error
@@ -160,6 +160,7 @@ def _as_number(text: str) -> Fraction | None:
     return values.pop() if len(values) == 1 else None
 
 
+@lru_cache(maxsize=4096)
 def _value(number: str) -> Fraction | None:
     numerator, _, denominator = number.replace(",", "").partition("/")
     try:
