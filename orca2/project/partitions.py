@@ -8,6 +8,7 @@ mapped in this process, a large one by Ray Data over cores and nodes: the same f
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -210,8 +211,11 @@ class Draft:
 
     def finish(self) -> None:
         """Make shards of all that was added."""
-        here = shard_count(sum(part.size for part in self.held)) <= HERE_SHARDS
-        write_shards(self._folder, self.artifact.row_type, self.held, partial(each, here=here))
+        if shard_count(sum(part.size for part in self.held)) <= HERE_SHARDS:
+            with ThreadPoolExecutor(2) as pool:  # one compresses while the other digests
+                write_shards(self._folder, self.artifact.row_type, self.held, pool.map)
+        else:
+            write_shards(self._folder, self.artifact.row_type, self.held, partial(each, here=False))
         shutil.rmtree(self.parts)
 
 

@@ -150,10 +150,11 @@ def _fill(frame: _Frame, stretches: list[list[int]]) -> list[int]:
 def _encode_plain(tokenizer: Any, texts: list[str]) -> list[list[int]]:
     if not texts:
         return []
-    encoded: list[list[int]] = tokenizer(
-        texts, add_special_tokens=False, split_special_tokens=True, return_attention_mask=False, verbose=False
-    )["input_ids"]
-    return encoded
+    backend = tokenizer.backend_tokenizer
+    backend.encode_special_tokens = True  # as plain text, that is
+    backend.no_truncation()
+    backend.no_padding()
+    return [encoded.ids for encoded in backend.encode_batch_fast(texts, add_special_tokens=False)]
 
 
 @lru_cache(maxsize=256)

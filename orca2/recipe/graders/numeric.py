@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from fractions import Fraction
+from functools import lru_cache
 
 from orca2.recipe.graders.base import Grader
 
@@ -54,6 +55,7 @@ def _as_number(text: str) -> Fraction | None:
     return values.pop() if len(values) == 1 else None
 
 
+@lru_cache(maxsize=4096)
 def _value(number: str) -> Fraction | None:
     numerator, _, denominator = number.replace(",", "").partition("/")
     try:
