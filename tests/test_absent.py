@@ -186,7 +186,9 @@ def of_why(spoilt):
         assert set(story["absent"]) & set(REMOVABLE) <= gone
         if row_id == ASKED and EXAMPLES.folder not in spoilt:
             assert gone & {REQUESTS.folder, GENERATIONS.folder, GRADED.folder, CHATS.folder} <= set(story["absent"])
-        assert "Traceback" not in err
+        in_words = orca2("why", row_id)
+        assert in_words[0] == 0
+        assert all(f"not here   {folder}" in in_words[1] for folder in story["absent"])
 
 
 def test_a_whole_project_is_told_in_full(whole):

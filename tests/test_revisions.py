@@ -8,6 +8,7 @@ import pytest
 
 from orca2.core.errors import Orca2Error
 from orca2.core.rows import Rejected
+from orca2.project.artifacts import Artifact
 from orca2.project.revisions import WORKSPACE, Revision
 from orca2.project.shards import write_rows
 from tests.examples import rejected
@@ -94,6 +95,32 @@ def test_shards_come_with_the_digests_of_their_cells(project):
         (shard,) = Revision(name, project.root).shards("data/chats")
         assert shard.name == "rows-00-of-01.parquet"
         assert pq.read_table(shard.digests).num_rows == 1
+
+
+ROWS = Artifact(stage="erase", folder="data/chats", row_type=Rejected, identity=("row_id",))
+ABSENT = Artifact(stage="pack", folder="data/packed", row_type=Rejected, identity=("row_id",))
+
+
+@pytest.mark.parametrize("name", ["HEAD", WORKSPACE])
+def test_a_table_has_all_rows_or_those_of_one_id_and_none_of_what_is_not_held(project, name):
+    project.build("one", "two", "three", "second")
+    revision = Revision(name, project.root)
+    assert sorted(revision.table(ROWS)["row_id"].to_pylist()) == ["one", "three", "two"]
+    assert revision.table(ROWS, ["task", "row_id"], "two").to_pylist() == [{"task": "sums", "row_id": "two"}]
+    assert revision.table(ROWS, ["row_id"], "four").num_rows == 0
+    assert (revision.holds(ROWS), revision.holds(ABSENT)) == (True, False)
+    assert revision.table(ABSENT, ["row_id"]).to_pydict() == {"row_id": []}
+    assert revision.table(ABSENT).schema == revision.table(ROWS).schema
+
+
+def test_a_file_of_an_artifact_is_there_or_none(project):
+    for name in ("HEAD", WORKSPACE):
+        revision = Revision(name, project.root)
+        assert revision.file("data/chats/rows-00-of-01.parquet").is_file()
+        assert revision.file("data/chats/rows-00-of-02.parquet") is None
+        assert revision.file("data/packed/rows-00-of-01.parquet") is None
+    shutil.rmtree(project.root / "data" / "chats")
+    assert Revision(WORKSPACE, project.root).file("data/chats/rows-00-of-01.parquet") is None
 
 
 def test_more_than_a_hundred_shards_come_in_the_order_of_their_numbers(tmp_path):

@@ -7,9 +7,8 @@ from typing import Any
 import yaml
 
 from orca2.core.errors import Orca2Error
+from orca2.project.artifacts import CHOICES, GENERATIONS, GRADED, Artifact
 from orca2.project.revisions import Revision
-
-_STRATEGIES = "data/strategies.yaml"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,9 +47,11 @@ def strategy_shifts(before: Revision, after: Revision) -> list[StrategyShift]:
 
 
 def quality(revision: Revision) -> Mapping[str, Quality]:
-    """By task, and over all under the empty name; empty when nothing was generated."""
-    answers = _sums(revision, "data/generations", "completion_tokens")
-    right = _sums(revision, "data/graded", "strict_correct")
+    """By task, and over all under the empty name; empty when nothing was generated, or not graded."""
+    if not revision.holds(GRADED):
+        return {}
+    answers = _sums(revision, GENERATIONS, "completion_tokens")
+    right = _sums(revision, GRADED, "strict_correct")
     tasks = {
         task: Quality(answers=count, accuracy=right.get(task, (0, 0))[1] / count, tokens=tokens / count)
         for task, (count, tokens) in sorted(answers.items())
@@ -59,27 +60,24 @@ def quality(revision: Revision) -> Mapping[str, Quality]:
 
 
 def strategies(revision: Revision) -> Mapping[str, Any]:
-    """What `data/strategies.yaml` says: `strategies` by task, and the `evidence` for them; empty without the file.
+    """What the file of choices says: `strategies` by task, and the `evidence` for them; empty without the file.
 
     Raises:
         Orca2Error: the file is torn.
     """
-    text = revision.text(_STRATEGIES)
+    text = revision.text(str(CHOICES))
     try:
         read = yaml.safe_load(text or "") or {}
         return {name: dict(read.get(name) or {}) for name in ("strategies", "evidence")}
     except (yaml.YAMLError, AttributeError, TypeError, ValueError) as error:
-        raise Orca2Error(f"is torn: {error}", f"{_STRATEGIES} of {revision}", "mend it") from error
+        raise Orca2Error(f"is torn: {error}", f"{CHOICES} of {revision}", "mend it") from error
 
 
-def _sums(revision: Revision, artifact: str, column: str) -> Mapping[str, tuple[int, int]]:
+def _sums(revision: Revision, artifact: Artifact[object], column: str) -> Mapping[str, tuple[int, int]]:
     """By task: how many rows, and the sum of a column."""
     import pyarrow as pa
 
-    tables = [shard.read(["task", column]) for shard in revision.shards(artifact)]
-    if not tables:
-        return {}
-    table = pa.concat_tables(tables)
+    table = revision.table(artifact, ["task", column])
     numbers = table.set_column(1, column, table[column].cast(pa.int64()))
     rows = numbers.group_by("task").aggregate([(column, "count"), (column, "sum")]).to_pylist()
     return {row["task"]: (row[f"{column}_count"], row[f"{column}_sum"]) for row in rows}

@@ -16,7 +16,7 @@ from orca2.core.errors import Orca2Error, raise_all
 from orca2.core.tables import arrow_schema, shard_of
 from orca2.core.text import printable
 from orca2.project import cells, git
-from orca2.project.artifacts import Artifact
+from orca2.project.artifacts import STEPS, Artifact
 from orca2.project.dvc_files import LOCK_FILE, Built, dvc_repository, overlap, read_lock
 from orca2.project.shards import shard_names
 
@@ -142,9 +142,13 @@ class Revision:
         """Digest of every out that this revision's `dvc.lock` names, by path; a folder's ends in `.dir`."""
         return {path: md5 for stage in self.locked.values() for path, md5 in stage.outs.items()}
 
-    def built_with(self, stage: str) -> dict[str, Any]:
-        """The parameters that a stage ran with, by section, as `dvc.lock` has them; none when it never ran."""
-        built = self.locked.get(stage)
+    def built_with(self, step: str) -> dict[str, Any]:
+        """The parameters that a step was taken with, by section, as `dvc.lock` has them; none when it never was.
+
+        The stage that took it is known by what it made, or else by its name.
+        """
+        makers = (built for built in self.locked.values() if STEPS.get(step) in built.outs)
+        built = next(makers, self.locked.get(step))
         return dict(built.params.get("params.yaml", {})) if built else {}
 
     def shards(self, artifact: str) -> tuple[Shard, ...]:
