@@ -68,6 +68,7 @@ def check(params_file: Path = config.PARAMS_FILE, templates_root: Path = Path("t
     _attempt(errors, lambda: check_address(os.environ.get("RAY_ADDRESS", "")))
     params = SimpleNamespace(**{name: sections.get(name) for name in SECTIONS})
     _check_params(errors, params, params_file)
+    _check_lengths(errors, params, params_file)
     if templates:
         _check_names(errors, params, templates, params_file)
     raise_all(errors)
@@ -93,6 +94,21 @@ def _check_params(errors: list[Orca2Error], params: SimpleNamespace, file: Path)
             errors.append(Orca2Error("no such file", source.name, f"mend {file}: tasks.sources.{name}.name"))
         elif source.is_local:
             _attempt(errors, partial(require_declared, source.name, "prepare_tasks"))
+
+
+def _check_lengths(errors: list[Orca2Error], params: SimpleNamespace, file: Path) -> None:
+    """An answer of the longest that is asked for must leave room for a question in the context of an engine."""
+    if not (params.models and params.cluster):
+        return
+    # The student never stands behind an endpoint, whose context nobody knows here.
+    asked = ["evaluate"] if params.models.teacher.startswith("http:") else ["probe", "generate", "evaluate"]
+    context = params.cluster.generation.engine.max_model_len
+    for name in asked:
+        config_of = getattr(params, name)
+        if config_of and config_of.sampling.max_tokens >= context:
+            problem = f"{config_of.sampling.max_tokens} leaves no room for a question: the context holds {context}"
+            hint = "lower it, or raise cluster.generation.engine.max_model_len if the model allows it"
+            errors.append(Orca2Error(problem, f"{file}: {name}.sampling.max_tokens", hint))
 
 
 def _check_names(errors: list[Orca2Error], params: SimpleNamespace, templates: Templates, file: Path) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from orca2.core.errors import Orca2Error
+from orca2.core.errors import Orca2Error, require
 from orca2.core.rows import Chat, PackedSequence, Rejected, Segment
 from orca2.recipe.chat import AnswerNotKeptError, Encoded, encode_conversation
 
@@ -30,8 +30,7 @@ class PackConfig:
     """Longest packed sequence, in tokens of the student; a longer conversation is rejected, never cut."""
 
     def __post_init__(self) -> None:
-        if self.max_tokens < 2:
-            raise ValueError("max_tokens must be 2 or more")
+        require({"max_tokens must be 2 or more": self.max_tokens >= 2})
 
 
 class _Row(NamedTuple):
