@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TypeVar
 
 from orca2.core import config
 from orca2.core.errors import Orca2Error, raise_all
@@ -36,6 +36,7 @@ class ClusterConfig(GenerationCluster, TrainingCluster):
     """The whole of `cluster:`: speed only."""
 
 
+_T = TypeVar("_T")
 SECTIONS: dict[str, type] = {
     "seed": int,
     "models": ModelsConfig,
@@ -74,7 +75,7 @@ def check(params_file: Path = config.PARAMS_FILE, templates_root: Path = Path("t
     raise_all(errors)
 
 
-def _load(file: Path, name: str) -> Any:
+def _load(file: Path, name: str) -> object:
     return config.load_section(name, SECTIONS[name], file)
 
 
@@ -122,7 +123,7 @@ def _check_names(errors: list[Orca2Error], params: SimpleNamespace, templates: T
         _attempt(errors, lambda: templates.check_student(student, f"{file}: erase.student_template"))
 
 
-def _attempt(errors: list[Orca2Error], action: Callable[[], Any]) -> Any:
+def _attempt(errors: list[Orca2Error], action: Callable[[], _T]) -> _T | None:
     """The action's result, or None with its error collected."""
     try:
         return action()

@@ -12,7 +12,7 @@ import types
 import typing
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 import yaml
 
@@ -47,7 +47,7 @@ class _Path(NamedTuple):
     path: str
     errors: list[Orca2Error]
 
-    def child(self, key: Any) -> "_Path":
+    def child(self, key: object) -> "_Path":
         return self._replace(path=f"{self.path}.{key}" if self.path else str(key))
 
     def error(self, message: str, hint: str = "") -> None:
@@ -62,7 +62,7 @@ class _UniqueKeyLoader(yaml.SafeLoader):
         if len(node.value) > _MOST_VALUES:
             raise yaml.MarkedYAMLError(problem="its merges stand for too many values", problem_mark=node.start_mark)
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:
         written: set[str] = set()
         for key, _ in node.value:
             if not isinstance(key, yaml.ScalarNode):
@@ -81,15 +81,15 @@ def load(kind: type[_T], file: Path = PARAMS_FILE) -> _T:
         InputErrors: everything wrong with these sections at once.
     """
     at = _Path(file, "", [])
-    loaded: _T = _convert(kind, _read_mapping(file), at)
+    loaded = _convert(kind, _read_mapping(file), at)
     raise_all(at.errors)
-    return loaded
+    return typing.cast(_T, loaded)
 
 
 def load_section(name: str, kind: type[_T], file: Path = PARAMS_FILE) -> _T:
     """Read one section. Errors as of `load`."""
     at, params = _Path(file, "", []), _read_mapping(file)
-    loaded: _T | None = None
+    loaded: object = None
     if name in params:
         loaded = _convert(kind, params[name], at.child(name))
     else:
@@ -110,18 +110,19 @@ def unknown_sections(known: Mapping[str, type], also: Iterable[str] = (), file: 
     params = _read_mapping(file)
     _report_unknown(params, [*known, *also], at)
     for name, kind in known.items():
-        if issubclass(kind, Sections) and isinstance(params.get(name), dict):
-            _report_unknown(params[name], typing.get_type_hints(kind), at.child(name))
+        if issubclass(kind, Sections) and isinstance(parts := params.get(name), dict):
+            _report_unknown(parts, typing.get_type_hints(kind), at.child(name))
     return at.errors
 
 
-def _report_unknown(written: dict[Any, Any], known: Iterable[str], at: _Path) -> None:
+def _report_unknown(written: Mapping[object, object], known: Iterable[str], at: _Path) -> None:
+    names = list(known)
     for name in written:
-        if name not in known:
-            at.error(f"unknown section `{name}`", _nearest(name, known))
+        if name not in names:
+            at.error(f"unknown section `{name}`", _nearest(name, names))
 
 
-def _read_mapping(file: Path) -> dict[str, Any]:
+def _read_mapping(file: Path) -> dict[object, object]:
     if not file.is_file():
         raise Orca2Error("no such file", str(file), "run this from the root of the project")
     try:
@@ -165,14 +166,14 @@ def _shown(value: object) -> str:
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
-def _nearest(name: str, known: Any) -> str:
+def _nearest(name: object, known: Iterable[object]) -> str:
     close = difflib.get_close_matches(str(name), [str(k) for k in known], n=1)
     return f"did you mean `{close[0]}`?" if close else f"known: {', '.join(sorted(map(str, known)))}"
 
 
-def _convert(kind: Any, value: Any, at: _Path) -> Any:
+def _convert(kind: object, value: object, at: _Path) -> object:
     """`value` as an instance of `kind`; records an error and returns None where it is not one."""
-    if dataclasses.is_dataclass(kind):
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         return _convert_dataclass(kind, value, at)
     origin, args = typing.get_origin(kind), typing.get_args(kind)
     if origin is Literal:
@@ -186,10 +187,10 @@ def _convert(kind: Any, value: Any, at: _Path) -> Any:
         return _convert_tuple(args[0], value, at)
     if origin is dict:
         return _convert_dict(args[1], value, at)
-    return _convert_scalar(kind, value, at)
+    return _convert_scalar(typing.cast(type, kind), value, at)
 
 
-def _convert_dataclass(kind: Any, value: Any, at: _Path) -> Any:
+def _convert_dataclass(kind: type, value: object, at: _Path) -> object:
     if not isinstance(value, dict):
         return at.error(f"must be a mapping, not {_shown(value)}")
     errors_before = len(at.errors)
@@ -211,7 +212,7 @@ def _convert_dataclass(kind: Any, value: Any, at: _Path) -> Any:
         return at.error(str(error))
 
 
-def _report_missing(name: str, kind: type, written: dict[Any, Any], at: _Path) -> None:
+def _report_missing(name: str, kind: type, written: Mapping[object, object], at: _Path) -> None:
     if not issubclass(kind, Sections):
         at.child(name).error("missing", f"add `{name}:` to `{at.path}`")
     elif at.path:
@@ -220,7 +221,7 @@ def _report_missing(name: str, kind: type, written: dict[Any, Any], at: _Path) -
         at.error(f"section `{name}` is missing", _nearest(name, written))
 
 
-def _convert_union(kinds: tuple[Any, ...], value: Any, at: _Path) -> Any:
+def _convert_union(kinds: tuple[object, ...], value: object, at: _Path) -> object:
     if value is None and type(None) in kinds:
         return None
     attempts: list[list[Orca2Error]] = []
@@ -235,20 +236,20 @@ def _convert_union(kinds: tuple[Any, ...], value: Any, at: _Path) -> Any:
     return None
 
 
-def _convert_tuple(kind: Any, value: Any, at: _Path) -> Any:
+def _convert_tuple(kind: object, value: object, at: _Path) -> object:
     if not isinstance(value, list):
         return at.error(f"must be a list, not {_shown(value)}")
     return tuple(_convert(kind, item, at._replace(path=f"{at.path}[{i}]")) for i, item in enumerate(value))
 
 
-def _convert_dict(kind: Any, value: Any, at: _Path) -> Any:
+def _convert_dict(kind: object, value: object, at: _Path) -> object:
     if not isinstance(value, dict):
         return at.error(f"must be a mapping, not {_shown(value)}")
     return {str(key): _convert(kind, item, at.child(key)) for key, item in value.items()}
 
 
-def _convert_scalar(kind: Any, value: Any, at: _Path) -> Any:
-    if kind in (Any, object):
+def _convert_scalar(kind: type, value: object, at: _Path) -> object:
+    if kind is object:
         return value
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
@@ -256,6 +257,6 @@ def _convert_scalar(kind: Any, value: Any, at: _Path) -> Any:
         return float(value)
     if type(value) is not kind:
         return at.error(f"must be {kind.__name__}, not {_shown(value)}")
-    if kind is float and not math.isfinite(value):
+    if isinstance(value, float) and not math.isfinite(value):
         return at.error(f"must be a finite number, not {_shown(value)}")
     return value
