@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TypeVar
 
 from orca2.core import config
 from orca2.core.cluster import check_address
@@ -36,6 +36,7 @@ class ClusterConfig(GenerationCluster, TrainingCluster):
     """The whole of `cluster:`: speed only."""
 
 
+_T = TypeVar("_T")
 SECTIONS: dict[str, type] = {
     "seed": int,
     "models": ModelsConfig,
@@ -69,12 +70,13 @@ def check(params_file: Path = config.PARAMS_FILE, templates_root: Path = Path("t
     _attempt(errors, lambda: check_address(os.environ.get("RAY_ADDRESS", "")))
     params = SimpleNamespace(**{name: sections.get(name) for name in SECTIONS})
     _check_params(errors, params, params_file)
+    _check_lengths(errors, params, params_file)
     if templates:
         _check_names(errors, params, templates, params_file)
     raise_all(errors)
 
 
-def _load(file: Path, name: str) -> Any:
+def _load(file: Path, name: str) -> object:
     return config.load_section(name, SECTIONS[name], file)
 
 
@@ -96,6 +98,21 @@ def _check_params(errors: list[Orca2Error], params: SimpleNamespace, file: Path)
             _attempt(errors, partial(require_declared, source.name, "prepare_tasks"))
 
 
+def _check_lengths(errors: list[Orca2Error], params: SimpleNamespace, file: Path) -> None:
+    """An answer of the longest that is asked for must leave room for a question in the context of an engine."""
+    if not (params.models and params.cluster):
+        return
+    # The student never stands behind an endpoint, whose context nobody knows here.
+    asked = ["evaluate"] if params.models.teacher.startswith("http:") else ["probe", "generate", "evaluate"]
+    context = params.cluster.generation.engine.max_model_len
+    for name in asked:
+        config_of = getattr(params, name)
+        if config_of and config_of.sampling.max_tokens >= context:
+            problem = f"{config_of.sampling.max_tokens} leaves no room for a question: the context holds {context}"
+            hint = "lower it, or raise cluster.generation.engine.max_model_len if the model allows it"
+            errors.append(Orca2Error(problem, f"{file}: {name}.sampling.max_tokens", hint))
+
+
 def _check_names(errors: list[Orca2Error], params: SimpleNamespace, templates: Templates, file: Path) -> None:
     if params.tasks:
         categories = {source.category for source in params.tasks.sources.values()}
@@ -107,7 +124,7 @@ def _check_names(errors: list[Orca2Error], params: SimpleNamespace, templates: T
         _attempt(errors, lambda: templates.check_student(student, f"{file}: erase.student_template"))
 
 
-def _attempt(errors: list[Orca2Error], action: Callable[[], Any]) -> Any:
+def _attempt(errors: list[Orca2Error], action: Callable[[], _T]) -> _T | None:
     """The action's result, or None with its error collected."""
     try:
         return action()

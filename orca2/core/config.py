@@ -12,7 +12,7 @@ import types
 import typing
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 import yaml
 
@@ -21,6 +21,10 @@ from orca2.core.errors import Orca2Error, raise_all
 PARAMS_FILE = Path("params.yaml")
 _SCIENTIFIC = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
 """Numbers that YAML 1.1 reads as text, though DVC writes them: `5e-05`."""
+_MOST_VALUES = 100_000
+"""No parameters are as many; a chain of anchors can be."""
+_SHOWN = 200
+"""Characters of a wrong value that an error repeats."""
 _T = TypeVar("_T")
 
 
@@ -43,7 +47,7 @@ class _Path(NamedTuple):
     path: str
     errors: list[Orca2Error]
 
-    def child(self, key: Any) -> "_Path":
+    def child(self, key: object) -> "_Path":
         return self._replace(path=f"{self.path}.{key}" if self.path else str(key))
 
     def error(self, message: str, hint: str = "") -> None:
@@ -53,7 +57,12 @@ class _Path(NamedTuple):
 class _UniqueKeyLoader(yaml.SafeLoader):
     """YAML in which a key that is written twice is an error; plain YAML would quietly take the second."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        super().flatten_mapping(node)
+        if len(node.value) > _MOST_VALUES:
+            raise yaml.MarkedYAMLError(problem="its merges stand for too many values", problem_mark=node.start_mark)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:
         written: set[str] = set()
         for key, _ in node.value:
             if not isinstance(key, yaml.ScalarNode):
@@ -72,15 +81,15 @@ def load(kind: type[_T], file: Path = PARAMS_FILE) -> _T:
         InputErrors: everything wrong with these sections at once.
     """
     at = _Path(file, "", [])
-    loaded: _T = _convert(kind, _read_mapping(file), at)
+    loaded = _convert(kind, _read_mapping(file), at)
     raise_all(at.errors)
-    return loaded
+    return typing.cast(_T, loaded)
 
 
 def load_section(name: str, kind: type[_T], file: Path = PARAMS_FILE) -> _T:
     """Read one section. Errors as of `load`."""
     at, params = _Path(file, "", []), _read_mapping(file)
-    loaded: _T | None = None
+    loaded: object = None
     if name in params:
         loaded = _convert(kind, params[name], at.child(name))
     else:
@@ -101,22 +110,24 @@ def unknown_sections(known: Mapping[str, type], also: Iterable[str] = (), file: 
     params = _read_mapping(file)
     _report_unknown(params, [*known, *also], at)
     for name, kind in known.items():
-        if issubclass(kind, Sections) and isinstance(params.get(name), dict):
-            _report_unknown(params[name], typing.get_type_hints(kind), at.child(name))
+        if issubclass(kind, Sections) and isinstance(parts := params.get(name), dict):
+            _report_unknown(parts, typing.get_type_hints(kind), at.child(name))
     return at.errors
 
 
-def _report_unknown(written: dict[Any, Any], known: Iterable[str], at: _Path) -> None:
+def _report_unknown(written: Mapping[object, object], known: Iterable[str], at: _Path) -> None:
+    names = list(known)
     for name in written:
-        if name not in known:
-            at.error(f"unknown section `{name}`", _nearest(name, known))
+        if name not in names:
+            at.error(f"unknown section `{name}`", _nearest(name, names))
 
 
-def _read_mapping(file: Path) -> dict[str, Any]:
+def _read_mapping(file: Path) -> dict[object, object]:
     if not file.is_file():
         raise Orca2Error("no such file", str(file), "run this from the root of the project")
     try:
         params = yaml.load(file.read_text(encoding="utf-8"), _UniqueKeyLoader)  # noqa: S506  (a SafeLoader)
+        _require_bounded(params, {}, file)
     except (yaml.YAMLError, ValueError) as error:
         raise Orca2Error(f"not valid YAML: {error}", str(file), "mend the line it names") from error
     except RecursionError as error:
@@ -126,20 +137,49 @@ def _read_mapping(file: Path) -> dict[str, Any]:
     return params
 
 
-def _nearest(name: str, known: Any) -> str:
+def _require_bounded(value: object, sizes: dict[int, int | None], file: Path) -> int:
+    """How many values are written here, each anchor counted wherever it is used; a few lines can stand for billions.
+
+    Args:
+        value: what was read.
+        sizes: of the lists and mappings that were met, by `id`; None while one is being counted.
+        file: where it was read.
+    """
+    if not isinstance(value, dict | list):
+        return 1
+    if id(value) in sizes:
+        known = sizes[id(value)]
+        if known is None:
+            raise Orca2Error("holds an anchor inside itself", str(file), "write its values out")
+        return known
+    sizes[id(value)] = None
+    inner = value.values() if isinstance(value, dict) else value
+    size = 1 + sum(_require_bounded(item, sizes, file) for item in inner)
+    if size > _MOST_VALUES:
+        raise Orca2Error(f"its anchors stand for more than {_MOST_VALUES} values", str(file), "write less of them")
+    sizes[id(value)] = size
+    return size
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
+def _nearest(name: object, known: Iterable[object]) -> str:
     close = difflib.get_close_matches(str(name), [str(k) for k in known], n=1)
     return f"did you mean `{close[0]}`?" if close else f"known: {', '.join(sorted(map(str, known)))}"
 
 
-def _convert(kind: Any, value: Any, at: _Path) -> Any:
+def _convert(kind: object, value: object, at: _Path) -> object:
     """`value` as an instance of `kind`; records an error and returns None where it is not one."""
-    if dataclasses.is_dataclass(kind):
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         return _convert_dataclass(kind, value, at)
     origin, args = typing.get_origin(kind), typing.get_args(kind)
     if origin is Literal:
         # By type too: 1, 1.0 and true are equal, and are not the same word.
         if not any(type(value) is type(arg) and value == arg for arg in args):
-            at.error(f"{value!r} is not one of {', '.join(map(repr, args))}", _nearest(value, args))
+            at.error(f"{_shown(value)} is not one of {', '.join(map(repr, args))}", _nearest(value, args))
         return value
     if origin in (types.UnionType, typing.Union):
         return _convert_union(args, value, at)
@@ -147,12 +187,12 @@ def _convert(kind: Any, value: Any, at: _Path) -> Any:
         return _convert_tuple(args[0], value, at)
     if origin is dict:
         return _convert_dict(args[1], value, at)
-    return _convert_scalar(kind, value, at)
+    return _convert_scalar(typing.cast(type, kind), value, at)
 
 
-def _convert_dataclass(kind: Any, value: Any, at: _Path) -> Any:
+def _convert_dataclass(kind: type, value: object, at: _Path) -> object:
     if not isinstance(value, dict):
-        return at.error(f"must be a mapping, not {value!r}")
+        return at.error(f"must be a mapping, not {_shown(value)}")
     errors_before = len(at.errors)
     hints = typing.get_type_hints(kind)
     fields = {field.name: field for field in dataclasses.fields(kind)}
@@ -172,7 +212,7 @@ def _convert_dataclass(kind: Any, value: Any, at: _Path) -> Any:
         return at.error(str(error))
 
 
-def _report_missing(name: str, kind: type, written: dict[Any, Any], at: _Path) -> None:
+def _report_missing(name: str, kind: type, written: Mapping[object, object], at: _Path) -> None:
     if not issubclass(kind, Sections):
         at.child(name).error("missing", f"add `{name}:` to `{at.path}`")
     elif at.path:
@@ -181,7 +221,7 @@ def _report_missing(name: str, kind: type, written: dict[Any, Any], at: _Path) -
         at.error(f"section `{name}` is missing", _nearest(name, written))
 
 
-def _convert_union(kinds: tuple[Any, ...], value: Any, at: _Path) -> Any:
+def _convert_union(kinds: tuple[object, ...], value: object, at: _Path) -> object:
     if value is None and type(None) in kinds:
         return None
     attempts: list[list[Orca2Error]] = []
@@ -196,27 +236,27 @@ def _convert_union(kinds: tuple[Any, ...], value: Any, at: _Path) -> Any:
     return None
 
 
-def _convert_tuple(kind: Any, value: Any, at: _Path) -> Any:
+def _convert_tuple(kind: object, value: object, at: _Path) -> object:
     if not isinstance(value, list):
-        return at.error(f"must be a list, not {value!r}")
+        return at.error(f"must be a list, not {_shown(value)}")
     return tuple(_convert(kind, item, at._replace(path=f"{at.path}[{i}]")) for i, item in enumerate(value))
 
 
-def _convert_dict(kind: Any, value: Any, at: _Path) -> Any:
+def _convert_dict(kind: object, value: object, at: _Path) -> object:
     if not isinstance(value, dict):
-        return at.error(f"must be a mapping, not {value!r}")
+        return at.error(f"must be a mapping, not {_shown(value)}")
     return {str(key): _convert(kind, item, at.child(key)) for key, item in value.items()}
 
 
-def _convert_scalar(kind: Any, value: Any, at: _Path) -> Any:
-    if kind in (Any, object):
+def _convert_scalar(kind: type, value: object, at: _Path) -> object:
+    if kind is object:
         return value
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if kind is float and isinstance(value, str) and _SCIENTIFIC.fullmatch(value):
         return float(value)
     if type(value) is not kind:
-        return at.error(f"must be {kind.__name__}, not {value!r}")
-    if kind is float and not math.isfinite(value):
-        return at.error(f"must be a finite number, not {value!r}")
+        return at.error(f"must be {kind.__name__}, not {_shown(value)}")
+    if isinstance(value, float) and not math.isfinite(value):
+        return at.error(f"must be a finite number, not {_shown(value)}")
     return value

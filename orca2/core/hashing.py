@@ -9,7 +9,7 @@ import hashlib
 import json
 import math
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 SCHEME = 1
 _CHUNK_BYTES = 1 << 20
@@ -20,7 +20,7 @@ _ENCODER = json.JSONEncoder(
 )
 
 
-def canonical(value: Any) -> str:
+def canonical(value: object) -> str:
     """The one JSON spelling of plain data: sorted keys, no spaces, no NaN; `1`, `1.0`, `"1"` and `true` all differ.
 
     Raises:
@@ -31,7 +31,7 @@ def canonical(value: Any) -> str:
     return _ENCODER.encode(value)
 
 
-def digest(tag: str, value: Any) -> str:
+def digest(tag: str, value: object) -> str:
     """64 hex digits naming `value` as a record of kind `tag`."""
     preimage = canonical([SCHEME, tag, value])
     return hashlib.sha256(preimage.encode("utf-8", "surrogatepass")).hexdigest()
@@ -56,15 +56,15 @@ def unit_interval(seed: int, purpose: str, row_id: str) -> float:
     return derive_seed(seed, purpose, row_id) / 2**63
 
 
-def _surely_plain(value: Any) -> bool:
+def _surely_plain(value: object) -> bool:
     """Whether nothing but the plain types is in it, level by level: a third of the time of asking each value."""
-    level: list[Any] = [value]
+    level: list[object] = [value]
     while level:
         containers = [item for item in level if type(item) not in _SCALARS]
         level = []
         for held in containers:
             if type(held) in _SEQUENCES:
-                level += held
+                level += cast(list[object], held)
             elif type(held) is dict and set(map(type, held)) <= {str}:
                 level += held.values()
             elif not (type(held) is float and math.isfinite(held)):
@@ -72,7 +72,7 @@ def _surely_plain(value: Any) -> bool:
     return True
 
 
-def _require_plain(value: Any, where: str) -> None:
+def _require_plain(value: object, where: str) -> None:
     """Raise for what cannot be hashed, naming its place."""
     if value is None or isinstance(value, str | bool | int):
         return

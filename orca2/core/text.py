@@ -1,10 +1,9 @@
 """Cells of a dataset as lines for a terminal: no control character that a model wrote reaches it."""
 
 from collections.abc import Sequence
-from typing import Any
 
 
-def lines_of(value: Any, limit: int = 4000) -> list[str]:
+def lines_of(value: object, limit: int = 4000) -> list[str]:
     """A cell as lines: turns with their roles, anything else as it prints; cut after `limit` characters, saying so."""
     if isinstance(value, list) and value and isinstance(value[0], dict) and "role" in value[0]:
         text = "\n".join(f"{turn['role']}: {turn['content']}" for turn in value)

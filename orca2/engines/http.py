@@ -158,13 +158,13 @@ class _Endpoint:
             task.cancel()
         await self._client.close()
 
-    def _body(self, request: Request) -> dict[str, Any]:
+    def _body(self, request: Request) -> dict[str, object]:
         """What is sent: the parameters that are in the key, and the seed where something is drawn."""
         given = {name: value for name, value in key_parameters(request.sampling).items() if value != ()}
         if request.sampling.temperature > 0:
             given["seed"] = request.seed
         extra = {name: value for name, value in given.items() if name not in _OPENAI_NAMES}
-        body: dict[str, Any] = {name: value for name, value in given.items() if name in _OPENAI_NAMES}
+        body: dict[str, object] = {name: value for name, value in given.items() if name in _OPENAI_NAMES}
         body |= {
             "model": self._name,
             "messages": [{"role": m.role, "content": m.content} for m in request.messages],
@@ -198,7 +198,7 @@ class _Endpoint:
         if not self.fault:
             self.fault, self.last_moment = fault, time.monotonic() + _GRACE_S
 
-    def _words(self, error: Any) -> str:
+    def _words(self, error: BaseException) -> str:
         """An error in short, its cause included; some endpoints repeat the key in it."""
         cause = error.__cause__
         return short(self._without_key(f"{error} {type(cause).__name__}: {cause}" if cause else str(error)))

@@ -29,7 +29,7 @@ def read_reply(request: Request, body: str, facts: dict[str, str]) -> Outcome:
     return Outcome.of(answer, json.dumps(facts | own, sort_keys=True))
 
 
-def _answer(request: Request, message: Any, reason: Any, usage: Any) -> Answer:
+def _answer(request: Request, message: dict[str, Any], reason: object, usage: Any) -> Answer:
     """The answer in a reply.
 
     Raises:

@@ -11,10 +11,10 @@ with plain words cannot be protected from a content that writes the same words.
 
 import datetime
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple, Protocol
 
 from orca2.core.errors import Orca2Error
 from orca2.core.rows import Message
@@ -23,6 +23,53 @@ _PLACEHOLDER = re.compile("\ue000([0-9]+)\ue001")
 _PROBE = (Message(role="user", content="What is 2 + 2?"), Message(role="assistant", content="It is 4."))
 _TEMPLATE_CLOCK = datetime.date(2024, 1, 1)
 """The day a template that asks for today's date is given: same inputs, same bytes, on any day."""
+
+
+class SpecialToken(Protocol):
+    """A token that a tokenizer was given on top of its vocabulary."""
+
+    content: str
+    special: bool
+    lstrip: bool
+    rstrip: bool
+
+
+class _Normalizer(Protocol):
+    def normalize_str(self, text: str) -> str: ...
+
+
+class _Encoding(Protocol):
+    ids: list[int]
+
+
+class _Backend(Protocol):
+    normalizer: _Normalizer | None
+    encode_special_tokens: bool
+
+    def no_truncation(self) -> None: ...
+
+    def no_padding(self) -> None: ...
+
+    def encode_batch_fast(self, texts: list[str], *, add_special_tokens: bool) -> Sequence[_Encoding]: ...
+
+
+class Tokenizer(Protocol):
+    """What is used of a fast tokenizer of Transformers."""
+
+    chat_template: object
+    backend_tokenizer: _Backend
+    added_tokens_decoder: Mapping[int, SpecialToken]
+    added_tokens_encoder: Mapping[str, int]
+
+    def apply_chat_template(self, conversation: list[dict[str, str]], **settings: object) -> object: ...
+
+    def convert_ids_to_tokens(self, token_id: int) -> str: ...
+
+    def encode(self, text: str, **settings: bool) -> list[int]: ...
+
+    def decode(self, token_ids: list[int], **settings: bool) -> str: ...
+
+    def __hash__(self) -> int: ...
 
 
 class AnswerNotKeptError(Orca2Error):
@@ -53,7 +100,7 @@ class _Turn(NamedTuple):
     rest: _Frame
 
 
-def load_tokenizer(folder: Path) -> Any:
+def load_tokenizer(folder: Path) -> Tokenizer:
     """The fast tokenizer of a model folder, checked to be one whose conversations can be encoded safely.
 
     Raises:
@@ -64,6 +111,7 @@ def load_tokenizer(folder: Path) -> Any:
     if not (folder / "tokenizer.json").is_file():
         hint = "name a model folder with a fast tokenizer, or run the stage `prepare_models` again"
         raise Orca2Error("no tokenizer.json", str(folder), hint)
+    tokenizer: Tokenizer
     try:
         tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError, KeyError) as error:
@@ -72,13 +120,13 @@ def load_tokenizer(folder: Path) -> Any:
     return tokenizer
 
 
-def encode_prompt(tokenizer: Any, messages: Sequence[Message]) -> list[int]:
+def encode_prompt(tokenizer: Tokenizer, messages: Sequence[Message]) -> list[int]:
     """Token ids of the messages and of the opening of the answer that is asked for."""
     frame = _prompt_frame(tokenizer, _roles(messages))
     return _fill(frame, _encode_plain(tokenizer, _texts(frame, messages)))
 
 
-def encode_conversation(tokenizer: Any, messages: Sequence[Message]) -> Encoded:
+def encode_conversation(tokenizer: Tokenizer, messages: Sequence[Message]) -> Encoded:
     """Token ids of a conversation that ends with an answer, which is what `encode_prompt` gives and then the answer.
 
     Raises:
@@ -91,7 +139,7 @@ def encode_conversation(tokenizer: Any, messages: Sequence[Message]) -> Encoded:
 
 
 def encode_conversations(
-    tokenizer: Any, conversations: Sequence[Sequence[Message]]
+    tokenizer: Tokenizer, conversations: Sequence[Sequence[Message]]
 ) -> list[Encoded | AnswerNotKeptError]:
     """Each of many conversations as `encode_conversation` gives it, or why its answer cannot be kept.
 
@@ -147,7 +195,7 @@ def _fill(frame: _Frame, stretches: list[list[int]]) -> list[int]:
     return ids
 
 
-def _encode_plain(tokenizer: Any, texts: list[str]) -> list[list[int]]:
+def _encode_plain(tokenizer: Tokenizer, texts: list[str]) -> list[list[int]]:
     if not texts:
         return []
     backend = tokenizer.backend_tokenizer
@@ -158,12 +206,12 @@ def _encode_plain(tokenizer: Any, texts: list[str]) -> list[list[int]]:
 
 
 @lru_cache(maxsize=256)
-def _prompt_frame(tokenizer: Any, roles: tuple[str, ...]) -> _Frame:
+def _prompt_frame(tokenizer: Tokenizer, roles: tuple[str, ...]) -> _Frame:
     return _frame(tokenizer, _render(tokenizer, roles, generation_prompt=True))
 
 
 @lru_cache(maxsize=256)
-def _turn(tokenizer: Any, roles: tuple[str, ...]) -> _Turn:
+def _turn(tokenizer: Tokenizer, roles: tuple[str, ...]) -> _Turn:
     """Cut the template's conversation at its last answer."""
     where = f"message {len(roles)}"
     if roles[-1] != "assistant" or len(roles) == 1:
@@ -185,14 +233,16 @@ def _placeholder(index: int) -> str:
     return f"\ue000{index}\ue001"
 
 
-def _render(tokenizer: Any, roles: tuple[str, ...], *, generation_prompt: bool) -> str:
+def _render(tokenizer: Tokenizer, roles: tuple[str, ...], *, generation_prompt: bool) -> str:
     """The template's text with placeholders for contents, each there once and in order."""
     from jinja2 import TemplateError
 
     messages = [{"role": role, "content": _placeholder(index)} for index, role in enumerate(roles)]
     try:
-        text: str = tokenizer.apply_chat_template(
-            messages, tokenize=False, add_generation_prompt=generation_prompt, strftime_now=_TEMPLATE_CLOCK.strftime
+        text = str(
+            tokenizer.apply_chat_template(
+                messages, tokenize=False, add_generation_prompt=generation_prompt, strftime_now=_TEMPLATE_CLOCK.strftime
+            )
         )
     except TemplateError as error:
         raise Orca2Error(f"the chat template refuses the roles {', '.join(roles)}: {error}") from error
@@ -210,7 +260,7 @@ def _require_contents_kept(found: list[int], roles: tuple[str, ...]) -> None:
         raise Orca2Error(f"the chat template reorders the messages to {[index + 1 for index in found]}")
 
 
-def _frame(tokenizer: Any, text: str) -> _Frame:
+def _frame(tokenizer: Tokenizer, text: str) -> _Frame:
     """Cut rendered text at its special tokens; encode at once every stretch that holds no content."""
     pieces: list[int | tuple[str | int, ...]] = []
     position = 0
@@ -222,7 +272,7 @@ def _frame(tokenizer: Any, text: str) -> _Frame:
     return _Frame(tuple(pieces))
 
 
-def _stretch(tokenizer: Any, text: str) -> list[int | tuple[str | int, ...]]:
+def _stretch(tokenizer: Tokenizer, text: str) -> list[int | tuple[str | int, ...]]:
     parts = _PLACEHOLDER.split(text)
     if len(parts) == 1:
         return list(_encode_plain(tokenizer, [text])[0]) if text else []
@@ -231,23 +281,23 @@ def _stretch(tokenizer: Any, text: str) -> list[int | tuple[str | int, ...]]:
 
 
 @lru_cache(maxsize=16)
-def _special_tokens(tokenizer: Any) -> re.Pattern[str]:
+def _special_tokens(tokenizer: Tokenizer) -> re.Pattern[str]:
     """Matches each special token as the tokenizer would, with the spaces that it swallows."""
     special = [token for token in tokenizer.added_tokens_decoder.values() if token.special]
     return re.compile("|".join(_token_pattern(token) for token in sorted(special, key=lambda t: -len(t.content))))
 
 
-def _token_pattern(token: Any) -> str:
+def _token_pattern(token: SpecialToken) -> str:
     before, after = (r"\s*" if strips else "" for strips in (token.lstrip, token.rstrip))
     return f"{before}{re.escape(token.content)}{after}"
 
 
-def _token_id(tokenizer: Any, match: re.Match[str]) -> int:
-    ids: dict[str, int] = tokenizer.added_tokens_encoder
+def _token_id(tokenizer: Tokenizer, match: re.Match[str]) -> int:
+    ids = tokenizer.added_tokens_encoder
     return ids[match[0] if match[0] in ids else match[0].strip()]
 
 
-def _not_kept(tokenizer: Any, taught: str, end_token: int, spelt: str) -> AnswerNotKeptError | None:
+def _not_kept(tokenizer: Tokenizer, taught: str, end_token: int, spelt: str) -> AnswerNotKeptError | None:
     """The boundary is right only if the taught tokens spell the answer and its end, nothing more and nothing less."""
     normalizer = tokenizer.backend_tokenizer.normalizer
     expected = normalizer.normalize_str(taught) if normalizer else taught
@@ -256,7 +306,7 @@ def _not_kept(tokenizer: Any, taught: str, end_token: int, spelt: str) -> Answer
     return AnswerNotKeptError(f"the tokenizer turns the answer {taught[:40]!r} into {spelt[:40]!r}")
 
 
-def _require_template(tokenizer: Any, folder: Path) -> None:
+def _require_template(tokenizer: Tokenizer, folder: Path) -> None:
     """One ordinary conversation must encode as the tokenizer itself does it; else its pieces cannot be joined."""
     if not tokenizer.chat_template:
         hint = "use an instruction-tuned model, or add chat_template.jinja to the folder"

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 
 from orca2.core.errors import Orca2Error
 from orca2.core.rows import Example, Generation, Graded
-from orca2.recipe.extraction import lenient_answer, strict_answer
 from orca2.recipe.graders import grader_of
 from orca2.recipe.graders.base import Grader
+from orca2.recipe.graders.extraction import lenient_answer, strict_answer
 
 
 def grade(examples: Iterable[Example], generations: Iterable[Generation]) -> list[Graded]:

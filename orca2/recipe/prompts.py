@@ -11,22 +11,21 @@ questions of a task stand in one file, and each technique's file gives its answe
 
 import re
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Protocol
 
 import jinja2
 from jinja2 import meta, nodes
 from jinja2.sandbox import SandboxedEnvironment
 
 from orca2.core.errors import Orca2Error, raise_all
-from orca2.core.rows import Example, Message, Role
+from orca2.core.rows import Example, Message
+from orca2.recipe.turns import ROLES, conversation_fault, recorders
 
 VARIABLES = ("question", "task", "category")
 BLOCKS = ("instruction", "examples", "question")
-_ROLES: tuple[Role, ...] = ("system", "user", "assistant")
 QUESTION = "\0question\0"
 """Stands for the question while everything around it is rendered."""
 _TRANSPARENT = (
@@ -126,11 +125,11 @@ class Templates:
         turns: list[Message] = []
         values = {name: getattr(example, name) for name in VARIABLES}
         try:
-            outside = self._environment.get_template(template).render(values | _recorders(turns))
+            outside = self._environment.get_template(template).render(values | recorders(turns))
         except _RENDER_ERRORS as error:
             hint = f"it fails on row {example.row_id[:12]}"
             raise Orca2Error(f"cannot be rendered: {error}", self._line_of(error, template), hint) from error
-        problem = _conversation_fault(turns, outside)
+        problem = conversation_fault(turns, outside)
         if problem:
             raise Orca2Error(problem, str(self.root / template), "see another template of the folder")
         return Conversation(template=template, messages=tuple(turns))
@@ -218,7 +217,7 @@ class Templates:
         except UnicodeDecodeError as error:
             yield Orca2Error(f"is not UTF-8: {error.reason}", str(file), "save it as UTF-8")
             return
-        known = {*VARIABLES, *_ROLES}
+        known = {*VARIABLES, *ROLES}
         for name in sorted(undeclared - known):
             line = next((n.lineno for n in tree.find_all(nodes.Name) if n.name == name), 1)
             yield Orca2Error(f"undefined variable `{name}`", f"{file}:{line}", f"known: {', '.join(VARIABLES)}")
@@ -289,32 +288,3 @@ def _printable(value: object) -> object:
     if isinstance(value, str | int | float | list | tuple | dict | jinja2.Undefined) or value is None:
         return value
     raise TypeError(f"a {type(value).__name__} cannot be printed; is a pair of brackets missing?")
-
-
-class _Recorder(Protocol):
-    def __call__(self, caller: Callable[[], object]) -> str: ...
-
-
-def _recorders(turns: list[Message]) -> dict[str, _Recorder]:
-    """The callables `system`, `user`, `assistant`: each records one turn instead of printing it."""
-
-    def recorder(role: Role) -> _Recorder:
-        def record(caller: Callable[[], object]) -> str:
-            turns.append(Message(role=role, content=str(caller()).strip()))
-            return ""
-
-        return record
-
-    return {role: recorder(role) for role in _ROLES}
-
-
-def _conversation_fault(turns: list[Message], outside: str) -> str:
-    """Why these turns are not `system? (user assistant)* user`; empty when they are."""
-    if outside.strip():
-        return f"text outside any turn: {outside.strip()[:60]!r}; wrap it in {{% call user() %}}"
-    shape = "".join(turn.role[0] for turn in turns)
-    if not re.fullmatch(r"s?(ua)*u", shape):
-        order = ", ".join(turn.role for turn in turns) or "none"
-        return f"turns must be system, then user and assistant in turn, then user; they are: {order}"
-    empty = next((turn.role for turn in turns if not turn.content), "")
-    return f"the {empty} turn is empty" if empty else ""

@@ -1,7 +1,7 @@
 """How an answer is judged: one module a grader, which know nothing of each other, and the registry of them.
 
 A further grader is a module with a `GRADER` in it and its line in `GRADERS`; one of the user's own is named by import
-path. What is common to all (which part of a text is the answer) lives in `recipe.extraction`.
+path. What is common to all (which part of a text is the answer) lives in `extraction`.
 """
 
 from orca2.core.errors import Orca2Error

@@ -11,7 +11,7 @@ It may be a `Grader` instead, where free text states an answer otherwise than in
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from orca2.recipe.extraction import last_words
+from orca2.recipe.graders.extraction import last_words
 
 Judge = Callable[[str, str, str], bool]
 """Whether an answer is right: called with the known answer, the given one, and the question's metadata as JSON."""

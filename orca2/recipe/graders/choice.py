@@ -2,8 +2,8 @@
 
 import re
 
-from orca2.recipe.extraction import normal
 from orca2.recipe.graders.base import Grader
+from orca2.recipe.graders.extraction import normal
 
 _OPTION = re.compile(r"\W*?((?:a(?!\s+[a-z])|[b-z])(?!\w)|-?\d+(?:[.,/:-]\d+)*|\w\w+)")
 _NAMED = re.compile(r"\(([A-Z])\)|\b(yes|no|true|false)\b|\b([A-Z])\b(?=[.)]|$)", re.IGNORECASE)

@@ -1,7 +1,7 @@
 """Equal as text, but for what does not count."""
 
-from orca2.recipe.extraction import normal
 from orca2.recipe.graders.base import Grader
+from orca2.recipe.graders.extraction import normal
 
 
 def exact(expected: str, given: str, metadata: str) -> bool:  # noqa: ARG001  (every judge takes the three)
