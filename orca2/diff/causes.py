@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
-from orca2.diff.comparison import Part
+from orca2.diff.comparison import Mask, Part, Positions
 
 KINDS = (
     "first build", "source", "split", "strategy", "template", "sampling", "model", "answer",
@@ -22,13 +21,11 @@ edits for some rows comes before what is one for all."""
 OF_REQUESTS = KINDS[: KINDS.index("answer") + 1]
 """Those that make a request be asked: all that a plan can tell."""
 
-Mask = npt.NDArray[np.bool_]
-Places = npt.NDArray[np.int64]
 QUESTION = ("question", "answer", "category", "grader", "metadata", "source", "licence")
 _DIGEST = 64
 VERDICT = ("expected", "strict_answer", "lenient_answer", "strict_correct", "lenient_correct")
 
-Detail = Callable[[Places], list[str]]
+Detail = Callable[[Positions], list[str]]
 """Tells the detail of a cause for some of the changed rows."""
 _Candidate = tuple[str, Mask, Detail]
 """Kind of a cause, bool[n] of the rows that have it, and its detail."""
@@ -53,7 +50,7 @@ class Step(Protocol):
         """bool[n]: in both versions, and not the same in one of these columns."""
         ...
 
-    def values(self, name: str, rows: Places) -> list[tuple[Any, Any]]:
+    def values(self, name: str, rows: Positions) -> list[tuple[Any, Any]]:
         """Cells before and after of some of the changed rows; None where there is none."""
         ...
 
@@ -67,7 +64,7 @@ class Stored:
         positions: int64[n, 2]: where each row stands in the two parts, -1 where it does not.
     """
 
-    def __init__(self, before: Part, after: Part, positions: Places) -> None:
+    def __init__(self, before: Part, after: Part, positions: Positions) -> None:
         self.parts = (before, after)
         self.positions = positions
         self.there: Mask = positions >= 0
@@ -82,11 +79,11 @@ class Stored:
                 result[both] |= cells[0] != cells[1]
         return result
 
-    def values(self, name: str, rows: Places) -> list[tuple[Any, Any]]:
+    def values(self, name: str, rows: Positions) -> list[tuple[Any, Any]]:
         """Cells before and after of some of the changed rows; None where there is none."""
         return list(zip(self._side(0, name, rows), self._side(1, name, rows), strict=True))
 
-    def _side(self, side: int, name: str, rows: Places) -> list[Any]:
+    def _side(self, side: int, name: str, rows: Positions) -> list[Any]:
         part, positions = self.parts[side], self.positions[rows, side]
         values: list[Any] = [None] * len(positions)
         there = np.flatnonzero(positions >= 0)
@@ -118,7 +115,7 @@ class Known:
             for a, b in zip(*self._sides, strict=True)
         ], np.bool_)  # fmt: skip
 
-    def values(self, name: str, rows: Places) -> list[tuple[Any, Any]]:
+    def values(self, name: str, rows: Positions) -> list[tuple[Any, Any]]:
         """Cells before and after of some of the changed rows; None where there is none."""
         before, after = ([(side[row] or {}).get(name) for row in rows] for side in self._sides)
         return list(zip(before, after, strict=True))
@@ -226,7 +223,7 @@ def _of_verdict(graded: Step, example: Step | None, changes: Changes) -> Iterato
 
 
 def _of_student(chat: Step, changes: Changes) -> Iterator[_Candidate]:
-    def detail(rows: Places) -> list[str]:
+    def detail(rows: Positions) -> list[str]:
         return [changes.templates(a or b, b or a) for a, b in chat.values("student_template", rows)]
 
     edited = chat.differs("messages", "student_template") | _comes_or_goes(chat)
@@ -253,7 +250,7 @@ def _limited(example: Step, left_out: Step) -> Detail:
     def named(split: str | None, reason: str | None) -> str:
         return split or (reason if reason and reason.startswith("beyond ") else "left out")
 
-    def detail(rows: Places) -> list[str]:
+    def detail(rows: Positions) -> list[str]:
         pairs = zip(example.values("split", rows), left_out.values("reason", rows), strict=True)
         return [" → ".join(map(named, splits, reasons)) for splits, reasons in pairs]
 
@@ -275,7 +272,7 @@ def _constant(text: str) -> Detail:
 def _named(step: Step, names: tuple[str, ...]) -> Detail:
     """The names of the columns that differ."""
 
-    def detail(rows: Places) -> list[str]:
+    def detail(rows: Positions) -> list[str]:
         masks = {name: step.differs(name)[rows] for name in names}
         return [", ".join(name for name in names if masks[name][i]) for i in range(len(rows))]
 
@@ -283,7 +280,7 @@ def _named(step: Step, names: tuple[str, ...]) -> Detail:
 
 
 def _sampling(request: Step) -> Detail:
-    def detail(rows: Places) -> list[str]:
+    def detail(rows: Positions) -> list[str]:
         return [_changed_fields(a, b) or "seed" for a, b in request.values("sampling", rows)]
 
     return detail

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from orca2.core.tables import shard_of
 from orca2.project.revisions import Shard
@@ -23,6 +24,11 @@ _AT_ONCE = 2
 """Parts in memory at once, beside the one in hand."""
 _FEW = 8
 """A look-up of so many times fewer rows than there are is one of few."""
+Digests = npt.NDArray[np.uint64]
+Positions = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+Table = Any
+"""An Arrow table; pyarrow has no types."""
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -51,13 +57,13 @@ class Part:
         """Names of the columns; none when there is no shard."""
         return tuple(self._digests[0].schema.names) if self._digests else ()
 
-    def cells(self, name: str) -> Any:
+    def cells(self, name: str) -> Digests:
         """Digests of a column, uint64[n]."""
         stored = [table[name].to_numpy() for table in self._digests]
-        cells = stored[0] if len(stored) == 1 else np.concatenate([np.empty(0, np.uint64), *stored])
+        cells: Digests = stored[0] if len(stored) == 1 else np.concatenate([np.empty(0, np.uint64), *stored])
         return cells if self._place is None else cells[self._rows]
 
-    def take(self, places: Any, names: Sequence[str]) -> Any:
+    def take(self, places: Positions, names: Sequence[str]) -> Table:
         """The rows at these places, int64[m], as an Arrow table of these columns; read from those shards only."""
         import pyarrow as pa
 
@@ -74,15 +80,15 @@ class Part:
         return len(self.cells(self.columns[0])) if self.columns else 0
 
     @cached_property
-    def _digests(self) -> list[Any]:
+    def _digests(self) -> list[Table]:
         return [shard.read_digests() for shard in self.shards]
 
     @cached_property
-    def _starts(self) -> Any:
+    def _starts(self) -> Positions:
         return np.cumsum([0, *(table.num_rows for table in self._digests)])
 
     @cached_property
-    def _rows(self) -> Any:
+    def _rows(self) -> Positions:
         """Which rows of the shards belong to this part, int64[n]."""
         place = self._place
         if place is None:
@@ -96,13 +102,13 @@ class Part:
 class Differences:
     """Which rows of two parts differ."""
 
-    removed: Any
+    removed: Positions
     """int64[r]: places in the left part that the right one lacks."""
-    added: Any
+    added: Positions
     """int64[a]: places in the right part that the left one lacks."""
-    changed: Any
+    changed: Positions
     """int64[c, 2]: places, left and right, of rows that both have and that differ."""
-    fields: Mapping[str, Any]
+    fields: Mapping[str, Mask]
     """bool[c] for each column that both have: whether a changed row differs there."""
 
 
@@ -165,46 +171,46 @@ def compare(left: Part, right: Part, identity: Sequence[str]) -> Differences:
     )
 
 
-def look_up(part: Part, rows: Part, places: Any, identity: Sequence[str]) -> Any:
+def look_up(part: Part, rows: Part, places: Positions, identity: Sequence[str]) -> Positions:
     """Where in `part` the rows of another part at these places have their namesakes, int64[n]; -1 for none."""
     if not part.shards:
         return np.full(len(places), -1, np.int64)
     return _index_in(_mixed([rows.cells(name)[places] for name in identity]), _identities(part, identity))
 
 
-def _identities(part: Part, identity: Sequence[str]) -> Any:
+def _identities(part: Part, identity: Sequence[str]) -> Digests:
     """One digest for the identity of each row, uint64[n]."""
     names = [name for name in identity if name in part.columns]
     return _mixed([part.cells(name) for name in names]) if names else np.empty(0, np.uint64)
 
 
-def _lonely(at_left: Any, size: int) -> Any:
+def _lonely(at_left: Positions, size: int) -> Mask:
     """bool[size]: rows of the left side that no row of the right one was matched with."""
     lonely = np.ones(size, bool)
     lonely[at_left[at_left >= 0]] = False
     return lonely
 
 
-def _is_ambiguous(at_left: Any, ours: Any, theirs: Any) -> bool:
+def _is_ambiguous(at_left: Positions, ours: Digests, theirs: Digests) -> bool:
     """Whether an identity that both sides have stands twice on either; found without sorting, as none ever should."""
     lonely = _lonely(at_left, len(ours))
     twice_right = np.count_nonzero(at_left >= 0) + np.count_nonzero(lonely) != len(ours)
     return bool(twice_right or (_index_in(theirs, ours[lonely]) >= 0).any())
 
 
-def _numbered(identities: Any) -> Any:
+def _numbered(identities: Digests) -> Digests:
     """The same digests for all that stand first, others for their repetitions."""
     return identities + _occurrence(identities) * _ODD
 
 
-def _mixed(columns: Sequence[Any]) -> Any:
+def _mixed(columns: Sequence[Digests]) -> Digests:
     mixed = columns[0]
     for column in columns[1:]:
         mixed = (mixed ^ (mixed >> np.uint64(29))) * _ODD + column
     return mixed
 
 
-def _occurrence(values: Any) -> Any:
+def _occurrence(values: Digests) -> Digests:
     """How often the value stood before, uint64[n]."""
     order = np.argsort(values, kind="stable")
     ordered = values[order]
@@ -215,7 +221,7 @@ def _occurrence(values: Any) -> Any:
     return counts
 
 
-def _index_in(wanted: Any, among: Any) -> Any:
+def _index_in(wanted: Digests, among: Digests) -> Positions:
     """Place of each of `wanted` in `among`, int64[n]; -1 for none."""
     if len(wanted) == len(among) and (wanted == among).all():
         return np.arange(len(wanted))
@@ -227,9 +233,11 @@ def _index_in(wanted: Any, among: Any) -> Any:
         candidates = np.flatnonzero(
             pc.is_in(pa.array(among), value_set=pa.array(wanted)).to_numpy(zero_copy_only=False)
         )
-        found = _index_in(wanted, among[candidates])
-        return np.where(found >= 0, candidates[found] if len(candidates) else -1, -1)
-    return pc.index_in(pa.array(wanted), value_set=pa.array(among)).fill_null(-1).to_numpy().astype(np.int64)
+        at = _index_in(wanted, among[candidates])
+        return np.where(at >= 0, candidates[at] if len(candidates) else -1, -1)
+    found = pc.index_in(pa.array(wanted), value_set=pa.array(among)).fill_null(-1)
+    positions: Positions = found.to_numpy().astype(np.int64)
+    return positions
 
 
 def _part(shards: Sequence[Shard], place: Place) -> Part:

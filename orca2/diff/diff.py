@@ -15,13 +15,14 @@ import numpy as np
 
 from orca2.core.errors import Orca2Error
 from orca2.diff.causes import Cause, Changes, Stored, first_causes
-from orca2.diff.comparison import Differences, Part, Place, comparisons, holding, look_up
+from orca2.diff.comparison import Differences, Part, Place, Positions, comparisons, holding, look_up
 from orca2.diff.templates import TemplateChanges
 from orca2.diff.where import Condition
 from orca2.project.artifacts import COMPARED, Artifact
-from orca2.project.revisions import Revision
+from orca2.project.revisions import Revision, Shard
 
 _IDS = ("row_id", "sequence_index", "sample_index")
+Shards = tuple[Shard, ...]
 Status = Literal["added", "removed", "changed", "moved"]
 
 
@@ -115,7 +116,7 @@ class _Changes:
     table: list[Change]
     before: Part
     after: Part
-    places: Any
+    places: Positions
     """int64[n, 2]: in these two parts, -1 for none."""
 
 
@@ -133,7 +134,7 @@ class _Comparison:
         self._told_by = ("task", "strategy", *(_IDS if result.where else ()))
         self._same = _same_digest(artifact.folder, revisions)
         self._shards = (revisions[0].shards(artifact.folder), revisions[1].shards(artifact.folder))
-        self._steps: dict[str, tuple[Any, Any]] = {}
+        self._steps: dict[str, tuple[Shards, Shards]] = {}
         if not any(self._shards):
             hint = "name another revision or --stage, or run `dvc repro`"
             raise Orca2Error(f"neither {revisions[0]} nor {revisions[1]} has it", artifact.folder, hint)
@@ -203,7 +204,7 @@ class _Comparison:
             )
         return _Changes(table, before, after, places)
 
-    def _causes(self, place: Place, before: Part, after: Part, places: Any) -> list[Cause]:
+    def _causes(self, place: Place, before: Part, after: Part, places: Positions) -> list[Cause]:
         if not all(self._shards):
             return [Cause("first build", "only one version has this artifact")] * len(places)
         if not self._artifact.lineage:
@@ -226,7 +227,7 @@ class _Comparison:
         )
         return first_causes(steps, len(places), changes)
 
-    def _shards_of(self, folder: str) -> tuple[Any, Any]:
+    def _shards_of(self, folder: str) -> tuple[Shards, Shards]:
         if folder not in self._steps:
             self._steps[folder] = (self._revisions[0].shards(folder), self._revisions[1].shards(folder))
             for revision, shards in zip(self._revisions, self._steps[folder], strict=True):
@@ -256,7 +257,7 @@ def _same_digest(folder: str, revisions: tuple[Revision, Revision]) -> bool:
     return bool(known[0]) and known[0] == known[1] and all(r.commit for r in revisions)
 
 
-def _found(step: Part, sides: tuple[Part, Part], places: Any, identity: Sequence[str]) -> Any:
+def _found(step: Part, sides: tuple[Part, Part], places: Positions, identity: Sequence[str]) -> Positions:
     """Where in a step the changed rows have their namesakes, int64[n]; -1 for none."""
     found = np.full(len(places), -1, np.int64)
     for side, part in enumerate(sides):
@@ -272,7 +273,7 @@ def _identity(record: Mapping[str, Any]) -> dict[str, Any]:
     return {"row_id": row_id, "sample_index": record.get("sample_index", 0)}
 
 
-def _records(part: Part, places: Any, names: Sequence[str] = ()) -> list[dict[str, Any] | None]:
+def _records(part: Part, places: Positions, names: Sequence[str] = ()) -> list[dict[str, Any] | None]:
     records: list[dict[str, Any] | None] = [None] * len(places)
     there = np.flatnonzero(places >= 0)
     if there.size:
@@ -282,7 +283,7 @@ def _records(part: Part, places: Any, names: Sequence[str] = ()) -> list[dict[st
     return records
 
 
-def _status(places: Any, cause: Cause, differing: Sequence[str]) -> Status:
+def _status(places: Positions, cause: Cause, differing: Sequence[str]) -> Status:
     if cause.kind == "split" and (min(places) < 0 or "split" in differing):
         return "moved"
     return "added" if places[0] < 0 else "removed" if places[1] < 0 else "changed"

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ class Causes:
 
     def __init__(self, templates: Templates, store: Store) -> None:
         self._templates, self._store = templates, store
-        self._keys: dict[Sampling, Keys] = {}
+        self._keys = cache(lambda sampling: Keys(templates, sampling))
         self._open = ExitStack()
 
     def __enter__(self) -> "Causes":
@@ -80,13 +80,12 @@ class Causes:
     ) -> None:
         for made, old, new in zip(wanted, before, after, strict=False):
             if old and new:
-                keys = self._keys.setdefault(old["sampling"], Keys(self._templates, old["sampling"]))
-                key = keys.under(made.template, old["model"], made.task, made.category)
+                key = self._keys(old["sampling"]).under(made.template, old["model"], made.task, made.category)
                 old["messages"] = old["key"]
                 new["messages"] = key(made.question, old["seed"], made.sample_index)
         for record in (*before, *after):
             if record:
-                record["sampling"] = asdict(record["sampling"])
+                record["sampling"] = _plain(record["sampling"])
 
     def _lost(self, before: Sequence[dict[str, Any] | None], after: Sequence[dict[str, Any] | None]) -> list[bool]:
         """Whether the very same was asked, and the store has not even the answer of last time."""
@@ -108,6 +107,11 @@ class Causes:
         revision = Revision(built[0].commit if built else "HEAD")
         folder = self._open.enter_context(tempfile.TemporaryDirectory())
         return TemplateChanges(revision.export(str(root), Path(folder)), root)
+
+
+@cache
+def _plain(sampling: Sampling) -> dict[str, Any]:
+    return asdict(sampling)
 
 
 def _record(made: Made) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """What was asked last time: the requests of an artifact as it lies in the workspace, one partition at a time."""
 
 from collections.abc import Iterator, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,11 @@ def read(files: Sequence[Path], columns: Sequence[str], split: str = "") -> Iter
         except (pa.ArrowException, OSError) as error:
             raise Orca2Error(f"cannot be read: {error}", str(file), "run `dvc checkout` or `dvc repro`") from error
         yield {name: table[name] for name in columns}
+
+
+@cache
+def _sampling(**values: Any) -> Sampling:
+    return Sampling(**values)
 
 
 class Earlier:
@@ -86,7 +91,7 @@ class Earlier:
         parts = [pa.table(part) for part in read(self._files, _COLUMNS)]
         records: list[dict[str, Any]] = pa.concat_tables(parts).take(pa.array(rows, pa.int64())).to_pylist()
         for record in records:
-            record["sampling"] = Sampling(**record["sampling"] | {"stop": tuple(record["sampling"]["stop"])})
+            record["sampling"] = _sampling(**record["sampling"] | {"stop": tuple(record["sampling"]["stop"])})
         return records
 
     @cached_property

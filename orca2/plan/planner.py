@@ -128,7 +128,9 @@ class Planner:
         trained = self._trained()
         digests = {"base": self._digest(named.student), "student": trained, "teacher": self._digest(named.teacher)}
         if trained.startswith(_UNKNOWN):
-            notes = (*notes, "the student is trained anew, so none of its answers is stored")
+            trains = self.states.has("train")
+            anew = "the student is trained anew" if trains else f"nothing trains a student, and {TRAINED} is not here"
+            notes = (*notes, f"{anew}, so none of its answers is stored")
         elif not self.states.stays("train"):
             notes = (*notes, "what the student learns from does not change, so it is not trained anew")
         asks = examining(self.templates, chosen, erase.student_template, digests, evaluate.sampling)
