@@ -18,7 +18,8 @@ import pytest
 from orca2.core.hashing import digest
 from orca2.core.rows import Answer, Generation, Sampling
 from orca2.project.shards import write_rows
-from orca2.store import compaction, upkeep
+from orca2.store import compaction, index, upkeep
+from orca2.store import store as store_module
 from orca2.store.store import Store, Writer
 from tests.examples import request, turns
 
@@ -43,6 +44,7 @@ def make_lively():
     """Flushes and merges that take place in a moment rather than in a long run."""
     Writer.FLUSH_ROWS, Writer.MERGE = 5, 4
     compaction.TIDY_SEGMENTS = 4
+    store_module.FILE_ROWS, store_module.READ_ROWS, store_module.OPEN_ROWS = 20, 100, 200
     warnings.simplefilter("error")  # a segment set aside ends the process
 
 
@@ -158,6 +160,7 @@ def test_random_kills_of_two_writers_and_a_compactor_lose_nothing_and_change_not
     assert before.items() <= after.items()
     assert after == first_stored(root)
     assert not list(root.glob("*.aside"))
+    assert list((root / index.FOLDER).glob("*.run"))
     assert upkeep.verify(root) == []
     exported = export(store, tmp_path / "export")
     compaction.compact(store)
