@@ -196,6 +196,27 @@ def test_of_a_run_only_the_segments_that_are_still_there_count(tmp_path):
         assert len(store) == 6
 
 
+@pytest.mark.usefixtures("a_lively_index")
+def test_an_index_merged_by_another_process_while_it_is_loaded_is_found_again(tmp_path, monkeypatch):
+    for number in range(6):
+        put(tmp_path, answer(asked(number), str(number)))
+        Store(tmp_path)
+    read = runs.read
+
+    def merge_first(file):
+        monkeypatch.setattr(runs, "read", read)
+        put(tmp_path, *(answer(asked(number), "later") for number in range(6, 12)))
+        Store(tmp_path).compact_index()
+        return read(file)
+
+    before = run_files(tmp_path)
+    monkeypatch.setattr(runs, "read", merge_first)
+    store = Store(tmp_path)
+    assert run_files(tmp_path) != before
+    assert [view.run.file for view in store.index.views] == run_files(tmp_path)
+    assert agree(store)
+
+
 def test_many_answers_are_read_once_and_then_mapped(tmp_path, monkeypatch):
     with lively(block=64, read_rows=1 << 20, open_rows=1 << 20):
         put(tmp_path, *(answer(asked(number), str(number)) for number in range(300)))
