@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 import time
 import warnings
 from contextlib import contextmanager
@@ -19,6 +21,7 @@ from orca2.store.merging import merge
 from orca2.store.store import Store
 from orca2.store.upkeep import conflicts, stat
 from tests.disk import full_disk, read_only
+from tests.examples import ROOT
 from tests.naive_index import NaiveIndex
 from tests.test_store import ANSWERS, answer, asked, put, segments, texts
 
@@ -311,6 +314,13 @@ def test_conflicts_and_counts_come_out_the_same_with_an_index_and_without(tmp_pa
         ("0", "2"),
         ("0", "4"),
     ]
+
+
+def test_opening_a_store_imports_nothing_that_takes_longer_than_opening_it(tmp_path):
+    put(tmp_path, answer(asked(1)))
+    code = "import sys, pathlib, orca2.store.store as s; s.Store(pathlib.Path(sys.argv[1])); print('pandas' in sys.modules)"
+    opened = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, cwd=ROOT)
+    assert opened.stdout.strip() == "False"
 
 
 def test_a_run_is_found_by_words_as_numpy_finds_them(tmp_path):

@@ -156,7 +156,7 @@ def read_indexed(segment: Path) -> Indexed:
         table = file.read(columns=_INDEXED).combine_chunks()
     keys = np.empty((len(table), 4), np.uint64, order="F")
     keys[:] = _key_words(table["key"])
-    cut = pc.equal(table["finish_reason"], "length")
+    cut = pc.match_like(table["finish_reason"], "length")  # `equal` would import pandas, for its constant
     limits = pc.if_else(cut, table["max_tokens"], pc.negate(table["completion_tokens"]))
     return Indexed(keys, _numbers(limits).astype(np.int32), _numbers(table["stored_ns"]), replaces)
 
@@ -243,7 +243,7 @@ def _check(schema: Any) -> tuple[str, ...]:
 
 
 def _numbers(column: Any) -> NDArray[np.int64]:
-    """int64[n] of a column; `to_numpy` would import pandas, which takes longer than opening a store."""
+    """int64[n] of a column; `to_numpy` would import pandas, which takes longer than opening a small store."""
     numbers = column.combine_chunks()
     if numbers.null_count:
         raise ValueError("a number is missing")
