@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 import time
 import warnings
 from contextlib import contextmanager
@@ -19,6 +21,7 @@ from orca2.store.merging import merge
 from orca2.store.store import Store
 from orca2.store.upkeep import conflicts, stat
 from tests.disk import full_disk, read_only
+from tests.examples import ROOT
 from tests.naive_index import NaiveIndex
 from tests.test_store import ANSWERS, answer, asked, put, segments, texts
 
@@ -196,6 +199,27 @@ def test_of_a_run_only_the_segments_that_are_still_there_count(tmp_path):
         assert len(store) == 6
 
 
+@pytest.mark.usefixtures("a_lively_index")
+def test_an_index_merged_by_another_process_while_it_is_loaded_is_found_again(tmp_path, monkeypatch):
+    for number in range(6):
+        put(tmp_path, answer(asked(number), str(number)))
+        Store(tmp_path)
+    read = runs.read
+
+    def merge_first(file):
+        monkeypatch.setattr(runs, "read", read)
+        put(tmp_path, *(answer(asked(number), "later") for number in range(6, 12)))
+        Store(tmp_path).compact_index()
+        return read(file)
+
+    before = run_files(tmp_path)
+    monkeypatch.setattr(runs, "read", merge_first)
+    store = Store(tmp_path)
+    assert run_files(tmp_path) != before
+    assert [view.run.file for view in store.index.views] == run_files(tmp_path)
+    assert agree(store)
+
+
 def test_many_answers_are_read_once_and_then_mapped(tmp_path, monkeypatch):
     with lively(block=64, read_rows=1 << 20, open_rows=1 << 20):
         put(tmp_path, *(answer(asked(number), str(number)) for number in range(300)))
@@ -290,6 +314,13 @@ def test_conflicts_and_counts_come_out_the_same_with_an_index_and_without(tmp_pa
         ("0", "2"),
         ("0", "4"),
     ]
+
+
+def test_opening_a_store_imports_nothing_that_takes_longer_than_opening_it(tmp_path):
+    put(tmp_path, answer(asked(1)))
+    code = "import sys, pathlib, orca2.store.store as s; s.Store(pathlib.Path(sys.argv[1])); print(*sys.modules)"
+    opened = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, cwd=ROOT)
+    assert "pyarrow" in opened.stdout.split() and "pandas" not in opened.stdout.split()
 
 
 def test_a_run_is_found_by_words_as_numpy_finds_them(tmp_path):

@@ -21,7 +21,9 @@ from orca2.core.rows import Answer, Rejected, Sampling
 from orca2.core.tables import to_table
 from orca2.project.git import main_repository
 from orca2.project.shards import write_parquet
+from orca2.store import merging
 from orca2.store import segments as segment_module
+from orca2.store.compaction import compact
 from orca2.store.merging import merge
 from orca2.store.root import default_root
 from orca2.store.store import Store, Writer
@@ -324,6 +326,56 @@ def test_a_segment_is_named_by_its_content_and_carries_its_provenance(tmp_path):
     (segment,) = segments(tmp_path)
     assert segment.stem.endswith(file_digest(segment)[:16])
     assert pq.read_table(segment)["provenance"].to_pylist() == [PROVENANCE]
+
+
+def test_one_writer_keeps_the_provenance_of_each_answer_and_few_segments(tmp_path, monkeypatch):
+    import pyarrow.parquet as pq
+
+    monkeypatch.setattr(Writer, "FLUSH_S", 600)
+    with Store(tmp_path).writer() as writer:
+        for number in range(300):
+            writer.add([answer(asked(number))], f'{{"system_fingerprint": "{number % 7}"}}')
+    tables = [pq.read_table(segment, partitioning=None) for segment in segments(tmp_path)]
+    assert [len(table) for table in tables] == [256, 44]
+    given_order = [row for table in tables for row in table["provenance"].to_pylist()]
+    assert given_order == [f'{{"system_fingerprint": "{number % 7}"}}' for number in range(300)]
+
+
+def test_texts_too_long_for_one_column_go_to_several_segments(tmp_path, monkeypatch):
+    monkeypatch.setattr(Writer, "SEGMENT_CHARACTERS", 100)
+    lengths = [60, 40, 1, 250, 99, 1]
+    put(tmp_path, *(answer(asked(number), "x" * length) for number, length in enumerate(lengths)))
+    assert [len(segment_module.read_table(file)) for file in segments(tmp_path)] == [2, 1, 1, 2]
+    assert texts(tmp_path, *map(asked, range(6))) == ["x" * length for length in lengths]
+
+
+def test_a_merge_leaves_out_what_would_make_a_column_too_long(tmp_path, monkeypatch):
+    monkeypatch.setattr(merging, "MERGED_BYTES", 3000)
+    for number, length in enumerate([1000, 1200, 2000, 100]):
+        put(tmp_path, answer(asked(number), "x" * length))
+    kept = segments(tmp_path)[2]
+    merged = merge(tmp_path, segments(tmp_path))
+    assert segments(tmp_path) == [kept, merged]
+    assert len(segment_module.read_table(merged)) == 3
+    assert merge(tmp_path, segments(tmp_path)) is None
+    assert texts(tmp_path, *map(asked, range(4))) == ["x" * length for length in [1000, 1200, 2000, 100]]
+
+
+def test_answers_of_more_than_two_gib_are_compacted_and_read(tmp_path):
+    import pyarrow as pa
+
+    long = "x" * (8 << 20)
+    for start in (0, 90, 180):  # 3 segments of 720 MiB of text, and of some kilobytes on disk
+        stored = [answer(asked(start), ""), answer(asked(start + 1), long)]
+        table = segment_module.stored_table(stored, [PROVENANCE] * 2)
+        rows = pa.concat_tables([table[:1], *[table[1:]] * 90])
+        keys = [asked(start + number).key for number in range(91)]
+        rows = rows.set_column(0, rows.schema.field("key"), pa.array(keys))
+        segment_module.publish(tmp_path, rows)
+    compact(Store(tmp_path))
+    found = Store(tmp_path).find([asked(number) for number in (1, 90, 180, 270)])
+    assert [len(found[asked(number).key].text) for number in (1, 270)] == [8 << 20] * 2
+    assert sum(len(segment_module.read_table(file)) for file in segments(tmp_path)) == 273
 
 
 def test_a_full_disk_is_an_error_that_keeps_what_is_published_and_what_is_waiting(tmp_path):

@@ -18,7 +18,8 @@ import pytest
 from orca2.core.hashing import digest
 from orca2.core.rows import Answer, Generation, Sampling
 from orca2.project.shards import write_rows
-from orca2.store import compaction, upkeep
+from orca2.store import compaction, index, upkeep
+from orca2.store import store as store_module
 from orca2.store.store import Store, Writer
 from tests.examples import request, turns
 
@@ -43,6 +44,7 @@ def make_lively():
     """Flushes and merges that take place in a moment rather than in a long run."""
     Writer.FLUSH_ROWS, Writer.MERGE = 5, 4
     compaction.TIDY_SEGMENTS = 4
+    store_module.FILE_ROWS, store_module.READ_ROWS, store_module.OPEN_ROWS = 20, 100, 200
     warnings.simplefilter("error")  # a segment set aside ends the process
 
 
@@ -127,6 +129,12 @@ def first_stored(root):
     return {row["key"]: row["text"] for row in sorted(rows, key=lambda row: row["stored_ns"], reverse=True)}
 
 
+def later_stored(root, first):
+    """The other answers, naively."""
+    rows = [row for file in root.glob("*.parquet") for row in pq.read_table(file, partitioning=None).to_pylist()]
+    return {(row["key"], row["text"]) for row in rows} - set(first.items())
+
+
 def kill_often(root, authors, stack):
     """Kill a writer `KILLS` times, now and then the compactor too; return the keys that had been flushed."""
     kept, kills = set(), 0
@@ -146,6 +154,9 @@ def kill_often(root, authors, stack):
 @pytest.mark.parametrize("authors", [False, True], ids=["all answer alike", "each answers otherwise"])
 def test_random_kills_of_two_writers_and_a_compactor_lose_nothing_and_change_nothing(tmp_path, authors):
     root = tmp_path / "store"
+    for author in ("first", "second") if authors else ():
+        with Store(root).writer("{}") as writer:
+            writer.add([answer_to(REQUESTS[0], author)])
     with ExitStack() as stack:
         kept = kill_often(root, authors, stack)
     before = winners(root)
@@ -158,14 +169,15 @@ def test_random_kills_of_two_writers_and_a_compactor_lose_nothing_and_change_not
     assert before.items() <= after.items()
     assert after == first_stored(root)
     assert not list(root.glob("*.aside"))
+    assert list((root / index.FOLDER).glob("*.run"))
     assert upkeep.verify(root) == []
     exported = export(store, tmp_path / "export")
     compaction.compact(store)
     assert export(Store(root), tmp_path / "again") == exported
     if authors:
-        conflicts = list(upkeep.conflicts(store))
-        assert conflicts
-        assert all(after[c.key] == c.kept != c.other for c in conflicts)
+        conflicts = {(c.key, c.other) for c in upkeep.conflicts(store)}
+        assert (REQUESTS[0].key, answer_to(REQUESTS[0], "second").text) in conflicts
+        assert conflicts == later_stored(root, after)
     else:
         with Store(tmp_path / "undisturbed").writer("{}") as writer:
             writer.add(answer_to(r) for r in REQUESTS)

@@ -102,6 +102,20 @@ def test_compaction_leaves_one_segment_and_every_answer(tmp_path, monkeypatch):
     assert compact(Store(tmp_path)) == 0
 
 
+def test_grouping_thousands_of_small_segments_looks_at_each_once(tmp_path, monkeypatch):
+    files = [tmp_path / f"{number:05d}.parquet" for number in range(4000)]
+    for file in files:
+        file.write_bytes(b"x" * 100)
+    looked = []
+    size = compaction.size
+    monkeypatch.setattr(compaction, "size", lambda file: looked.append(file) or size(file))
+    monkeypatch.setattr(compaction, "SEGMENT_BYTES", 150_000)
+    groups = list(compaction._groups(files))
+    assert [len(group) for group in groups] == [1500, 1500, 1000]
+    assert [file for group in groups for file in group] == files
+    assert looked == files
+
+
 def test_compaction_ends_what_a_killed_process_had_begun(tmp_path, monkeypatch):
     numbered(tmp_path, 1, 2)
     monkeypatch.setattr("pathlib.Path.unlink", lambda *_, **__: None)

@@ -168,7 +168,9 @@ def load(root: Path, without: Collection[Path] = ()) -> list[Run]:
             found.append(runs.read(file))
         except ValueError:
             drop(file)
-        except OSError:  # another process has merged it; or it cannot be read, and the segments can
+        except FileNotFoundError:  # another process has merged it: what it made of it is there
+            return load(root, without)
+        except OSError:  # it cannot be read, and the segments can
             continue
     return found
 

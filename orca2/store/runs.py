@@ -36,7 +36,7 @@ SUFFIX = ".run"
 _MAGIC = b"orca2ix1"
 _END = struct.Struct("<QQI4x8s")
 _KEPT_BYTES = 256 << 20
-"""So much of a mapped file may stay resident after a lookup; the rest is left to the page cache."""
+"""A lookup that may have touched more than this lets go of the pages, which stay in the page cache."""
 _PAGE = 4096
 
 Entries = NDArray[np.void]
@@ -150,8 +150,8 @@ class Run:
         return np.searchsorted(self.starts, rows, side="right").astype(np.int64) - 1
 
     def release(self) -> None:
-        """Let go of the pages of a large mapped file; the page cache keeps them."""
-        if self.mapped is not None and self.entries.nbytes > _KEPT_BYTES:
+        """Let go of the pages of a mapped file; the page cache keeps them."""
+        if self.mapped is not None:
             self.mapped.madvise(mmap.MADV_DONTNEED)
 
 

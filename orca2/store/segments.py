@@ -149,6 +149,7 @@ def read_indexed(segment: Path) -> Indexed:
         NewerSchemeError: the segment is of a later version.
         ValueError: the file has other columns or other keys than a segment. Arrow's own errors for a torn one.
     """
+    import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(segment, page_checksum_verification=True) as file:
@@ -156,9 +157,9 @@ def read_indexed(segment: Path) -> Indexed:
         table = file.read(columns=_INDEXED).combine_chunks()
     keys = np.empty((len(table), 4), np.uint64, order="F")
     keys[:] = _key_words(table["key"])
-    cut = np.asarray(table["finish_reason"].to_numpy() == "length")
-    limits = np.where(cut, table["max_tokens"].to_numpy(), -table["completion_tokens"].to_numpy()).astype(np.int32)
-    return Indexed(keys, limits, table["stored_ns"].to_numpy(), replaces)
+    cut = pc.match_like(table["finish_reason"], "length")  # `equal` would import pandas, for its constant
+    limits = pc.if_else(cut, table["max_tokens"], pc.negate(table["completion_tokens"]))
+    return Indexed(keys, _numbers(limits).astype(np.int32), _numbers(table["stored_ns"]), replaces)
 
 
 def read_replaces(segment: Path) -> tuple[str, ...]:
@@ -257,6 +258,16 @@ def _check(schema: Any) -> tuple[str, ...]:
     if not scheme or not schema.equals(arrow_schema(Stored)):
         raise ValueError("it has other columns than this version writes")
     return tuple(about.get(b"orca2.replaces", b"").decode().splitlines())
+
+
+def _numbers(column: Any) -> NDArray[np.int64]:
+    """int64[n] of a column; `to_numpy` would import pandas, which takes longer than opening a small store."""
+    numbers = column.combine_chunks()
+    if numbers.null_count:
+        raise ValueError("a number is missing")
+    if not len(numbers):
+        return np.empty(0, np.int64)
+    return np.frombuffer(numbers.buffers()[1], np.int64, len(numbers), 8 * numbers.offset)
 
 
 def _key_words(column: Any) -> Any:
