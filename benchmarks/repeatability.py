@@ -33,7 +33,7 @@ def main() -> None:
 
 
 def _texts(teacher: Model, requests: list, max_num_seqs: int) -> list[str]:
-    config = GenerationConfig(engine=replace(EngineConfig(), max_num_seqs=max_num_seqs))
+    config = GenerationConfig(batch_size=8, engine=replace(EngineConfig(), max_num_seqs=max_num_seqs))
     with tempfile.TemporaryDirectory() as store:
         return [g.text for g in answer(requests, teacher, Store(Path(store)), config).generations]
 

@@ -18,10 +18,10 @@ from orca2.project.metrics import write_json, write_speed
 from orca2.project.shards import read_rows, write_rows
 from orca2.recipe import models
 from orca2.recipe.erasure import EraseConfig
-from orca2.recipe.evaluation import EvaluateConfig, summarise
+from orca2.recipe.evaluation import EvaluateConfig, require_questions, summarise
 from orca2.recipe.grading import grade
 from orca2.recipe.prompts import Templates
-from orca2.recipe.rendering import evaluation_requests
+from orca2.recipe.requests import evaluation_requests
 from orca2.recipe.strategies import read_choices, require_choices
 from orca2.store import store
 
@@ -39,6 +39,7 @@ def main() -> None:
     params = config.load(Params)
     templates, generic = Templates(), params.erase.student_template
     examples = read_rows(EXAMPLES.path, Example, [("split", "==", "evaluation")])
+    require_questions(examples)
     index = models.read_index()
     base, teacher, trained = index["student"], index["teacher"], models.from_folder(Path("trained"))
     chosen = read_choices(CHOICES)

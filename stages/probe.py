@@ -17,8 +17,7 @@ from orca2.project.shards import read_rows, write_rows
 from orca2.recipe import models
 from orca2.recipe.grading import grade
 from orca2.recipe.prompts import Templates
-from orca2.recipe.rendering import probe_requests
-from orca2.recipe.strategies import ProbeConfig
+from orca2.recipe.requests import ProbeConfig, probe_requests
 from orca2.store import store
 
 

@@ -13,8 +13,7 @@ from orca2.recipe.erasure import erase
 from orca2.recipe.filtering import GradeConfig, keep
 from orca2.recipe.grading import grade
 from orca2.recipe.prompts import Templates
-from orca2.recipe.rendering import teaching_requests
-from orca2.recipe.requests import GenerateConfig
+from orca2.recipe.requests import GenerateConfig, teaching_requests
 from tests.closure import ROOT
 
 TASKS = ("reversal", "sum_of_two")

@@ -135,6 +135,18 @@ def test_a_teacher_behind_http_needs_an_address_and_elsewhere_a_key(place, monke
         check(write_yaml(folder / "params.yaml", params), folder / "templates")
 
 
+def test_an_answer_that_would_fill_the_whole_context_is_told_wherever_it_is_asked_for(place, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "x")
+    for stage in ("probe", "generate", "evaluate"):
+        spoil(place, f"{stage}.sampling.max_tokens", 2048)
+    told_here = told(place)
+    for stage in ("probe", "generate", "evaluate"):
+        assert f"{stage}.sampling.max_tokens: 2048 leaves no room for a question: the context holds 2048" in told_here
+    spoil(place, "models.teacher", "http:org/name@1")
+    spoil(place, "cluster.generation.http.base_url", "https://api.example.invalid/v1")
+    assert [line.split(":")[1] for line in told(place).splitlines()[::2]] == [" evaluate.sampling.max_tokens"]
+
+
 def test_a_key_written_where_its_name_belongs_is_refused_and_not_repeated(place):
     spoil(place, "cluster.generation.http.api_key_env", "sk-secret")
     report = told(place)

@@ -1,18 +1,26 @@
 """params.yaml: everything wrong with it is told at once, with its place and what to write instead."""
 
 import dataclasses
+import re
+import time
 from typing import Literal
 
 import pytest
+import yaml
 
 from orca2.audit.check import SECTIONS
 from orca2.core import config
 from orca2.core.errors import InputErrors, Orca2Error
 from orca2.core.rows import Sampling
+from orca2.engines.config import EngineConfig, GenerationConfig, HttpConfig
+from orca2.recipe.packing import PackConfig
 from orca2.recipe.requests import GenerateConfig
-from orca2.recipe.tasks import TasksConfig
+from orca2.recipe.tasks import SplitConfig, TasksConfig
+from orca2.training.loop import TrainConfig
+from orca2.training.run import TrainClusterConfig
 from tests.examples import ROOT, write_yaml
 
+SHIPPED = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
 GENERATE = {"samples": 1, "sampling": {"temperature": 0.0, "max_tokens": 96}}
 SOURCE = {"kind": "reasoning_gym", "name": "gcd", "size": 10, "category": "arithmetic", "licence": "Apache-2.0"}
 
@@ -80,7 +88,7 @@ def test_all_errors_of_a_file_come_together(tmp_path):
         "generate.sampling.max_tokens: must be int, not 9.5",
         "generate.sampling.stop: must be a list, not 'x'",
         "generate.sampling.top_q: unknown parameter",
-        "tasks.sources.gcd.kind: 'magic' is not one of 'reasoning_gym', 'datasets'",
+        "tasks.sources.gcd: kind: 'magic' is not one of reasoning_gym, file, hub, datasets, nor MODULE:READER",
         "tasks.sources.lcm.category: missing",
         "tasks.sources.lcm.licence: missing",
         "section `seed` is missing",
@@ -196,3 +204,93 @@ def test_errors_survive_the_journey_between_processes():
     both = InputErrors([one, Orca2Error("missing")])
     assert str(pickle.loads(pickle.dumps(one))) == str(one) == "file:3: broken\n    -> mend it"  # noqa: S301
     assert str(pickle.loads(pickle.dumps(both))) == str(both) == f"{one}\nmissing"  # noqa: S301
+
+
+BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 12)
+)
+MERGES = "a0: &a0 {k: 1}\n" + "".join(f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 10)}]}}\n" for n in range(1, 12))
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (BOMB + "seed: *a11\n", "its anchors stand for more than 100000 values"),
+        (MERGES + "seed: *a11\n", "its merges stand for too many values"),
+        ("seed: &s [*s]\n", "holds an anchor inside itself"),
+        ("seed: " + "[" * 2000 + "]" * 2000, "is nested too deeply"),
+        ("? [a, b]\n: 1\n", "a name must be a word"),
+        ("a: &a {x: 1}\nseed: {<<: *a, <<: *a}\n", "`<<` is written twice"),
+    ],
+)
+def test_a_file_that_would_cost_time_without_end_or_names_nothing_is_told_at_once(tmp_path, content, words):
+    (tmp_path / "params.yaml").write_text(content)
+    begin = time.process_time()
+    with pytest.raises(Orca2Error, match=re.escape(words)):
+        config.load_section("seed", int, tmp_path / "params.yaml")
+    assert time.process_time() - begin < 5
+
+
+def test_anchors_that_people_use_are_read(tmp_path):
+    (tmp_path / "params.yaml").write_text("a: &a {temperature: 0.5}\ngenerate: {sampling: {<<: *a, max_tokens: 9}}\n")
+    read = config.load_section("generate", GenerateConfig, tmp_path / "params.yaml")
+    assert read.sampling == Sampling(temperature=0.5, max_tokens=9)
+
+
+def test_a_wrong_value_of_any_length_is_shown_in_short(tmp_path):
+    file = write_yaml(tmp_path / "params.yaml", {"seed": ["x" * 10_000]})
+    with pytest.raises(Orca2Error) as caught:
+        config.load_section("seed", int, file)
+    assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "words"),
+    [
+        (
+            EngineConfig,
+            {"max_num_seqs": 0, "max_model_len": -5, "block_size": 0, "kv_cache_gib": -1.0,
+             "gpu_memory_utilization": 9.0, "tensor_parallel_size": 0},
+            ["max_num_seqs", "max_model_len", "block_size", "kv_cache_gib", "gpu_memory", "tensor_parallel_size"],
+        ),
+        (TrainConfig, SHIPPED["train"] | {"epochs": 0, "learning_rate": 0.0}, ["epochs", "learning_rate"]),
+        (TrainClusterConfig, {"workers": 0, "cpus_per_worker": 0}, ["workers must", "cpus_per_worker must"]),
+        (
+            GenerationConfig,
+            {"engines": 0, "cpus_per_engine": 0.0, "gpus_per_engine": -1.0, "batch_size": 0},
+            ["engines must", "cpus_per_engine must", "gpus_per_engine must", "batch_size must"],
+        ),
+        (GenerationConfig, {"max_new_tokens": -1}, ["max_new_tokens must be 0 or more"]),
+        (GenerationConfig, {"gpus_per_engine": 1.5}, ["gpus_per_engine must be 0 or more, and whole above 1"]),
+        (GenerationConfig, {"batch_size": 65}, ["batch_size must be at most engine.max_num_seqs, 64"]),
+        (
+            GenerationConfig,
+            {"gpus_per_engine": 1.0, "engine": EngineConfig(tensor_parallel_size=8)},
+            ["engine.tensor_parallel_size 8 needs gpus_per_engine of as many, not 1"],
+        ),
+        (
+            HttpConfig,
+            {"concurrency": 0, "timeout_s": 0.0, "max_retries": -1, "requests_per_minute": -1, "tokens_per_minute": -1},
+            ["concurrency", "timeout_s", "max_retries", "requests_per_minute", "tokens_per_minute"],
+        ),
+        (
+            SplitConfig,
+            {"probe_fraction": 0.0, "probe_limit": -1, "train_limit": -1, "evaluation_limit": -1},
+            ["fractions", "probe_limit", "train_limit", "evaluation_limit"],
+        ),
+        (PackConfig, {"max_tokens": 1}, ["max_tokens"]),
+    ],
+)  # fmt: skip
+def test_all_broken_rules_of_a_config_are_told_at_once(kind, fields, words):
+    with pytest.raises(ValueError, match=r"must|needs") as caught:
+        kind(**fields)
+    assert [word for word in words if word not in str(caught.value)] == []
+
+
+@pytest.mark.parametrize("value", [True, 1.0, "1"])
+def test_what_equals_a_whole_number_and_is_none_is_refused(tmp_path, value):
+    wrong = {"pack": {"max_tokens": value}, "train": SHIPPED["train"] | {"zero_stage": value}}
+    file = write_yaml(tmp_path / "params.yaml", wrong)
+    for name, kind in (("pack", PackConfig), ("train", TrainConfig)):
+        with pytest.raises(Orca2Error, match=r"must be int|is not one of"):
+            config.load_section(name, kind, file)

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orca2.recipe.evaluation import macro_average, summarise
-from orca2.recipe.strategies import wilson
-from tests.examples import graded, rejected
+from orca2.core.errors import Orca2Error
+from orca2.recipe.evaluation import macro_average, require_questions, summarise
+from orca2.recipe.statistics import wilson
+from tests.examples import example, graded, rejected
 
 ROUNDED = 1.5e-4
 RESULTS = st.lists(
@@ -101,3 +102,10 @@ def test_the_order_of_rows_leaves_no_trace():
 
 def test_macro_average_takes_the_ends_as_they_are_given():
     assert macro_average([{"accuracy": 0.5, "low": 0.2, "high": 0.9}]) == {"accuracy": 0.5, "low": 0.2, "high": 0.9}
+
+
+def test_an_examination_without_questions_is_refused_and_not_divided_by():
+    for examine in (lambda: summarise([]), lambda: require_questions([example(split="train")])):
+        with pytest.raises(Orca2Error, match="nothing to examine: no question is held out"):
+            examine()
+    require_questions([example(split="train"), example(split="evaluation")])

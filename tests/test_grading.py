@@ -1,24 +1,21 @@
 """Grading: tables of answers as models write them, with the verdict that a careful person would give."""
 
 import json
+import re
+import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orca2.core.errors import Orca2Error
-from orca2.recipe.grading import (
-    GRADERS,
-    check_grader,
-    choice,
-    exact,
-    grade,
-    lenient_answer,
-    numeric,
-    reasoning_gym,
-    strict_answer,
-)
-from orca2.recipe.tasks import UNSOUND_VERDICTS
+from orca2.recipe.extraction import lenient_answer, strict_answer
+from orca2.recipe.graders import GRADERS
+from orca2.recipe.graders.choice import choice
+from orca2.recipe.graders.exact import exact
+from orca2.recipe.graders.numeric import _numbers, numeric
+from orca2.recipe.graders.reasoning_gym import UNSOUND_VERDICTS, reasoning_gym
+from orca2.recipe.grading import check_grader, grade
 from tests.examples import example, generation
 
 
@@ -79,7 +76,7 @@ def test_the_strict_answer_is_what_stands_on_the_last_answer_line(text, answer):
     ],
 )
 def test_the_lenient_answer_is_found_however_it_is_stated(text, grader, answer):
-    assert lenient_answer(text, grader) == answer
+    assert lenient_answer(text, GRADERS[grader].find) == answer
 
 
 SAME_NUMBER = [
@@ -266,5 +263,74 @@ def test_long_ramblings_are_graded_in_no_time():
 def test_an_unknown_grader_is_told_with_the_known_ones():
     with pytest.raises(Orca2Error, match="unknown grader 'numerc'") as caught:
         check_grader("numerc", "params.yaml: tasks.sources.gcd.grader")
-    assert caught.value.hint == f"known: {', '.join(sorted(GRADERS))}"
+    assert caught.value.hint.startswith(f"known: {', '.join(sorted(GRADERS))}")
     assert caught.value.where == "params.yaml: tasks.sources.gcd.grader"
+
+
+# What the two searches below replaced: plain, and quadratic on some texts.
+NAIVE_ANSWER_LINE = re.compile(r"^[ \t]*[*`]*answer[*`]*[ \t]*:\s*(.+?)\s*$", re.IGNORECASE | re.MULTILINE)
+NAIVE_NUMBER = re.compile(
+    r"(?:(?<![\w)])-)?(?:(?:\d{1,3}(?:,\d{3})+(?!,?\d)|\d+)(?:\.\d+)?|\.\d+)(?:e[+-]?\d{1,3}(?!\d))?(?:\s*/\s*\d+)?",
+    re.IGNORECASE,
+)
+
+
+def naive_strict_answer(text):
+    found = NAIVE_ANSWER_LINE.findall(text)
+    return (found[-1].strip().strip("*`").strip() or None) if found else None
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.sampled_from(["Answer:", "answer", "*", ":", " ", "\t", "\n", "\r", "\x85", "5", "b"]), max_size=12))
+def test_a_strict_answer_is_what_one_regular_expression_would_find(parts):
+    assert strict_answer("".join(parts)) == naive_strict_answer("".join(parts))
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.sampled_from(["1", "23", "456", "7890", ",", ",", ".", "-", "/", "e", " ", "x"]), max_size=14))
+def test_the_numbers_of_a_text_are_what_one_regular_expression_would_find(parts):
+    assert list(_numbers("".join(parts))) == NAIVE_NUMBER.findall("".join(parts))
+
+
+N = 200_000
+LONG = {
+    "blanks before an end": "Answer: a" + " " * N + "b",
+    "blanks and no end": "Answer:" + " " * N,
+    "lines and no end": "Answer:" + "\n" * N,
+    "a line of blanks": " " * N + "Answer: b",
+    "answers": "Answer: 5\n" * (N // 10),
+    "marks": "Answer:\n" * (N // 8),
+    "stars": "*" * N + "answer: b",
+    "a statement of blanks": "the answer is" + " " * N,
+    "a statement of lines": "the answer is" + "\n" * N,
+    "a statement of words": "answer " + "a" * N,
+    "statements": "answer answer is " * (N // 17),
+    "boxes": "\\boxed{" * (N // 7),
+    "an open box": "\\boxed{" + "a" * N,
+    "groups": "1" + ",234" * (N // 4),
+    "groups that end badly": "1" + ",234" * (N // 4) + "5",
+    "groups of two": "12," * (N // 3),
+    "groups after another": "1" + ",234" * (N // 8) + "5 1" + ",234" * (N // 8) + ",5",
+    "digits": "1" * N,
+    "points": "1." * (N // 2),
+    "fractions": "1/" * (N // 2),
+    "over blanks": "1" + " " * N + "/",
+    "signs": "-" * N,
+    "exponents": "1e" * (N // 2),
+    "minus": "minus " * (N // 6),
+    "minus blanks": "minus" + " " * N,
+    "brackets": "(" * N,
+    "options": "a or " * (N // 5),
+    "quotes": "'" * N,
+    "latex": "\\frac{1}{" * (N // 9),
+}
+
+
+@pytest.mark.parametrize("grader", ["exact", "numeric", "choice"])
+@pytest.mark.parametrize("text", LONG.values(), ids=LONG)
+def test_a_text_of_200_000_characters_is_judged_at_once_whatever_a_model_wrote(text, grader):
+    begin = time.process_time()
+    strict, lenient = strict_answer(text), lenient_answer(text, GRADERS[grader].find)
+    for given_answer in (strict, lenient, text):
+        GRADERS[grader].judge("5", given_answer or "", "{}")
+    assert time.process_time() - begin < 5

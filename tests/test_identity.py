@@ -25,10 +25,17 @@ from orca2.core.hashing import derive_seed, digest
 from orca2.core.rows import Message, Sampling
 from orca2.recipe.models import model_digest
 from orca2.recipe.prompts import Templates
-from orca2.recipe.rendering import evaluation_requests, probe_requests, teaching_requests
-from orca2.recipe.requests import build_request, request_key
-from orca2.recipe.strategies import ProbeConfig
-from orca2.recipe.tasks import SourceConfig, collect, read_source
+from orca2.recipe.requests import (
+    ProbeConfig,
+    build_request,
+    evaluation_requests,
+    key_parameters,
+    probe_requests,
+    request_key,
+    teaching_requests,
+)
+from orca2.recipe.sources import SourceConfig, read_source
+from orca2.recipe.tasks import collect
 from tests.examples import ROOT, example, turns, write_yaml
 
 DOCUMENT = (ROOT / "docs" / "identity.md").read_text("utf-8")
@@ -77,7 +84,7 @@ LIMIT = {
 ARTIFACT = {
     **under("tasks.sources.file", grader="exact", licence="CC0-1.0"),
     **under("evaluate.sampling", top_p=0.8, top_k=6),
-    **under("grade", keep="all"),
+    **under("grade", keep="all", filters=["my_filters:short"]),
     **under("pack", max_tokens=513),
     **under("train", learning_rate=0.5, epochs=3, global_batch_sequences=4, warmup_ratio=0.5, schedule="linear"),
     **under("train", weight_decay=0.5, max_grad_norm=0.5, zero_stage=3, dtype="bfloat16", checkpoint_every_steps=11),
@@ -91,7 +98,7 @@ SPEED_ONLY = {
     **under(
         "cluster.generation.http", max_retries=1, requests_per_minute=2, tokens_per_minute=3, max_failure_share=0.5
     ),
-    **under(ENGINE, max_num_seqs=8, max_model_len=512, block_size=16, kv_cache_gib=0.5, gpu_memory_utilization=0.5),
+    **under(ENGINE, max_num_seqs=32, max_model_len=512, block_size=16, kv_cache_gib=0.5, gpu_memory_utilization=0.5),
     **under(ENGINE, tensor_parallel_size=2, dtype="bfloat16", enforce_eager=False),
     **under("cluster.training", workers=2, use_gpu=True, cpus_per_worker=1),
 }
@@ -101,7 +108,10 @@ FIXED = {"evaluate.sampling.temperature": 0.5}
 CLASSES = {
     "answer": ANSWER, "rows": ROWS, "limit": LIMIT, "artifact": ARTIFACT, "speed only": SPEED_ONLY, "fixed": FIXED
 }  # fmt: skip
-WITH = {"tasks.sources.file.kind": {"name": "gcd", "size": 9}}
+WITH = {
+    "tasks.sources.file.kind": {"tasks.sources.file.name": "gcd", "tasks.sources.file.size": 9},
+    f"{ENGINE}.tensor_parallel_size": {"cluster.generation.gpus_per_engine": 2.0},
+}
 """What must change with a field for its new value to be valid."""
 
 
@@ -220,11 +230,12 @@ Everything = dataclasses.make_dataclass(
 def load(path="", value=None):
     """The parameters `SMALL`, with one of them at another value."""
     edited = json.loads(json.dumps(SMALL))
-    *sections, name = path.split(".")
-    place = edited
-    for section in sections:
-        place = place.setdefault(section, {})
-    place |= ({name: value} if path else {}) | WITH.get(path, {})
+    for changed, new in (({path: value} if path else {}) | WITH.get(path, {})).items():
+        *sections, name = changed.split(".")
+        place = edited
+        for section in sections:
+            place = place.setdefault(section, {})
+        place[name] = new
     return config.load(Everything, write_yaml(Path("params.yaml"), edited))
 
 
@@ -305,8 +316,8 @@ def test_the_seed_also_decides_the_questions_of_a_generator_and_the_split_of_eve
 
 
 TEMPLATES = sorted(file.relative_to(ROOT / "templates").as_posix() for file in (ROOT / "templates").rglob("*.j2"))
-TURN = re.compile(r"{% call (system|assistant)\(\) %}\n")
-"""Where an instruction or a worked answer begins."""
+TURN = re.compile(r"{% call \w+\(\) %}\n")
+"""Where an instruction, a worked question or a worked answer begins."""
 QUESTIONS = [
     example(row_id=f"{task} {split}", task=task, category=source["category"], split=split)
     for task, source in (PARAMS["tasks"]["sources"] | {"untouched": {"category": "none"}}).items()
@@ -340,7 +351,7 @@ def with_inserted(text, file, root):
 
 def shows(template, file):
     """Whether what `template` renders is written in `file`: it is that file, or is built on it."""
-    built_on = re.findall(r'{% (?:extends|include) "(.+?)" %}', (ROOT / "templates" / template).read_text("utf-8"))
+    built_on = re.findall(r'{% (?:extends|include|from) "(.+?)" ', (ROOT / "templates" / template).read_text("utf-8"))
     return template == file or any(shows(other, file) for other in built_on)
 
 
@@ -397,6 +408,18 @@ def test_two_requests_have_one_key_exactly_when_all_parts_of_their_preimages_are
 def test_every_argument_but_max_tokens_changes_the_key_of_a_sampled_request(call, other, name):
     changed = call | {name: other[name]}
     assert (key(changed) != key(call)) == (name != "max_tokens" and other[name] != call[name])
+
+
+def test_the_document_says_of_each_sampling_parameter_when_it_is_in_a_key():
+    rows = re.findall(
+        r"^\| `(\w+)` \| \w[^|]* \| ([^|]*) \| (always|never) \| (always|never) \|$", DOCUMENT, re.MULTILINE
+    )
+    drawn, greedy = key_parameters(Sampling(temperature=0.5)), key_parameters(Sampling())
+    in_words = {True: "always", False: "never"}
+    assert rows == [
+        (f.name, str(f.default) if f.default != () else "empty", in_words[f.name in drawn], in_words[f.name in greedy])
+        for f in dataclasses.fields(Sampling)
+    ]
 
 
 GOLDEN = {

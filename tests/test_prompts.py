@@ -84,7 +84,7 @@ def test_any_question_survives_rendering_but_for_whitespace_at_its_ends(shipped,
 @given(question=st.text(min_size=1, max_size=30).filter(str.strip))
 def test_filling_a_question_in_gives_what_rendering_the_whole_file_gives(shipped, question):
     asked = example(question=question)
-    for template in shipped.files:
+    for template in filter(shipped._is_entry, shipped.files):
         assert shipped._only_prints_question(template)
         assert shipped.render(template, asked) == shipped._run(template, asked)
 
@@ -180,7 +180,7 @@ def test_all_errors_of_the_folder_come_together_with_file_and_line(tmp_path):
         "strategies/c.j2:1: unknown block `qestion`",
         f"known: {', '.join(BLOCKS)}",
         "strategies/d.j2:2: template syntax: No filter named 'uper'",
-        "strategies/e.j2: extends or includes 'gone.j2', which is not there",
+        "strategies/e.j2: extends, includes or imports 'gone.j2', which is not there",
     ):
         assert words in told
 
@@ -232,6 +232,49 @@ def test_a_file_that_no_strategy_can_reach_is_an_error(tmp_path, name):
 def test_a_shared_file_is_reached_by_whoever_includes_or_extends_it(tmp_path):
     templates = opened(tmp_path, strategies__a="{% extends 'shared/base.j2' %}", shared__base=USER, tasks__sums__a=USER)
     assert "a" in templates.strategies
+
+
+QUESTIONS = (
+    "{#- Shared. -#}\n{% macro one() %}{% call user() %}1 + 1?{% endcall %}{{ assistant(caller) }}{% endmacro %}\n"
+)
+TAKING_ONE = "{% extends 'strategies/a.j2' %}{% block examples %}{% from 'tasks/sums/q.j2' import one with context %}"
+ANSWERING_ONE = TAKING_ONE + "{% call one() %}Answer: 2{% endcall %}{% endblock %}"
+
+
+def test_worked_questions_stand_once_and_each_technique_answers_them(tmp_path):
+    files = {"strategies__a": GENERAL, "tasks__sums__q": QUESTIONS, "tasks__sums__a": ANSWERING_ONE}
+    templates = opened(tmp_path, **files)
+    turns = spoken(templates.teacher(example(question="2 + 3?"), "a"))
+    assert turns == [("system", "Think."), ("user", "1 + 1?"), ("assistant", "Answer: 2"), ("user", "2 + 3?")]
+    assert templates._only_prints_question("tasks/sums/a.j2"), "it is filled in, not rendered for each question"
+
+
+@pytest.mark.parametrize(
+    ("questions", "taking", "words"),
+    [
+        (QUESTIONS, ANSWERING_ONE.replace("import one", "import two"), "has no macro `two`\n    -> it has: one"),
+        (QUESTIONS, ANSWERING_ONE.replace(" with context", ""), "imports without context"),
+        (QUESTIONS + "\n{{ task }}", ANSWERING_ONE, "of tasks/sums/q.j2 is lost by this import"),
+        (QUESTIONS + "\nstray", ANSWERING_ONE, "is lost by this import"),
+        (QUESTIONS.replace("1 + 1", "{{ answer }}"), ANSWERING_ONE, "q.j2:2: undefined variable `answer`"),
+        (QUESTIONS, ANSWERING_ONE.replace("q.j2", "gone.j2"), "imports 'tasks/sums/gone.j2', which is not there"),
+    ],
+)
+def test_an_import_that_would_lose_something_is_an_error_when_the_folder_is_opened(tmp_path, questions, taking, words):
+    told = refusal(tmp_path, strategies__a=GENERAL, tasks__sums__q=questions, tasks__sums__a=taking)
+    assert words in told
+
+
+def test_a_macro_that_is_given_the_question_is_rendered_for_each(tmp_path):
+    shouting = "{% macro shout(x) %}{% call user() %}{{ x | upper }}{% endcall %}{% endmacro %}{{ shout(question) }}"
+    templates = opened(tmp_path, strategies__a=shouting)
+    assert spoken(templates.teacher(example(question="why?"), "a")) == [("user", "WHY?")]
+    assert not templates._only_prints_question("strategies/a.j2")
+
+
+def test_a_shared_file_of_questions_that_nobody_imports_is_an_error(tmp_path):
+    told = refusal(tmp_path, strategies__a=GENERAL, tasks__sums__q=QUESTIONS)
+    assert "no strategy can reach this file" in told
 
 
 def test_unknown_strategies_are_told_with_the_known_ones(tmp_path):

@@ -4,9 +4,7 @@ import pytest
 
 from orca2.core.rows import Sampling
 from orca2.recipe.prompts import Templates
-from orca2.recipe.rendering import evaluation_requests, probe_requests, teaching_requests
-from orca2.recipe.requests import GenerateConfig
-from orca2.recipe.strategies import ProbeConfig
+from orca2.recipe.requests import GenerateConfig, ProbeConfig, evaluation_requests, probe_requests, teaching_requests
 from tests.examples import ROOT, example
 
 CHOSEN = {"sums": "step_by_step"}

@@ -1,12 +1,21 @@
 """The request key: whatever can change an answer changes it, and nothing else does."""
 
 import dataclasses
+import itertools
 
 import pytest
 
 from orca2.core.rows import Message, Sampling
 from orca2.recipe.prompts import Templates
-from orca2.recipe.requests import BESIDE_KEY, IN_KEY, GenerateConfig, build_request, request_key
+from orca2.recipe.requests import (
+    ALWAYS_WRITTEN,
+    BESIDE_KEY,
+    DRAWN_ONLY,
+    GenerateConfig,
+    build_request,
+    key_parameters,
+    request_key,
+)
 from tests.examples import example, request, turns, write_templates
 
 SAMPLED = Sampling(temperature=0.7, top_p=0.9, top_k=5, max_tokens=64, stop=("\n\n",))
@@ -30,9 +39,14 @@ def resampled(sampling, *names):
     return dataclasses.replace(sampling, **{name: OTHER_SAMPLING[name] for name in names})
 
 
-def test_every_sampling_field_is_declared_either_in_the_key_or_beside_it():
-    assert IN_KEY | BESIDE_KEY == SAMPLING_FIELDS
-    assert not IN_KEY & BESIDE_KEY
+def test_the_tables_name_fields_that_there_are_and_none_that_is_compared_by_rule_is_in_the_key():
+    assert ALWAYS_WRITTEN | BESIDE_KEY | DRAWN_ONLY <= SAMPLING_FIELDS
+    assert not BESIDE_KEY & (ALWAYS_WRITTEN | DRAWN_ONLY)
+
+
+def test_keys_of_before_held_these_four_and_a_greedy_one_these_two_for_ever():
+    assert set(key_parameters(Sampling(temperature=0.5))) == {"temperature", "top_p", "top_k", "stop"}
+    assert key_parameters(Sampling()) == {"temperature": 0.0, "stop": ()}
 
 
 def test_this_mutation_test_knows_every_argument_and_every_field():
@@ -45,7 +59,7 @@ def test_another_argument_is_another_key(name):
     assert key(**{name: OTHER[name]}) != key()
 
 
-@pytest.mark.parametrize("name", sorted(IN_KEY))
+@pytest.mark.parametrize("name", sorted(SAMPLING_FIELDS - BESIDE_KEY))
 def test_another_sampling_field_is_another_key(name):
     assert key(sampling=resampled(SAMPLED, name)) != key()
 
@@ -57,7 +71,7 @@ def test_a_field_that_the_store_compares_by_rule_leaves_the_key_alone(name):
 
 def test_all_single_mutations_have_keys_of_their_own():
     keys = [key(**{name: OTHER[name]}) for name in OTHER]
-    keys += [key(sampling=resampled(SAMPLED, name)) for name in IN_KEY]
+    keys += [key(sampling=resampled(SAMPLED, name)) for name in SAMPLING_FIELDS - BESIDE_KEY]
     assert len({key(), *keys}) == 1 + len(keys)
 
 
@@ -74,6 +88,44 @@ def test_a_greedy_key_still_covers_model_messages_stop_and_temperature():
     others = [key(sampling=greedy, **{name: OTHER[name]}) for name in ("model", "messages")]
     others += [key(sampling=resampled(greedy, name)) for name in ("stop", "temperature")]
     assert len({key(sampling=greedy), *others}) == 5
+
+
+@pytest.mark.parametrize("temperature", [0, -0.0, False])
+def test_however_nought_is_written_it_is_one_greedy_key(temperature):
+    assert key(sampling=Sampling(temperature=temperature)) == key(sampling=Sampling(temperature=0.0))
+
+
+Grown = dataclasses.make_dataclass(
+    "Grown",
+    [("repetition_penalty", float, dataclasses.field(default=1.0))],
+    bases=(Sampling,),
+    frozen=True,
+    kw_only=True,
+)
+"""The sampling parameters of a later version, which has one more."""
+EVERY_MIX = [
+    {name: OTHER_SAMPLING[name] for name in names}
+    for count in range(len(OTHER_SAMPLING) + 1)
+    for names in itertools.combinations(OTHER_SAMPLING, count)
+]
+
+
+def test_a_new_parameter_at_its_default_moves_no_key_and_set_it_moves_each_greedy_or_not():
+    old, new, given = (
+        [key(sampling=kind(**mix, **more)) for mix in EVERY_MIX]
+        for kind, more in ((Sampling, {}), (Grown, {}), (Grown, {"repetition_penalty": 1.1}))
+    )
+    assert len(EVERY_MIX) == 32
+    assert [one != other for one, other in zip(old, new, strict=True)] == [False] * 32
+    assert [one != other for one, other in zip(old, given, strict=True)] == [True] * 32
+
+
+def test_of_two_requests_only_the_one_that_sets_a_new_parameter_moves():
+    before = [request(row_id=row * 64, sampling=SAMPLED).key for row in "ab"]
+    grown = dataclasses.asdict(SAMPLED)
+    after = [request(row_id="a" * 64, sampling=Grown(**grown)).key]
+    after += [request(row_id="b" * 64, sampling=Grown(**grown, repetition_penalty=1.1)).key]
+    assert [one != other for one, other in zip(before, after, strict=True)] == [False, True]
 
 
 def test_roles_order_and_boundaries_of_turns_are_in_the_key():

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from orca2.core.errors import InputErrors, Orca2Error
 from orca2.core.rows import Sampling
-from orca2.recipe.strategies import ProbeConfig, read_choices, require_choices, select, wilson, write_choices
+from orca2.recipe.requests import ProbeConfig
+from orca2.recipe.statistics import wilson
+from orca2.recipe.strategies import read_choices, require_choices, select, write_choices
 from tests.examples import graded
 
 

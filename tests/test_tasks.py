@@ -1,6 +1,7 @@
 """Questions: read as they are written, named by content, split for good, and every row accounted for."""
 
 import dataclasses
+import datetime
 import json
 import os
 import re
@@ -8,11 +9,14 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from orca2.core.errors import Orca2Error
-from orca2.recipe.tasks import UNSOUND_VERDICTS, SourceConfig, SplitConfig, TasksConfig, collect, read_source
+from orca2.recipe.graders.reasoning_gym import UNSOUND_VERDICTS
+from orca2.recipe.sources import SourceConfig, read_source
+from orca2.recipe.tasks import SplitConfig, TasksConfig, collect
 from tests.examples import ROOT
 
 DATA = ROOT.parent / "shared" / "data"
@@ -44,7 +48,7 @@ def questions(file, **fields):
 
 def refusal(call, *arguments, **fields):
     with pytest.raises(Orca2Error) as caught:
-        call(*arguments, **fields)
+        list(call(*arguments, **fields))
     return str(caught.value)
 
 
@@ -177,6 +181,85 @@ def test_an_answer_in_which_the_pattern_finds_nothing_is_told_with_its_line(tmp_
     assert "line 1: `answer` holds no answer_pattern" in refusal(questions, file, answer_pattern=pattern)
 
 
+SQUAD = {"text": ["Ada"], "answer_start": [3]}
+
+
+@pytest.mark.parametrize(
+    ("suffix", "answer", "words"),
+    [
+        (".jsonl", SQUAD, "`answer` is an object, not text or a number"),
+        (".json", ["a", "b"], "`answer` is a list, not text or a number"),
+        (".jsonl", True, "`answer` is true or false, not text or a number"),
+        (".jsonl", float("nan"), "`answer` is nan, not text or a number"),
+        (".json", float("inf"), "`answer` is inf, not text or a number"),
+        (".parquet", SQUAD, "`answer` is an object, not text or a number"),
+        (".parquet", float("nan"), "`answer` is nan, not text or a number"),
+        (".parquet", False, "`answer` is true or false, not text or a number"),
+        (".parquet", b"5", "`answer` is bytes, not text or a number"),
+        (".parquet", datetime.date(2020, 1, 5), "`answer` is a date, not text or a number"),
+        (".jsonl", "\ud800", "`answer` holds half a character"),
+    ],
+)
+def test_an_answer_that_is_neither_text_nor_a_number_is_refused_with_its_row_and_what_to_do(
+    tmp_path, suffix, answer, words
+):
+    told = refusal(questions, table_file(tmp_path, suffix, [{"question": "q", "answer": answer}]))
+    assert f"rows{suffix}: {'line' if suffix == '.jsonl' else 'row'} 1: {words}" in told
+    assert "->" in told
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".json", ".parquet"])
+def test_a_number_keeps_its_spelling_whole_or_floating(tmp_path, suffix):
+    for answer, spelt in ((5, "5"), (5.0, "5.0"), (-0.1, "-0.1"), (10**17, "100000000000000000")):
+        assert questions(table_file(tmp_path, suffix, [{"question": "q", "answer": answer}])) == [("q", spelt)]
+
+
+def test_a_csv_field_of_any_length_is_read(tmp_path):
+    long = "word " * 100_000
+    read = questions(table_file(tmp_path, ".csv", [{"question": long, "answer": "1"}]))
+    assert read == [(long.strip(), "1")]
+
+
+DEEP = "[" * 100_000 + "]" * 100_000
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("t.jsonl", '{"question": ' + DEEP + "}", "line 1: is nested too deeply"),
+        ("t.jsonl", '{"question": "q", "answer": ' + "1" * 5000 + "}", "line 1: not valid JSON: Exceeds the limit"),
+        ("t.json", DEEP, "is nested too deeply"),
+        ("t.json", "[" + "1" * 5000 + "]", "cannot be read: Exceeds the limit"),
+    ],
+)
+def test_what_the_parsers_of_the_standard_library_give_up_on_is_told_plainly(tmp_path, name, content, words):
+    (tmp_path / name).write_text(content)
+    told = refusal(questions, tmp_path / name)
+    assert words in told
+    assert "->" in told
+
+
+def test_two_sources_of_one_task_draw_different_questions_from_one_generator():
+    one, two = ({e.question for e in read_source(name, gym(size=20, task="t"), 1)} for name in ("one", "two"))
+    assert len(one & two) < 5
+
+
+def test_the_questions_of_the_shipped_sources_are_those_of_before():
+    params = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
+    for name, fields in params["tasks"]["sources"].items():
+        first = next(read_source(name, SourceConfig(**fields | {"size": 1}), params["seed"]))
+        assert first.row_id.startswith(FIRST[name])
+
+
+FIRST = {
+    "sum_of_three": "e9c60d5a3bd8",
+    "sum_of_two": "c254a3270ab3",
+    "siblings": "812977a6b79a",
+    "reversal": "4d0d0e9c5ca2",
+}
+"""Ids of the first question of each, so that no change of a seed goes unseen."""
+
+
 def test_missing_columns_are_told_with_those_that_are_there(tmp_path):
     told = refusal(questions, jsonl(tmp_path / "t.jsonl", sums(1)), question_column="q", answer_column="a")
     assert "has no column `q`" in told
@@ -193,8 +276,8 @@ def test_all_sources_that_cannot_be_read_are_told_together(tmp_path):
 
 
 @pytest.mark.parametrize("config", [{"min_numbers": -5}, {"no_such_setting": 1}, {"seed": 3}])
-def test_settings_that_reasoning_gym_refuses_are_told_with_the_task(config):
-    told = refusal(read_source, "divisors", gym(config=config), 1)
+def test_settings_that_reasoning_gym_refuses_are_told_with_the_source(config):
+    told = refusal(read_source, "divisors", gym(config=config, task="numbers"), 1)
     assert "params.yaml: tasks.sources.divisors: reasoning-gym refuses 'gcd'" in told
 
 
@@ -215,7 +298,7 @@ def test_settings_that_reasoning_gym_refuses_are_told_with_the_task(config):
 )
 def test_a_source_that_cannot_work_is_refused_before_anything_is_read(name, fields, words):
     with pytest.raises(ValueError, match=re.escape(words)):
-        source(name, **fields)
+        TasksConfig(sources={"t": source(name, **fields)})
 
 
 def test_the_reasoning_gym_judges_that_run_an_answer_as_code_are_exactly_the_refused_ones():
@@ -230,18 +313,18 @@ def test_the_reasoning_gym_judges_that_run_an_answer_as_code_are_exactly_the_ref
 
 
 def test_reasoning_gym_draws_the_same_questions_for_the_same_seed_and_others_for_another():
-    first, again, other = (read_source("gcd", gym(), seed) for seed in (1, 1, 2))
+    first, again, other = (list(read_source("gcd", gym(), seed)) for seed in (1, 1, 2))
     assert first == again
     assert {e.row_id for e in first} != {e.row_id for e in other}
 
 
 def test_two_tasks_on_one_reasoning_gym_dataset_draw_different_questions():
-    one, two = (read_source(task, gym(size=5), 1) for task in ("one", "two"))
+    one, two = (list(read_source(task, gym(size=5), 1)) for task in ("one", "two"))
     assert [e.question for e in one] != [e.question for e in two]
 
 
 def test_metadata_of_sets_is_the_same_text_in_any_process():
-    from orca2.recipe.tasks import _plain
+    from orca2.recipe.sources.reasoning_gym import _plain
 
     assert _plain({"names": {"b", "c", "a"}, "pair": (1, 2)}) == {"names": ["a", "b", "c"], "pair": [1, 2]}
     with pytest.raises(TypeError):
@@ -333,7 +416,7 @@ def test_a_task_without_probe_questions_is_refused(tmp_path, split):
     "fields", [{"probe_fraction": 0}, {"probe_fraction": 0.6, "evaluation_fraction": 0.4}, {"train_limit": -1}]
 )
 def test_a_division_that_leaves_a_split_empty_is_refused(fields):
-    with pytest.raises(ValueError, match=r"fractions|limits"):
+    with pytest.raises(ValueError, match=r"fractions|_limit"):
         SplitConfig(**fields)
 
 

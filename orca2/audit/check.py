@@ -19,13 +19,13 @@ from orca2.engines.http import check_endpoint
 from orca2.project.declared import require_declared
 from orca2.recipe.erasure import EraseConfig
 from orca2.recipe.evaluation import EvaluateConfig
-from orca2.recipe.filtering import GradeConfig
+from orca2.recipe.filtering import GradeConfig, load_filters
 from orca2.recipe.grading import check_grader
 from orca2.recipe.models import ModelsConfig, check_reference
 from orca2.recipe.packing import PackConfig
 from orca2.recipe.prompts import Templates
-from orca2.recipe.requests import GenerateConfig
-from orca2.recipe.strategies import ProbeConfig
+from orca2.recipe.requests import GenerateConfig, ProbeConfig
+from orca2.recipe.sources import kind_of
 from orca2.recipe.tasks import TasksConfig
 from orca2.training.loop import TrainConfig
 from orca2.training.run import TrainingCluster
@@ -68,6 +68,7 @@ def check(params_file: Path = config.PARAMS_FILE, templates_root: Path = Path("t
     _attempt(errors, lambda: check_address(os.environ.get("RAY_ADDRESS", "")))
     params = SimpleNamespace(**{name: sections.get(name) for name in SECTIONS})
     _check_params(errors, params, params_file)
+    _check_lengths(errors, params, params_file)
     if templates:
         _check_names(errors, params, templates, params_file)
     raise_all(errors)
@@ -84,12 +85,30 @@ def _check_params(errors: list[Orca2Error], params: SimpleNamespace, file: Path)
             _attempt(errors, partial(require_declared, reference.removeprefix("path:"), "prepare_models"))
     if params.models and params.models.teacher.startswith("http:") and params.cluster:
         _attempt(errors, lambda: check_endpoint(params.cluster.generation.http))
-    for task, source in params.tasks.sources.items() if params.tasks else ():
-        _attempt(errors, partial(check_grader, source.grader, f"{file}: tasks.sources.{task}.grader"))
+    if params.grade:
+        _attempt(errors, partial(load_filters, params.grade, f"{file}: grade.filters"))
+    for name, source in params.tasks.sources.items() if params.tasks else ():
+        _attempt(errors, partial(kind_of, name, source))
+        _attempt(errors, partial(check_grader, source.grader, f"{file}: tasks.sources.{name}.grader"))
         if source.is_local and not Path(source.name).is_file():
-            errors.append(Orca2Error("no such file", source.name, f"mend {file}: tasks.sources.{task}.name"))
+            errors.append(Orca2Error("no such file", source.name, f"mend {file}: tasks.sources.{name}.name"))
         elif source.is_local:
             _attempt(errors, partial(require_declared, source.name, "prepare_tasks"))
+
+
+def _check_lengths(errors: list[Orca2Error], params: SimpleNamespace, file: Path) -> None:
+    """An answer of the longest that is asked for must leave room for a question in the context of an engine."""
+    if not (params.models and params.cluster):
+        return
+    # The student never stands behind an endpoint, whose context nobody knows here.
+    asked = ["evaluate"] if params.models.teacher.startswith("http:") else ["probe", "generate", "evaluate"]
+    context = params.cluster.generation.engine.max_model_len
+    for name in asked:
+        config_of = getattr(params, name)
+        if config_of and config_of.sampling.max_tokens >= context:
+            problem = f"{config_of.sampling.max_tokens} leaves no room for a question: the context holds {context}"
+            hint = "lower it, or raise cluster.generation.engine.max_model_len if the model allows it"
+            errors.append(Orca2Error(problem, f"{file}: {name}.sampling.max_tokens", hint))
 
 
 def _check_names(errors: list[Orca2Error], params: SimpleNamespace, templates: Templates, file: Path) -> None:

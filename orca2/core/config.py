@@ -21,6 +21,10 @@ from orca2.core.errors import Orca2Error, raise_all
 PARAMS_FILE = Path("params.yaml")
 _SCIENTIFIC = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
 """Numbers that YAML 1.1 reads as text, though DVC writes them: `5e-05`."""
+_MOST_VALUES = 100_000
+"""No parameters are as many; a chain of anchors can be."""
+_SHOWN = 200
+"""Characters of a wrong value that an error repeats."""
 _T = TypeVar("_T")
 
 
@@ -53,6 +57,11 @@ class _Path(NamedTuple):
 class _UniqueKeyLoader(yaml.SafeLoader):
     """YAML in which a key that is written twice is an error; plain YAML would quietly take the second."""
 
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        super().flatten_mapping(node)
+        if len(node.value) > _MOST_VALUES:
+            raise yaml.MarkedYAMLError(problem="its merges stand for too many values", problem_mark=node.start_mark)
+
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         written: set[str] = set()
         for key, _ in node.value:
@@ -62,19 +71,6 @@ class _UniqueKeyLoader(yaml.SafeLoader):
                 raise yaml.MarkedYAMLError(problem=f"`{key.value}` is written twice", problem_mark=key.start_mark)
             written.add(str(key.value))
         return super().construct_mapping(node, deep)
-
-
-def require(rules: Mapping[str, bool]) -> None:
-    """For `__post_init__` of a config: raise for all rules that are not kept, at once.
-
-    Args:
-        rules: each rule as a sentence to its user, and whether it is kept.
-
-    Raises:
-        ValueError: the broken ones; the loader adds file and path.
-    """
-    if broken := [rule for rule, kept in rules.items() if not kept]:
-        raise ValueError("; ".join(broken))
 
 
 def load(kind: type[_T], file: Path = PARAMS_FILE) -> _T:
@@ -130,6 +126,7 @@ def _read_mapping(file: Path) -> dict[str, Any]:
         raise Orca2Error("no such file", str(file), "run this from the root of the project")
     try:
         params = yaml.load(file.read_text(encoding="utf-8"), _UniqueKeyLoader)  # noqa: S506  (a SafeLoader)
+        _require_bounded(params, {}, file)
     except (yaml.YAMLError, ValueError) as error:
         raise Orca2Error(f"not valid YAML: {error}", str(file), "mend the line it names") from error
     except RecursionError as error:
@@ -137,6 +134,35 @@ def _read_mapping(file: Path) -> dict[str, Any]:
     if not isinstance(params, dict):
         raise Orca2Error("must be a mapping of sections", str(file), "see the shipped params.yaml")
     return params
+
+
+def _require_bounded(value: object, sizes: dict[int, int | None], file: Path) -> int:
+    """How many values are written here, each anchor counted wherever it is used; a few lines can stand for billions.
+
+    Args:
+        value: what was read.
+        sizes: of the lists and mappings that were met, by `id`; None while one is being counted.
+        file: where it was read.
+    """
+    if not isinstance(value, dict | list):
+        return 1
+    if id(value) in sizes:
+        known = sizes[id(value)]
+        if known is None:
+            raise Orca2Error("holds an anchor inside itself", str(file), "write its values out")
+        return known
+    sizes[id(value)] = None
+    inner = value.values() if isinstance(value, dict) else value
+    size = 1 + sum(_require_bounded(item, sizes, file) for item in inner)
+    if size > _MOST_VALUES:
+        raise Orca2Error(f"its anchors stand for more than {_MOST_VALUES} values", str(file), "write less of them")
+    sizes[id(value)] = size
+    return size
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 def _nearest(name: str, known: Any) -> str:
@@ -152,7 +178,7 @@ def _convert(kind: Any, value: Any, at: _Path) -> Any:
     if origin is Literal:
         # By type too: 1, 1.0 and true are equal, and are not the same word.
         if not any(type(value) is type(arg) and value == arg for arg in args):
-            at.error(f"{value!r} is not one of {', '.join(map(repr, args))}", _nearest(value, args))
+            at.error(f"{_shown(value)} is not one of {', '.join(map(repr, args))}", _nearest(value, args))
         return value
     if origin in (types.UnionType, typing.Union):
         return _convert_union(args, value, at)
@@ -165,7 +191,7 @@ def _convert(kind: Any, value: Any, at: _Path) -> Any:
 
 def _convert_dataclass(kind: Any, value: Any, at: _Path) -> Any:
     if not isinstance(value, dict):
-        return at.error(f"must be a mapping, not {value!r}")
+        return at.error(f"must be a mapping, not {_shown(value)}")
     errors_before = len(at.errors)
     hints = typing.get_type_hints(kind)
     fields = {field.name: field for field in dataclasses.fields(kind)}
@@ -211,25 +237,25 @@ def _convert_union(kinds: tuple[Any, ...], value: Any, at: _Path) -> Any:
 
 def _convert_tuple(kind: Any, value: Any, at: _Path) -> Any:
     if not isinstance(value, list):
-        return at.error(f"must be a list, not {value!r}")
+        return at.error(f"must be a list, not {_shown(value)}")
     return tuple(_convert(kind, item, at._replace(path=f"{at.path}[{i}]")) for i, item in enumerate(value))
 
 
 def _convert_dict(kind: Any, value: Any, at: _Path) -> Any:
     if not isinstance(value, dict):
-        return at.error(f"must be a mapping, not {value!r}")
+        return at.error(f"must be a mapping, not {_shown(value)}")
     return {str(key): _convert(kind, item, at.child(key)) for key, item in value.items()}
 
 
 def _convert_scalar(kind: Any, value: Any, at: _Path) -> Any:
-    if kind is Any:
+    if kind in (Any, object):
         return value
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if kind is float and isinstance(value, str) and _SCIENTIFIC.fullmatch(value):
         return float(value)
     if type(value) is not kind:
-        return at.error(f"must be {kind.__name__}, not {value!r}")
+        return at.error(f"must be {kind.__name__}, not {_shown(value)}")
     if kind is float and not math.isfinite(value):
-        return at.error(f"must be a finite number, not {value!r}")
+        return at.error(f"must be a finite number, not {_shown(value)}")
     return value

@@ -6,7 +6,7 @@ All errors survive pickling, because Ray carries them between processes.
 
 import errno
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 _DISK_REFUSES = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR}
 
@@ -48,6 +48,19 @@ def raise_all(errors: Iterable[Orca2Error]) -> None:
         raise flat[0]
     if flat:
         raise InputErrors(flat)
+
+
+def require(rules: Mapping[str, bool]) -> None:
+    """For `__post_init__` of a config: raise for all rules that are not kept, at once.
+
+    Args:
+        rules: each rule as a sentence to its user, and whether it is kept.
+
+    Raises:
+        ValueError: the broken ones; the loader adds file and path.
+    """
+    if broken := [rule for rule, kept in rules.items() if not kept]:
+        raise ValueError("; ".join(broken))
 
 
 def exit_on_error(main: Callable[[], int | None], status: int = 1) -> None:

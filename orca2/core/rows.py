@@ -8,6 +8,8 @@ digits.
 from dataclasses import dataclass
 from typing import Literal
 
+from orca2.core.errors import require
+
 Split = Literal["probe", "train", "evaluation"]
 Role = Literal["system", "user", "assistant"]
 
@@ -53,15 +55,16 @@ class Sampling:
     """Strings that end an answer and are not part of it."""
 
     def __post_init__(self) -> None:
-        rules = {
+        # 0, 0.0 and -0.0 are one temperature, and must be one key.
+        object.__setattr__(self, "temperature", self.temperature + 0.0)
+        object.__setattr__(self, "top_p", self.top_p + 0.0)
+        require({
             "temperature must be 0 or more": self.temperature >= 0,
             "top_p must be above 0 and at most 1": 0 < self.top_p <= 1,
             "top_k must be 0 or more": self.top_k >= 0,
             "max_tokens must be 1 or more": self.max_tokens >= 1,
             "stop: a stop string must not be empty nor hold a NUL": all(s and "\0" not in s for s in self.stop),
-        }
-        if broken := [rule for rule, kept in rules.items() if not kept]:
-            raise ValueError("; ".join(broken))
+        })  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Literal
 
-from orca2.core.config import Sections, require
+from orca2.core.config import Sections
+from orca2.core.errors import require
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,7 @@ from orca2.engines.base import Batch
 from orca2.engines.config import GenerationConfig, HttpConfig
 from orca2.engines.http_reply import read_reply, short
 from orca2.recipe.models import Model, http_name
+from orca2.recipe.requests import key_parameters
 
 _WHERE = "params.yaml: cluster.generation.http"
 _TICK_S = 1.0
@@ -42,6 +43,8 @@ _HOPELESS = {
     404: "mend models.teacher, or `base_url`, which ends in /v1 for most endpoints",
 }
 """Statuses that every further request would meet as well."""
+_OPENAI_NAMES = {"temperature", "top_p", "stop", "seed", "frequency_penalty", "presence_penalty"}
+"""Parameters that OpenAI's own API has; others are vLLM's and travel beside them."""
 _LOST_IN_A_ROW = 20
 """Requests without a reply, one after another, that show a dead endpoint; more where more are on their way at once."""
 _KEPT = "what is stored so far is kept"
@@ -156,21 +159,20 @@ class _Endpoint:
         await self._client.close()
 
     def _body(self, request: Request) -> dict[str, Any]:
-        """What is sent; a greedy answer depends on no seed, `top_p` or `top_k`, so these are left out as in its key."""
-        sampling = request.sampling
-        body: dict[str, Any] = {
+        """What is sent: the parameters that are in the key, and the seed where something is drawn."""
+        given = {name: value for name, value in key_parameters(request.sampling).items() if value != ()}
+        if request.sampling.temperature > 0:
+            given["seed"] = request.seed
+        extra = {name: value for name, value in given.items() if name not in _OPENAI_NAMES}
+        body: dict[str, Any] = {name: value for name, value in given.items() if name in _OPENAI_NAMES}
+        body |= {
             "model": self._name,
             "messages": [{"role": m.role, "content": m.content} for m in request.messages],
-            "max_tokens": sampling.max_tokens,
-            "temperature": sampling.temperature,
+            "max_tokens": request.sampling.max_tokens,
         }
-        if sampling.stop:
-            body["stop"] = list(sampling.stop)
-        if sampling.temperature > 0:
-            body |= {"seed": request.seed, "top_p": sampling.top_p}
-        if sampling.temperature > 0 and sampling.top_k > 0:
-            body["extra_body"] = {"top_k": sampling.top_k}
-        return body
+        if extra.get("top_k") == 0:
+            del extra["top_k"]  # It keeps every token, which not every endpoint knows how to say.
+        return body | ({"extra_body": extra} if extra else {})
 
     async def _pace(self, sent: Any) -> None:
         """Wait until the limits allow one more request; the client calls this before each, repeated ones included."""

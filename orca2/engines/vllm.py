@@ -10,6 +10,7 @@ import queue
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
+from dataclasses import fields
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -162,16 +163,10 @@ def _sampling_params(prompt: Prompt) -> Any:
     from vllm import SamplingParams
     from vllm.sampling_params import RequestOutputKind
 
-    sampling = prompt.sampling
-    return SamplingParams(
-        temperature=sampling.temperature,
-        top_p=sampling.top_p,
-        top_k=sampling.top_k,
-        max_tokens=sampling.max_tokens,
-        stop=list(sampling.stop),
-        seed=prompt.seed,
-        output_kind=RequestOutputKind.FINAL_ONLY,
-    )
+    # By name, as vLLM names them: a parameter that is in the key and not handed over would be a lie.
+    given = {field.name: getattr(prompt.sampling, field.name) for field in fields(prompt.sampling)}
+    given |= {"stop": list(prompt.sampling.stop), "seed": prompt.seed}
+    return SamplingParams(**given, output_kind=RequestOutputKind.FINAL_ONLY)
 
 
 def _provenance(config: EngineConfig) -> str:

@@ -26,9 +26,8 @@ from orca2.recipe.erasure import EraseConfig
 from orca2.recipe.evaluation import EvaluateConfig
 from orca2.recipe.grading import check_grader, grade
 from orca2.recipe.prompts import Templates
-from orca2.recipe.rendering import evaluation_requests, probe_requests, teaching_requests
-from orca2.recipe.requests import GenerateConfig
-from orca2.recipe.strategies import ProbeConfig, read_choices, require_choices, select
+from orca2.recipe.requests import GenerateConfig, ProbeConfig, evaluation_requests, probe_requests, teaching_requests
+from orca2.recipe.strategies import read_choices, require_choices, select
 from orca2.recipe.tasks import TasksConfig, collect
 from orca2.store.store import Store
 

@@ -6,12 +6,13 @@ which stays honest where a task scores 0 or 1. A question that a model got no an
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypedDict
 
-from orca2.core.rows import Graded, Rejected, Sampling
-from orca2.recipe.strategies import wilson
+from orca2.core.errors import Orca2Error, require
+from orca2.core.rows import Example, Graded, Rejected, Sampling
+from orca2.recipe.statistics import wilson
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,32 +22,88 @@ class EvaluateConfig:
     sampling: Sampling
 
     def __post_init__(self) -> None:
-        if self.sampling.temperature:
-            raise ValueError("sampling.temperature must be 0: an evaluation is greedy")
+        require({"sampling.temperature must be 0: an evaluation is greedy": not self.sampling.temperature})
 
 
-def summarise(graded: Sequence[Graded], unanswered: Sequence[Rejected] = ()) -> dict[str, Any]:
-    """One model's result: per task and macro average, by strict and by lenient extraction, with intervals."""
+class Interval(TypedDict):
+    """A share of correct answers and the ends of its interval."""
+
+    accuracy: float
+    low: float
+    high: float
+
+
+class TaskSummary(TypedDict):
+    """How a model did on one task."""
+
+    questions: int
+    unanswered: int
+    majority: float
+    """What always giving the commonest answer would score: a result near it shows no reasoning."""
+    strict: Interval
+    lenient: Interval
+    format_ok: float
+    answer_tokens: float
+
+
+class Macro(TypedDict):
+    """Unweighted means over the tasks."""
+
+    strict: Interval
+    lenient: Interval
+    format_ok: float
+    answer_tokens: float
+
+
+class Summary(TypedDict):
+    """One model's result."""
+
+    macro: Macro
+    tasks: dict[str, TaskSummary]
+
+
+def require_questions(examples: Iterable[Example]) -> None:
+    """Raise when no question is held out."""
+    if not any(example.split == "evaluation" for example in examples):
+        raise _nothing_to_examine()
+
+
+def summarise(graded: Sequence[Graded], unanswered: Sequence[Rejected] = ()) -> Summary:
+    """One model's result: per task and macro average, by strict and by lenient extraction, with intervals.
+
+    Raises:
+        Orca2Error: there is nothing to examine.
+    """
     by_task: dict[str, list[Graded]] = {row.task: [] for row in unanswered}
     for row in graded:
         by_task.setdefault(row.task, []).append(row)
+    if not by_task:
+        raise _nothing_to_examine()
     without = Counter(row.task for row in unanswered)
     tasks = {task: _task_summary(by_task[task], without[task]) for task in sorted(by_task)}
-    macro = {name: macro_average([t[name] for t in tasks.values()]) for name in ("strict", "lenient")}
-    means = {name: _mean([t[name] for t in tasks.values()]) for name in ("format_ok", "answer_tokens")}
-    return {"macro": macro | means, "tasks": tasks}
+    macro = Macro(
+        strict=macro_average([t["strict"] for t in tasks.values()]),
+        lenient=macro_average([t["lenient"] for t in tasks.values()]),
+        format_ok=_mean([t["format_ok"] for t in tasks.values()]),
+        answer_tokens=_mean([t["answer_tokens"] for t in tasks.values()]),
+    )
+    return {"macro": macro, "tasks": tasks}
 
 
-def macro_average(tasks: Sequence[dict[str, float]]) -> dict[str, float]:
+def macro_average(tasks: Sequence[Interval]) -> Interval:
     """Unweighted mean of task accuracies with its MOVER interval."""
     mean = _mean([t["accuracy"] for t in tasks])
     below = math.sqrt(sum((t["accuracy"] - t["low"]) ** 2 for t in tasks)) / len(tasks)
     above = math.sqrt(sum((t["high"] - t["accuracy"]) ** 2 for t in tasks)) / len(tasks)
-    return _rounded(accuracy=mean, low=mean - below, high=mean + above)
+    return _rounded(mean, mean - below, mean + above)
 
 
-def _task_summary(rows: list[Graded], unanswered: int) -> dict[str, Any]:
-    """`majority` is what always giving the commonest answer would score: a result near it shows no reasoning."""
+def _nothing_to_examine() -> Orca2Error:
+    hint = "raise tasks.splits.evaluation_fraction or the size of a source, or give one `split: evaluation`"
+    return Orca2Error("nothing to examine: no question is held out", "data/examples", hint)
+
+
+def _task_summary(rows: list[Graded], unanswered: int) -> TaskSummary:
     questions, answers = len(rows) + unanswered, max(1, len(rows))
     return {
         "questions": questions,
@@ -59,13 +116,12 @@ def _task_summary(rows: list[Graded], unanswered: int) -> dict[str, Any]:
     }
 
 
-def _proportion(correct: int, total: int) -> dict[str, float]:
-    low, high = wilson(correct, total)
-    return _rounded(accuracy=correct / total, low=low, high=high)
+def _proportion(correct: int, total: int) -> Interval:
+    return _rounded(correct / total, *wilson(correct, total))
 
 
-def _rounded(**values: float) -> dict[str, float]:
-    return {name: round(value, 4) for name, value in values.items()}
+def _rounded(accuracy: float, low: float, high: float) -> Interval:
+    return {"accuracy": round(accuracy, 4), "low": round(low, 4), "high": round(high, 4)}
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -1,10 +1,21 @@
-"""Which graded answers become training data, and why the others do not."""
+"""Which graded answers become training data, and why the others do not.
 
-from collections.abc import Iterable
+A filter of your own is a `RowFilter` in a module of your own, named as `grade.filters: [my_filters:short_enough]`:
+
+    def short_enough(row: Graded) -> bool:
+        return len(row.text) < 500
+"""
+
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from orca2.core.errors import Orca2Error, raise_all, require
+from orca2.core.plugins import is_import_path, load
 from orca2.core.rows import Graded, Rejected
+
+RowFilter = Callable[[Graded], bool]
+"""Whether an answer may be taught; asked of those that nothing else speaks against."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,14 +24,37 @@ class GradeConfig:
 
     keep: Literal["all", "correct"]
     """`correct` asks for the right answer on an `Answer:` line; `all` drops only what cannot be taught from."""
+    filters: tuple[str, ...] = ()
+    """Filters of your own, `MODULE:FILTER`, in this order."""
+
+    def __post_init__(self) -> None:
+        require({f"filters: {name!r} is not MODULE:FILTER": is_import_path(name) for name in self.filters})
+
+
+def load_filters(config: GradeConfig, where: str = "params.yaml: grade.filters") -> dict[str, RowFilter]:
+    """The filters by name, in their order.
+
+    Raises:
+        InputErrors: every one that cannot be imported or called.
+    """
+    filters: dict[str, RowFilter] = {}
+    errors: list[Orca2Error] = []
+    for name in config.filters:
+        try:
+            filters[name] = _load_filter(name, where)
+        except Orca2Error as error:
+            errors.append(error)
+    raise_all(errors)
+    return filters
 
 
 def keep(graded: Iterable[Graded], config: GradeConfig) -> tuple[list[Graded], list[Rejected]]:
     """The answers to teach from, and the others with their reason; the two lengths add up to the input's."""
+    filters = load_filters(config)
     kept: list[Graded] = []
     rejected: list[Rejected] = []
     for row in graded:
-        reason = _fault(row, config)
+        reason = _fault(row, config) or _refused(row, filters)
         if reason:
             rejected.append(_reject(row, reason))
         else:
@@ -36,6 +70,25 @@ def _fault(row: Graded, config: GradeConfig) -> str:
     if config.keep == "all" or row.strict_correct:
         return ""
     return "wrong answer" if row.strict_answer is not None else "no `Answer:` line"
+
+
+def _refused(row: Graded, filters: Mapping[str, RowFilter]) -> str:
+    """The reason of the first filter that does not let the row through; empty where all do."""
+    for name, lets_through in filters.items():
+        verdict: object = lets_through(row)
+        if not isinstance(verdict, bool):
+            message = f"gave {verdict!r} for row {row.row_id[:12]}, which is neither True nor False"
+            raise Orca2Error(message, f"filter {name}", "let it return a bool; `None` is a forgotten `return`")
+        if not verdict:
+            return f"left out by {name}"
+    return ""
+
+
+def _load_filter(name: str, where: str) -> RowFilter:
+    found = load(name, where)
+    if not callable(found):
+        raise Orca2Error(f"{name!r} cannot be called", where, "name a function (row) -> bool")
+    return found
 
 
 def _reject(row: Graded, reason: str) -> Rejected:

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from orca2.core.errors import Orca2Error
+from orca2.core.errors import Orca2Error, require
 from orca2.core.rows import Chat, PackedSequence, Rejected
 from orca2.core.tables import arrow_schema, from_table, take, to_table
 from orca2.recipe.chat import AnswerNotKeptError, Encoded, encode_conversations, load_tokenizer
@@ -41,8 +41,7 @@ class PackConfig:
     """Longest packed sequence, in tokens of the student; a longer conversation is rejected, never cut."""
 
     def __post_init__(self) -> None:
-        if self.max_tokens < 2:
-            raise ValueError("max_tokens must be 2 or more")
+        require({"max_tokens must be 2 or more": self.max_tokens >= 2})
 
 
 class Layout(NamedTuple):

@@ -4,15 +4,18 @@ A template writes a conversation with call blocks, `{% call system() %}...{% end
 `assistant`; only whitespace may stand outside them. Its blocks are `instruction`, `examples` (worked turns) and
 `question`. `templates/strategies/<name>.j2` adds a strategy; `templates/tasks/<task or category>/<name>.j2` is the more
 specific version of one; `templates/student/<name>.j2` is what the student sees.
+
+What several files share stands once: a file to extend or to include, or macros to import `with context`. So the worked
+questions of a task stand in one file, and each technique's file gives its answers to them.
 """
 
 import re
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 import jinja2
 from jinja2 import meta, nodes
@@ -28,9 +31,9 @@ _QUESTION = "\0question\0"
 """Stands for the question while everything around it is rendered."""
 _TRANSPARENT = (
     nodes.Template, nodes.Output, nodes.TemplateData, nodes.Name, nodes.Const, nodes.Block, nodes.Extends,
-    nodes.Include, nodes.CallBlock, nodes.Call, nodes.If, nodes.Compare, nodes.Operand,
+    nodes.Include, nodes.CallBlock, nodes.Call, nodes.If, nodes.Compare, nodes.Operand, nodes.FromImport, nodes.Macro,
 )  # fmt: skip
-"""Syntax that passes what it prints on as it is: no filter, no assignment, no macro."""
+"""Syntax that passes what it prints on as it is: no filter, no assignment."""
 _RENDER_ERRORS = (
     jinja2.TemplateError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError
 )  # fmt: skip
@@ -213,7 +216,32 @@ class Templates:
                 )
         for other in meta.find_referenced_templates(tree):
             if other is None or other not in self.files:
-                yield Orca2Error(f"extends or includes {other!r}, which is not there", str(file), "names are literal")
+                problem = f"extends, includes or imports {other!r}, which is not there"
+                yield Orca2Error(problem, str(file), "names are literal")
+        imports: list[nodes.Import | nodes.FromImport] = list(tree.find_all(nodes.Import))
+        imports += tree.find_all(nodes.FromImport)
+        for node in imports:
+            yield from self._errors_in_import(node, f"{file}:{node.lineno}")
+
+    def _errors_in_import(self, node: nodes.Import | nodes.FromImport, where: str) -> Iterator[Orca2Error]:
+        """An import takes macros and drops all else, so all else is an error; without context a macro makes no turn."""
+        name = node.template.value if isinstance(node.template, nodes.Const) else None
+        if name not in self.files:
+            return
+        if not node.with_context:
+            yield Orca2Error("imports without context", where, "end it in `with context`, or no turn can be written")
+        try:
+            body = self._parse(name).body
+        except (jinja2.TemplateSyntaxError, UnicodeDecodeError):
+            return  # Told with that file.
+        macros = [found.name for found in body if isinstance(found, nodes.Macro)]
+        for other in body:
+            if not isinstance(other, nodes.Macro) and not _is_blank(other):
+                hint = "an import takes macros only: move it into one, or include the file"
+                yield Orca2Error(f"line {other.lineno} of {name} is lost by this import", where, hint)
+        wanted = [n if isinstance(n, str) else n[0] for n in node.names] if isinstance(node, nodes.FromImport) else []
+        for absent in sorted(set(wanted) - set(macros)):
+            yield Orca2Error(f"{name} has no macro `{absent}`", where, f"it has: {', '.join(macros) or 'none'}")
 
     def _is_entry(self, file: str) -> bool:
         """Whether a strategy or a student template may begin with this file."""
@@ -236,18 +264,29 @@ def opened(root: Path) -> Templates:
     return Templates(root)
 
 
-def _printable(value: Any) -> Any:
+def _is_blank(node: nodes.Node) -> bool:
+    """Whether a node prints only whitespace."""
+    return isinstance(node, nodes.Output) and all(
+        isinstance(shown, nodes.TemplateData) and not shown.data.strip() for shown in node.nodes
+    )
+
+
+def _printable(value: object) -> object:
     """What a template prints, unless it is a thing without a text of its own, such as a forgotten `()` leaves."""
     if isinstance(value, str | int | float | list | tuple | dict | jinja2.Undefined) or value is None:
         return value
     raise TypeError(f"a {type(value).__name__} cannot be printed; is a pair of brackets missing?")
 
 
-def _recorders(turns: list[Message]) -> dict[str, Any]:
+class _Recorder(Protocol):
+    def __call__(self, caller: Callable[[], object]) -> str: ...
+
+
+def _recorders(turns: list[Message]) -> dict[str, _Recorder]:
     """The callables `system`, `user`, `assistant`: each records one turn instead of printing it."""
 
-    def recorder(role: Role) -> Any:
-        def record(caller: Any) -> str:
+    def recorder(role: Role) -> _Recorder:
+        def record(caller: Callable[[], object]) -> str:
             turns.append(Message(role=role, content=str(caller()).strip()))
             return ""
 

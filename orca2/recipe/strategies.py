@@ -5,32 +5,17 @@ to counts against it. Each choice is written with its Wilson interval, its runne
 (exact McNemar test on the same questions), so that a person can review it in a diff.
 """
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from orca2.core.errors import Orca2Error, raise_all
-from orca2.core.rows import Graded, Sampling
+from orca2.core.rows import Graded
+from orca2.recipe.statistics import mcnemar, wilson
 
 _SIGNIFICANCE = 0.05
-_Z_95 = 1.959963984540054
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProbeConfig:
-    """How strategies are scored."""
-
-    strategies: tuple[str, ...]
-    """Candidates: names of files in `templates/strategies/`."""
-    sampling: Sampling
-
-    def __post_init__(self) -> None:
-        if not self.strategies or len(set(self.strategies)) < len(self.strategies):
-            raise ValueError("strategies: name at least one, each once")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,16 +49,6 @@ class Choice:
     """Exact two-sided McNemar test of winner against runner-up; None without a runner-up."""
     scores: tuple[Score, ...]
     """All candidates, best first."""
-
-
-def wilson(correct: int, total: int) -> tuple[float, float]:
-    """The 95 % Wilson score interval of a proportion; (0, 1) when there is no observation."""
-    if total == 0:
-        return 0.0, 1.0
-    share, z2 = correct / total, _Z_95**2
-    centre = (share + z2 / (2 * total)) / (1 + z2 / total)
-    half = _Z_95 / (1 + z2 / total) * math.sqrt(share * (1 - share) / total + z2 / (4 * total**2))
-    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def select(graded: Iterable[Graded]) -> list[Choice]:
@@ -127,7 +102,7 @@ def _choose(task: str, by_strategy: dict[str, list[Graded]]) -> Choice:
     if len(scores) == 1:
         verdict, p_value = "only candidate", None
     else:
-        p_value = _mcnemar(by_strategy[scores[0].strategy], by_strategy[scores[1].strategy])
+        p_value = _p_value(by_strategy[scores[0].strategy], by_strategy[scores[1].strategy])
         verdict = "significant" if p_value < _SIGNIFICANCE else "no significant winner"
     return Choice(task=task, strategy=scores[0].strategy, verdict=verdict, p_value=p_value, scores=tuple(scores))
 
@@ -152,18 +127,15 @@ def _score(strategy: str, rows: list[Graded], questions: int) -> Score:
     )
 
 
-def _mcnemar(winner: list[Graded], runner_up: list[Graded]) -> float:
-    """Exact two-sided McNemar test: of the questions only one of them got right, is the split a fair coin's?"""
+def _p_value(winner: list[Graded], runner_up: list[Graded]) -> float:
+    """Of the McNemar test on the questions that only one of them got right."""
     first, second = (
         {(row.row_id, row.sample_index) for row in rows if row.strict_correct} for rows in (winner, runner_up)
     )
-    only_first, only_second = len(first - second), len(second - first)
-    total, least = only_first + only_second, min(only_first, only_second)
-    as_lopsided = sum(math.comb(total, k) for k in range(least + 1))
-    return min(1.0, 2 * as_lopsided / (1 << total))
+    return mcnemar(len(first - second), len(second - first))
 
 
-def _evidence(choice: Choice) -> dict[str, Any]:
+def _evidence(choice: Choice) -> dict[str, object]:
     runner_up = choice.scores[1].strategy if len(choice.scores) > 1 else None
     return {
         "verdict": choice.verdict,

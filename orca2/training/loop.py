@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from orca2.core.errors import Orca2Error
+from orca2.core.errors import Orca2Error, require
 from orca2.core.hashing import derive_seed
 from orca2.core.rows import PackedSequence
 
@@ -52,15 +52,15 @@ class TrainConfig:
     """Optimiser steps between checkpoints: what a kill can cost."""
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "global_batch_sequences", "checkpoint_every_steps"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be 1 or more")
-        if self.learning_rate <= 0:
-            raise ValueError("learning_rate must be above 0")
-        if not 0 <= self.warmup_ratio <= 1:
-            raise ValueError("warmup_ratio must be between 0 and 1")
-        if self.weight_decay < 0 or self.max_grad_norm < 0:
-            raise ValueError("weight_decay and max_grad_norm must be 0 or more")
+        require({
+            "epochs must be 1 or more": self.epochs >= 1,
+            "global_batch_sequences must be 1 or more": self.global_batch_sequences >= 1,
+            "checkpoint_every_steps must be 1 or more": self.checkpoint_every_steps >= 1,
+            "learning_rate must be above 0": self.learning_rate > 0,
+            "warmup_ratio must be between 0 and 1": 0 <= self.warmup_ratio <= 1,
+            "weight_decay must be 0 or more": self.weight_decay >= 0,
+            "max_grad_norm must be 0 or more": self.max_grad_norm >= 0,
+        })  # fmt: skip
 
 
 def plan_steps(num_sequences: int, config: TrainConfig, seed: int) -> list[list[int]]:

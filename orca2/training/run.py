@@ -18,7 +18,7 @@ from typing import Any
 
 from orca2.core.cluster import ray_session, require_places
 from orca2.core.config import Sections
-from orca2.core.errors import Orca2Error
+from orca2.core.errors import Orca2Error, require
 from orca2.core.hashing import digest
 from orca2.core.rows import PackedSequence
 from orca2.training import checkpoints
@@ -41,8 +41,11 @@ class TrainClusterConfig:
     """Logical CPUs; null shares all CPUs of the cluster out evenly."""
 
     def __post_init__(self) -> None:
-        if self.workers < 1 or (self.cpus_per_worker or 1) < 1:
-            raise ValueError("workers and cpus_per_worker must be 1 or more")
+        cpus = self.cpus_per_worker
+        require({
+            "workers must be 1 or more": self.workers >= 1,
+            "cpus_per_worker must be 1 or more, or null": cpus is None or cpus >= 1,
+        })  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)

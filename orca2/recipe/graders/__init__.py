@@ -1,0 +1,36 @@
+"""How an answer is judged: one module a grader, which know nothing of each other, and the registry of them.
+
+A further grader is a module with a `GRADER` in it and its line in `GRADERS`; one of the user's own is named by import
+path. What is common to all (which part of a text is the answer) lives in `recipe.extraction`.
+"""
+
+from orca2.core.errors import Orca2Error
+from orca2.core.plugins import is_import_path, load
+from orca2.recipe.graders import choice, exact, numeric, reasoning_gym
+from orca2.recipe.graders.base import Grader
+
+GRADERS: dict[str, Grader] = {
+    "exact": exact.GRADER,
+    "numeric": numeric.GRADER,
+    "choice": choice.GRADER,
+    "reasoning_gym": reasoning_gym.GRADER,
+}
+
+
+def grader_of(name: str, where: str) -> Grader:
+    """The grader of a name or an import path; `where` is the parameter that names it.
+
+    Raises:
+        Orca2Error: there is none, or one of the user's own cannot be imported or called.
+    """
+    if name in GRADERS:
+        return GRADERS[name]
+    if not is_import_path(name):
+        hint = f"known: {', '.join(sorted(GRADERS))}; one of your own is MODULE:JUDGE"
+        raise Orca2Error(f"unknown grader {name!r}", where, hint)
+    found = load(name, where)
+    if isinstance(found, Grader):
+        return found
+    if not callable(found):
+        raise Orca2Error(f"{name!r} cannot be called", where, "name a function (expected, given, metadata) -> bool")
+    return Grader(judge=found)

@@ -1,0 +1,26 @@
+"""What a grader is.
+
+One of your own is a `Judge` in a module of your own, named as `grader: my_graders:soundex`:
+
+    def soundex(expected: str, given: str, metadata: str) -> bool:
+        return code(expected) == code(given)
+
+It may be a `Grader` instead, where free text states an answer otherwise than in its last words.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from orca2.recipe.extraction import last_words
+
+Judge = Callable[[str, str, str], bool]
+"""Whether an answer is right: called with the known answer, the given one, and the question's metadata as JSON."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grader:
+    """How the answers of a task are judged."""
+
+    judge: Judge
+    find: Callable[[str], str | None] = last_words
+    """The part of a text that it can judge, the last one where several stand; None where none does."""
