@@ -13,10 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from orca2.core.errors import Orca2Error
+from orca2.core.tables import shard_of
 from orca2.diff.comparison import Part, compare, parts
 from orca2.project import cells
 from orca2.project.revisions import Shard
-from orca2.core.tables import shard_of
 
 IDENTITY = ("row_id", "sample_index")
 TEXT = (
