@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import as_completed
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,13 @@ from orca2.core.rows import Answer, Outcome, Request, Sampling
 from orca2.engines.base import Batch, Prompt
 from orca2.engines.config import EngineConfig, GenerationConfig, RayConfig
 from orca2.engines.vllm import VllmEngine, check_memory
-from orca2.recipe.chat import encode_prompt, load_tokenizer
+from orca2.recipe.chat import encode_prompts, load_tokenizer
 from orca2.recipe.models import Model
+
+_BLOCK_BATCHES = 64
+"""Batches whose requests are objects at once."""
+_PROGRESS_S = 10.0
+"""Seconds between two lines of progress."""
 
 
 @contextmanager
@@ -33,21 +39,21 @@ def answering_on_ray(requests: Iterable[Request], model: Model, config: Generati
         Orca2Error: there is no memory for the engines, or no Ray, or an engine failed.
     """
     folder = model.on_disk
-    prompts = _tokenise(list(requests), folder, config.engine.max_model_len)
+    batches = _tokenise(requests, folder, config)
+    engines = min(config.engines, len(batches))
     if not os.environ.get("RAY_ADDRESS") and not config.gpus_per_engine:
-        check_memory(folder, config.engine, config.engines)
+        check_memory(folder, config.engine, engines)
     with ray_session() as ray:
-        engines = min(config.engines, -(-len(prompts) // config.batch_size))
         where = "params.yaml: cluster.generation"
         require_places(ray, engines, config.cpus_per_engine, config.gpus_per_engine, where)
         try:
-            yield map(_batch, _answered_batches(ray, prompts, folder, config, engines))
+            yield map(_batch, _answered_batches(ray, batches, folder, config, engines))
         except ray.exceptions.RayError as error:
             hint = "what is stored so far is kept; mend the cause and run again"
             raise Orca2Error(f"an engine failed: {_last_words(error)}", str(folder), hint) from error
 
 
-def _answered_batches(ray: Any, prompts: list[Prompt], model: Path, config: RayConfig, engines: int) -> Iterator[Any]:
+def _answered_batches(ray: Any, batches: list[Any], model: Path, config: RayConfig, engines: int) -> Iterator[Any]:
     """Lists of answered records, as the actors finish them."""
     ray.data.DataContext.get_current().enable_progress_bars = False
     logging.getLogger("ray.data").setLevel(logging.ERROR)
@@ -58,9 +64,7 @@ def _answered_batches(ray: Any, prompts: list[Prompt], model: Path, config: RayC
         max_tasks_in_flight_per_actor=engine_concurrency + 1,
         enable_true_multi_threading=True,
     )
-    records = [_record(prompt) for prompt in prompts]
-    blocks = -(-len(records) // config.batch_size)
-    answered = ray.data.from_items(records, override_num_blocks=blocks).map_batches(
+    answered = ray.data.from_arrow(batches).map_batches(
         EngineActor,
         fn_constructor_kwargs={"folder": str(model.resolve()), "config": config.engine},
         batch_size=None,
@@ -91,31 +95,46 @@ class EngineActor:
         return columns | {name: [value] * len(answers) for name, value in of_engine.items()}
 
 
-def _tokenise(requests: Sequence[Request], model: Path, max_model_len: int) -> list[Prompt]:
-    """Prompts as an engine takes them; too long ones are errors."""
-    tokenizer = load_tokenizer(model)
-    prompts = [
-        Prompt(key=r.key, token_ids=encode_prompt(tokenizer, r.messages), sampling=r.sampling, seed=r.seed)
-        for r in requests
-    ]
-    raise_all(
-        Orca2Error(
-            f"question needs {len(p.token_ids)} + {p.sampling.max_tokens} tokens, the context holds {max_model_len}",
-            f"task {r.task}, row {r.row_id[:12]}, template {r.template}",
-            "raise cluster.generation.engine.max_model_len if the model allows it, or drop the question",
-        )
-        for r, p in zip(requests, prompts, strict=True)
-        if len(p.token_ids) + p.sampling.max_tokens > max_model_len
-    )
-    return prompts
+def _tokenise(requests: Iterable[Request], model: Path, config: RayConfig) -> list[Any]:
+    """Batches of prompts as Arrow tables, a tenth of what they take as objects; too long ones are errors."""
+    tokenizer, waiting = load_tokenizer(model), iter(requests)
+    batches, errors, said = [], list[Orca2Error](), time.monotonic()
+    while block := list(islice(waiting, _BLOCK_BATCHES * config.batch_size)):
+        ids = encode_prompts(tokenizer, [request.messages for request in block])
+        errors += _too_long(block, ids, config.engine.max_model_len)
+        starts = range(0, len(block), config.batch_size)
+        batches += [_records(block[i : i + config.batch_size], ids[i : i + config.batch_size]) for i in starts]
+        if time.monotonic() - said > _PROGRESS_S:
+            said = time.monotonic()
+            print(f"  {len(batches) * config.batch_size} requests tokenised", flush=True)
+    raise_all(errors)
+    return batches
 
 
-def _record(prompt: Prompt) -> dict[str, Any]:
-    s = prompt.sampling
-    return {
-        "key": prompt.key, "token_ids": prompt.token_ids, "seed": prompt.seed, "temperature": s.temperature,
-        "top_p": s.top_p, "top_k": s.top_k, "max_tokens": s.max_tokens, "stop": "\0".join(s.stop),
-    }  # fmt: skip
+def _too_long(requests: Sequence[Request], ids: Sequence[Sequence[int]], max_model_len: int) -> Iterator[Orca2Error]:
+    for request, prompt in zip(requests, ids, strict=True):
+        limit = request.sampling.max_tokens
+        if len(prompt) + limit > max_model_len:
+            yield Orca2Error(
+                f"question needs {len(prompt)} + {limit} tokens, the context holds {max_model_len}",
+                f"task {request.task}, row {request.row_id[:12]}, template {request.template}",
+                "raise cluster.generation.engine.max_model_len if the model allows it, or drop the question",
+            )
+
+
+def _records(requests: Sequence[Request], ids: Sequence[Sequence[int]]) -> Any:
+    """One batch as it travels."""
+    import pyarrow as pa
+
+    samplings = [request.sampling for request in requests]
+    columns: dict[str, Any] = {
+        "key": [request.key for request in requests],
+        "token_ids": pa.array(ids, pa.list_(pa.int32())),
+        "seed": [request.seed for request in requests],
+        "stop": ["\0".join(sampling.stop) for sampling in samplings],
+    }
+    numbers = ("temperature", "top_p", "top_k", "max_tokens")
+    return pa.table(columns | {name: [getattr(sampling, name) for sampling in samplings] for name in numbers})
 
 
 def _prompt(record: dict[str, Any]) -> Prompt:

@@ -10,6 +10,7 @@ with plain words cannot be protected from a content that writes the same words.
 """
 
 import datetime
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -124,8 +125,16 @@ def load_tokenizer(folder: Path) -> Tokenizer:
 
 def encode_prompt(tokenizer: Tokenizer, messages: Sequence[Message]) -> list[int]:
     """Token ids of the messages and of the opening of the answer that is asked for."""
-    frame = _prompt_frame(tokenizer, _roles(messages))
-    return _fill(frame, _encode_plain(tokenizer, _texts(frame, messages)))
+    return encode_prompts(tokenizer, [messages])[0]
+
+
+def encode_prompts(tokenizer: Any, conversations: Sequence[Sequence[Message]]) -> list[list[int]]:
+    """Each of many conversations as `encode_prompt` gives it; what they share goes to the tokenizer once."""
+    frames = [_prompt_frame(tokenizer, _roles(messages)) for messages in conversations]
+    texts = [_texts(frame, messages) for frame, messages in zip(frames, conversations, strict=True)]
+    distinct = list(dict.fromkeys(itertools.chain.from_iterable(texts)))
+    ids = dict(zip(distinct, _encode_plain(tokenizer, distinct), strict=True))
+    return [_fill(frame, [ids[text] for text in own]) for frame, own in zip(frames, texts, strict=True)]
 
 
 def encode_conversation(tokenizer: Tokenizer, messages: Sequence[Message]) -> Encoded:
