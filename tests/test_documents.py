@@ -3,11 +3,14 @@
 import re
 import shlex
 import sys
+import textwrap
 
 import pytest
 
+from orca2.audit.check import SECTIONS
 from orca2.cli.command import DECLINED, WORK
 from orca2.cli.main import _parser, main
+from orca2.core import config
 from tests.closure import ROOT
 
 README = (ROOT / "README.md").read_text("utf-8")
@@ -29,6 +32,13 @@ def test_a_command_of_the_readme_can_be_typed(command, capsys):
     except SystemExit:
         # Some are only named, without what they need.
         assert re.search(r"arguments? .*(are|is) required", capsys.readouterr().err), command
+
+
+def test_the_source_that_the_readme_shows_can_be_copied(tmp_path):
+    (shown,) = re.findall(r"^    tasks:\n(?:    .*\n)+", README, re.MULTILINE)
+    (tmp_path / "params.yaml").write_text(textwrap.dedent(shown), "utf-8")
+    loaded = config.load_section("tasks", SECTIONS["tasks"], tmp_path / "params.yaml")
+    assert list(loaded.sources) == ["capitals"]
 
 
 def test_every_file_that_the_documents_name_is_there():

@@ -10,7 +10,7 @@ import yaml
 from orca2.cli.main import _parser
 from orca2.core.errors import InputErrors, Orca2Error
 from orca2.project import scaffold
-from orca2.project.hidden import hide_from_git
+from orca2.project.hidden import make_folder
 from orca2.store.store import Store
 from tests.closure import ROOT
 from tests.project import answer, commit, run, use_tiny_model
@@ -93,8 +93,7 @@ def test_a_dep_goes_to_its_own_stage_whether_it_has_deps_or_not():
 
 def test_the_tools_own_folder_is_ignored_in_a_repository_that_knows_nothing_of_it(tmp_path):
     run(tmp_path, "git", "init", "-q")
-    hide_from_git(tmp_path / ".orca2")
-    (tmp_path / ".orca2" / "store").mkdir()
+    make_folder(tmp_path / ".orca2" / "store")
     (tmp_path / ".orca2" / "store" / "x.parquet").write_bytes(b"x")
     assert run(tmp_path, "git", "status", "--porcelain", "--untracked-files=all").stdout == ""
 

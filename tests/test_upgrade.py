@@ -105,6 +105,25 @@ def test_deps_and_stages_of_ones_own_survive_a_dvc_yaml_that_changed_everywhere(
     assert merged == expected | {"own": yaml.safe_load(own)["own"]}
 
 
+def test_what_no_stage_writes_any_longer_goes_only_with_the_pipeline_that_wrote_it(mine):
+    new = (mine / "dvc.yaml").read_text("utf-8")
+    old = new.replace(
+        "    outs:\n      - data/requests", "    outs:\n      - data/old\n      - ../other\n      - data/requests"
+    )
+    as_an_older_tool_wrote(mine, {"dvc.yaml": old})
+    (mine / "data" / "old").mkdir(parents=True)
+    (mine.parent / "other").mkdir()
+    assert upgrade(mine).leftovers(mine) == ["data/old"]
+    (mine / "dvc.yaml").write_text(old.replace("data/old", "data/mine"), "utf-8")
+    assert (changes(mine), upgrade(mine).leftovers(mine)) == ({"dvc.yaml": "yours"}, [])
+
+
+def test_a_torn_pipeline_is_an_error(mine):
+    (mine / "dvc.yaml").write_text("stages: [", "utf-8")
+    with pytest.raises(Orca2Error, match=r"dvc\.yaml"):
+        upgrade(mine)
+
+
 def test_it_asks_and_without_an_answer_touches_nothing(mine):
     as_an_older_tool_wrote(mine, {GRADE: "1\n"})
     before = snapshot(mine)

@@ -1,10 +1,14 @@
-"""The tool's own folder, `.orca2/`, which holds answers and checkpoints and belongs into no commit."""
+"""The tool's own folder, `.orca2/`, which holds answers and students and belongs into no commit."""
 
 from pathlib import Path
 
 
-def hide_from_git(folder: Path) -> None:
-    """Make a folder that tells git to ignore it, also in a repository whose own .gitignore knows nothing of it."""
+def make_folder(folder: Path) -> None:
+    """Make a folder; where it lies in `.orca2/`, that tells git to ignore it.
+
+    The repository around it may be anybody's, and its own .gitignore know nothing of orca2.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / ".gitignore").is_file():
-        (folder / ".gitignore").write_text("*\n", "utf-8")
+    for around in (folder, *folder.parents):
+        if around.name == ".orca2" and not (around / ".gitignore").exists():
+            (around / ".gitignore").write_text("*\n", "utf-8")

@@ -17,7 +17,6 @@ import yaml
 import orca2
 from orca2.core.errors import Orca2Error, raise_all
 from orca2.project import git
-from orca2.project.hidden import hide_from_git
 
 EMBEDDED = "embedded"
 """The example that the tool's own repository is."""
@@ -117,7 +116,6 @@ def init(folder: Path, example: str) -> list[str]:
     if git.common_folder(folder) is None:
         git.output(folder, "init", "--quiet")
     _init_dvc(folder)
-    hide_from_git(git.main_repository(folder) / ".orca2")
     written = [name for name, content in files.items() if not _holds(folder / name, content)]
     for name in written:
         write(folder / name, files[name])

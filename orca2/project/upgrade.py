@@ -17,6 +17,7 @@ import yaml
 from orca2.core.errors import Orca2Error
 from orca2.project import git, scaffold
 from orca2.project.code import STEPS, step_digests
+from orca2.project.dvc_files import stages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,12 +39,12 @@ class Upgrade:
     changes: tuple[Change, ...]
 
     def leftovers(self, root: Path) -> list[str]:
-        """What the pipeline of the project writes now, and would write no longer."""
-        new = next((change.content for change in self.changes if change.path == "dvc.yaml"), None)
-        if new is None or not (root / "dvc.yaml").is_file():
+        """What the pipeline writes now, inside the project, and will write no longer."""
+        new = next((c.content for c in self.changes if c.path == "dvc.yaml" and c.kind in ("replace", "merge")), None)
+        if new is None:
             return []
-        now, then = (_outs(text) for text in ((root / "dvc.yaml").read_bytes(), new))
-        return sorted(out for out in now - then if (root / out).exists())
+        gone = _outs((root / "dvc.yaml").read_bytes()) - _outs(new)
+        return sorted(out for out in gone if (root / out).exists() and _is_inside(root / out, root))
 
     def apply(self, root: Path) -> None:
         """Do it, and record it last: an interrupted upgrade is finished by the next one."""
@@ -64,9 +65,9 @@ def upgrade(root: Path = Path()) -> Upgrade:
     """What this tool would do to the project in `root`; nothing is touched.
 
     Raises:
-        Orca2Error: this is no project, or the tool's own repository; or the record is torn.
+        Orca2Error: this is no project, or the tool's own repository; or its dvc.yaml or the record is torn.
     """
-    if not (root / "dvc.yaml").is_file():
+    if not stages(root):
         hint = "run this in the project's folder; `orca2 init DIR` writes a new one"
         raise Orca2Error("is no orca2 project: it has no dvc.yaml", str(root.resolve()), hint)
     if scaffold.shipped().resolve() == root.resolve():
@@ -133,16 +134,16 @@ def _carried(base: bytes, now: bytes, new: bytes) -> bytes | None:
     The commonest edits by far, beside lines that change with every version: by lines alone, they would be conflicts.
     """
     was, own, then = (yaml.safe_load(text)["stages"] for text in (base, now, new))
-    stages = [name for name in own if name not in was]
+    added = [name for name in own if name not in was]
     deps = [(name, dep) for name in was if name in own for dep in _deps(own[name]) if dep not in _deps(was[name])]
-    rest = {name: _without(own[name], deps, name) for name in own if name not in stages}
-    if rest != was or any(name in then for name in stages) or any(name not in then for name, _ in deps):
+    rest = {name: _without(own[name], deps, name) for name in own if name not in added}
+    if rest != was or any(name in then for name in added) or any(name not in then for name, _ in deps):
         return None
     text = new.decode("utf-8")
     for name, dep in reversed(deps):
         text = text if dep in _deps(then[name]) else scaffold.watching(text, name, dep)
     blocks = re.findall(r"^  ([\w-]+):\n((?:    .*\n|\n(?=    ))+)", now.decode("utf-8") + "\n", flags=re.MULTILINE)
-    return (text + "".join(f"\n  {name}:\n{block}" for name, block in blocks if name in stages)).encode()
+    return (text + "".join(f"\n  {name}:\n{block}" for name, block in blocks if name in added)).encode()
 
 
 def _deps(stage: Mapping[str, Any]) -> list[Any]:
@@ -172,9 +173,13 @@ def changed_steps(root: Path, found: Upgrade) -> list[str]:
 
 
 def _outs(text: bytes) -> set[str]:
-    stages = yaml.safe_load(text)["stages"].values()
-    entries = [entry for stage in stages for kind in ("outs", "metrics", "plots") for entry in stage.get(kind) or ()]
+    found = yaml.safe_load(text)["stages"].values()
+    entries = [entry for stage in found for kind in ("outs", "metrics", "plots") for entry in stage.get(kind) or ()]
     return {entry if isinstance(entry, str) else next(iter(entry)) for entry in entries}
+
+
+def _is_inside(path: Path, root: Path) -> bool:
+    return root.resolve() in path.resolve().parents
 
 
 def _drop_empty(folder: Path, root: Path) -> None:

@@ -128,7 +128,7 @@ def encode_prompt(tokenizer: Tokenizer, messages: Sequence[Message]) -> list[int
     return encode_prompts(tokenizer, [messages])[0]
 
 
-def encode_prompts(tokenizer: Any, conversations: Sequence[Sequence[Message]]) -> list[list[int]]:
+def encode_prompts(tokenizer: Tokenizer, conversations: Sequence[Sequence[Message]]) -> list[list[int]]:
     """Each of many conversations as `encode_prompt` gives it; what they share goes to the tokenizer once."""
     frames = [_prompt_frame(tokenizer, _roles(messages)) for messages in conversations]
     texts = [_texts(frame, messages) for frame, messages in zip(frames, conversations, strict=True)]

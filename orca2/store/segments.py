@@ -22,6 +22,7 @@ from orca2.core.errors import Orca2Error
 from orca2.core.hashing import file_digest
 from orca2.core.rows import Answer
 from orca2.core.tables import arrow_schema
+from orca2.project.hidden import make_folder
 from orca2.project.shards import write_parquet
 
 SCHEME = 1
@@ -85,7 +86,7 @@ def publish(root: Path, table: Any, replaces: Iterable[str] = ()) -> Path:
     about = {"orca2.scheme": str(SCHEME), "orca2.replaces": "\n".join(sorted(replaces))}
     temporary = root / temporary_name()
     with writing(root):
-        root.mkdir(parents=True, exist_ok=True)
+        make_folder(root)
         try:
             write_parquet(temporary, table.replace_schema_metadata(about))
             segment = root / f"{time.time_ns():020d}-{file_digest(temporary)[:16]}.parquet"

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from orca2.core.errors import Orca2Error, raise_all
+from orca2.project.hidden import make_folder
 from orca2.store import segments
 from orca2.store.store import Store
 
@@ -66,7 +67,7 @@ def pull(root: Path, address: str, *, again: bool = False) -> tuple[int, int]:
     held = {segment.name for segment in segments.segment_files(root)} | store.index.replaced
     missing = sorted(there - held - (set() if again else segments.removed_names(root)))
     with segments.writing(root):
-        root.mkdir(parents=True, exist_ok=True)
+        make_folder(root)
     _transfer(place, missing, lambda name: _download(place, name, root))
     segments.sync_folder(root)
     return len(missing), len(there) - len(missing)

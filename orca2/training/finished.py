@@ -20,6 +20,7 @@ from orca2.core.folders import bring, settle
 from orca2.core.hashing import digest, file_digest
 from orca2.core.rows import PackedSequence
 from orca2.project.git import main_repository
+from orca2.project.hidden import make_folder
 from orca2.training.loop import TrainConfig
 
 STEP = 1
@@ -99,7 +100,7 @@ def keep(root: Path, name: str, outputs: Outputs) -> Path:
     """Keep what a finished training left, under its identity, for good."""
     temporary = root / f".{name}.{os.getpid()}.tmp"
     shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
+    make_folder(temporary)
     _bring_all(outputs, _inside(temporary))
     # They may be one file with those in the project: whoever writes into those in place shall be told, as by DVC.
     for path in _files(temporary):
