@@ -151,16 +151,16 @@ print(json.dumps(loaded))
 """
 
 
-def test_what_python_loads_when_it_imports_a_stage_is_in_its_closure():
+def test_what_python_loads_when_it_imports_a_stage_is_in_its_closure(tmp_path):
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", _LOADED, *STAGES]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     for stage, loaded in json.loads(done.stdout).items():
-        assert {*loaded} - {*closure(ROOT, f"stages.{stage}")} <= {"stages"}
+        assert {*loaded} - {*closure(ROOT, tmp_path / "memo", f"stages.{stage}")} <= {"stages"}
 
 
-def closure(root, *scripts):
-    with Memo(root / "memo", "none") as memo:
+def closure(root, memo_file, *scripts):
+    with Memo(memo_file, "none") as memo:
         return code.Code(root, memo).closure(scripts, root)
 
 
