@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 
 INTERRUPTED = 130
 """The status that shells give to what a Ctrl-C ended."""
-_DISK_REFUSES = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR}
+_DISK_REFUSES = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EACCES, errno.EPERM, errno.ENOTDIR}
 
 
 class Orca2Error(Exception):
