@@ -9,8 +9,8 @@ import yaml
 
 from orca2.cli.main import _parser
 from orca2.core.errors import InputErrors, Orca2Error
+from orca2.core.folders import make_folder
 from orca2.project import scaffold
-from orca2.project.hidden import make_folder
 from orca2.store.store import Store
 from tests.closure import ROOT
 from tests.project import answer, commit, run, use_tiny_model

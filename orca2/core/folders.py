@@ -1,4 +1,4 @@
-"""Whole folders on disk: put in their place in one step, and brought elsewhere without a copy where the disk can."""
+"""Folders on disk: made, so that git ignores the tool's own; given their name in one step; brought elsewhere without a copy."""
 
 import fcntl
 import os
@@ -13,6 +13,17 @@ def cache_folder() -> Path:
     """What this machine keeps for all projects: `ORCA2_CACHE`, else `orca2` among the user's caches."""
     caches = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     return Path(os.environ.get("ORCA2_CACHE") or f"{caches}/orca2").expanduser()
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder; where it lies in `.orca2/`, that tells git to ignore it.
+
+    The repository around it may be anybody's, and its own .gitignore know nothing of orca2.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for around in (folder, *folder.parents):
+        if around.name == ".orca2" and not (around / ".gitignore").exists():
+            (around / ".gitignore").write_text("*\n", "utf-8")
 
 
 def settle(temporary: Path, folder: Path) -> None:

@@ -17,12 +17,12 @@ from orca2.core.rows import Sampling
 from orca2.diff.causes import Cause, Changes, Known, first_causes
 from orca2.diff.templates import TemplateChanges
 from orca2.plan.earlier import Earlier
+from orca2.plan.keys import Keys
 from orca2.plan.made import Made
 from orca2.plan.questions import Known as Questions
 from orca2.project import git
 from orca2.project.dvc_files import LOCK_FILE
 from orca2.project.revisions import Revision
-from orca2.recipe.keys import Keys
 from orca2.recipe.prompts import Templates
 from orca2.store.store import Store
 

@@ -19,10 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orca2.core.errors import Orca2Error
+from orca2.core.folders import make_folder
 from orca2.core.hashing import file_digest
 from orca2.core.rows import Answer
 from orca2.core.tables import arrow_schema
-from orca2.project.hidden import make_folder
 from orca2.project.shards import write_parquet
 
 SCHEME = 1

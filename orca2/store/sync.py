@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from orca2.core.errors import Orca2Error, raise_all
-from orca2.project.hidden import make_folder
+from orca2.core.folders import make_folder
 from orca2.store import segments
 from orca2.store.store import Store
 

@@ -16,11 +16,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from orca2.core.folders import bring, settle
+from orca2.core.folders import bring, make_folder, settle
 from orca2.core.hashing import digest, file_digest
 from orca2.core.rows import PackedSequence
 from orca2.project.git import main_repository
-from orca2.project.hidden import make_folder
 from orca2.training.loop import TrainConfig
 
 STEP = 1

@@ -12,67 +12,19 @@ with plain words cannot be protected from a content that writes the same words.
 import datetime
 import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from orca2.core.errors import Orca2Error
 from orca2.core.rows import Message
+from orca2.recipe.chat.tokenizer import SpecialToken, Tokenizer
 
 _PLACEHOLDER = re.compile("\ue000([0-9]+)\ue001")
 _PROBE = (Message(role="user", content="What is 2 + 2?"), Message(role="assistant", content="It is 4."))
 _TEMPLATE_CLOCK = datetime.date(2024, 1, 1)
 """The day a template that asks for today's date is given: same inputs, same bytes, on any day."""
-
-
-class SpecialToken(Protocol):
-    """A token that a tokenizer was given on top of its vocabulary."""
-
-    content: str
-    special: bool
-    lstrip: bool
-    rstrip: bool
-
-
-class _Normalizer(Protocol):
-    def normalize_str(self, text: str) -> str: ...
-
-
-class _Encoding(Protocol):
-    ids: list[int]
-
-
-class _Backend(Protocol):
-    normalizer: _Normalizer | None
-    encode_special_tokens: bool
-
-    def no_truncation(self) -> None: ...
-
-    def no_padding(self) -> None: ...
-
-    def decode_batch(self, sequences: list[list[int]], *, skip_special_tokens: bool) -> list[str]: ...
-
-    def encode_batch_fast(self, texts: list[str], *, add_special_tokens: bool) -> Sequence[_Encoding]: ...
-
-
-class Tokenizer(Protocol):
-    """What is used of a fast tokenizer of Transformers."""
-
-    chat_template: object
-    backend_tokenizer: _Backend
-    added_tokens_decoder: Mapping[int, SpecialToken]
-    added_tokens_encoder: Mapping[str, int]
-
-    def apply_chat_template(self, conversation: list[dict[str, str]], **settings: object) -> object: ...
-
-    def convert_ids_to_tokens(self, token_id: int) -> str: ...
-
-    def encode(self, text: str, **settings: bool) -> list[int]: ...
-
-    def decode(self, token_ids: list[int], **settings: bool) -> str: ...
-
-    def __hash__(self) -> int: ...
 
 
 class AnswerNotKeptError(Orca2Error):
