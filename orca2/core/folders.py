@@ -1,4 +1,4 @@
-"""Folders on disk: made, so that git ignores the tool's own; given their name in one step; brought elsewhere without a copy."""
+"""Folders on disk: made so that git ignores the tool's own, named in one step, brought elsewhere without a copy."""
 
 import fcntl
 import os
