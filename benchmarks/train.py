@@ -20,7 +20,7 @@ from typing import Any
 from orca2.core.rows import Chat, Message, PackedSequence
 from orca2.recipe import models
 from orca2.recipe.chat import load_tokenizer
-from orca2.recipe.packing import PackConfig, pack, pack_metrics
+from orca2.recipe.packing import IGNORED, PackConfig, pack
 from orca2.training.loop import TrainConfig, load_model, make_engine, run_steps, supervised_loss
 
 REFERENCE = "package:smollm2-135m-instruct"
@@ -30,8 +30,10 @@ def main() -> None:
     arguments = parse_arguments()
     folder = arguments.model or models.prepare(REFERENCE).on_disk
     batch = packed_batch(folder, arguments.tokens, arguments.sequences)
-    metrics = pack_metrics(batch, PackConfig(max_tokens=arguments.tokens))
-    print(f"{metrics['tokens']} tokens a step, {metrics['supervised_tokens']} supervised, fill {metrics['fill_ratio']}")
+    tokens = sum(len(sequence.input_ids) for sequence in batch)
+    supervised = sum(label != IGNORED for sequence in batch for label in sequence.labels)
+    fill = tokens / (len(batch) * arguments.tokens)
+    print(f"{tokens} tokens a step, {supervised} supervised, fill {fill:.4f}")
     contestants = {"orca2": our_step(folder, batch)}
     contestants |= bare_steps(folder, batch)
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
@@ -44,7 +46,7 @@ def main() -> None:
             if round_number:
                 seconds[name].append(time.perf_counter() - started)
             print(f"  round {round_number}: {name}: loss {loss:.4f}, {time.perf_counter() - started:.2f} s", flush=True)
-    report(seconds, int(metrics["tokens"]))
+    report(seconds, tokens)
 
 
 def parse_arguments() -> argparse.Namespace:

@@ -40,6 +40,11 @@ def test_a_column_has_the_digests_of_its_values_whatever_its_physical_type():
         "large": pa.array(["a", None, "a", ""], pa.large_string()),
         "dictionary": pa.array(["a", None, "a", ""]).dictionary_encode(),
         "int32": pa.array([1, None, 2, 1], pa.int32()),
+        "numbers": pa.array([[1, None, -3], [], None, [4]], pa.list_(pa.int32())),
+        "mixed": pa.array([{"b": 1.5, "a": [True]}, None, {"b": None, "a": []}, {"b": 2.0, "a": None}]),
+        "marks": pa.array([[{"role": 'a"\\\n', "é": "∑"}], [], [{"role": "", "é": None}] * 2, [None]]),
+        "sliced": pa.array([[["x"]], [["a"], []], None, [], [["b", None]]]).slice(1),
+        "map": pa.array([[("k", 1)], [], None, [("k", 2)]], pa.map_(pa.string(), pa.int8())),
         "turns": pa.array([[{"role": "user"}], None, [], [{"role": None}]]),
     }
     made = cells.of_table(pa.table(columns)).to_pydict()

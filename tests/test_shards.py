@@ -4,14 +4,17 @@ import dataclasses
 import hashlib
 import random
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from orca2.core.errors import Orca2Error
 from orca2.core.rows import Chat, Graded, PackedSequence, Rejected, Request, Sampling, Segment
-from orca2.project import shards
-from orca2.project.shards import read_rows, write_rows
+from orca2.core.tables import arrow_schema
+from orca2.project import cells, shards
+from orca2.project.shards import read_rows, write_parquet, write_rows
 from tests.examples import graded, rejected, request, turns
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -61,6 +64,47 @@ def test_every_row_type_with_nested_rows_and_tuples_round_trips(tmp_path):
     for row in (chat, packed, sampled, request(), rejected(), graded(strict_answer=None)):
         write_rows(tmp_path / "rows", type(row), [row])
         assert read_rows(tmp_path / "rows", type(row)) == [row]
+
+
+def naive_artifact(folder, row_type, rows):
+    """One shard, row by row: each row a dictionary, the digest of each cell by itself."""
+    folder.mkdir()
+    ordered = [dataclasses.asdict(row) for row in sorted(rows, key=shards.row_identity)]
+    table = pa.Table.from_pylist(ordered, arrow_schema(row_type))
+    write_parquet(folder / "rows-00-of-01.parquet", table)
+    digests = {name: [cells.of(value) for value in table[name].to_pylist()] for name in table.schema.names}
+    mark = {b"orca2.rows": cells._mark(folder / "rows-00-of-01.parquet")}
+    made = pa.table({name: pa.array(values, pa.uint64()) for name, values in digests.items()})
+    pq.write_table(
+        made.replace_schema_metadata(mark), folder / ".rows-00-of-01.digests",
+        compression="none", version="2.6", write_statistics=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("row", ["chat", "packed", "request", "rejected", "graded"])
+def test_rows_are_written_as_one_by_one(tmp_path, row):
+    turn = turns("question ∑", "answer\n", system='"quoted"')
+    segments = (Segment(row_id="a", sample_index=0, start=0, length=3, supervised_start=1, supervised_end=3),)
+    rows = {
+        "chat": [
+            Chat(
+                row_id=f"{n % 7}", sample_index=n, task="t", strategy="s", key="k", erased_template="f",
+                student_template="g", messages=turn[: n % 4],
+            )
+            for n in range(40)
+        ],
+        "packed": [
+            PackedSequence(sequence_index=n, input_ids=(n, 2, 3), labels=(-100, 2, 3), segments=segments * (n % 3))
+            for n in range(40)
+        ],
+        "request": [request(row_id=f"{n}", sampling=Sampling(top_p=1 / n, stop=("a",) * (n % 2))) for n in range(1, 9)],
+        "rejected": [rejected(row_id=f"{n % 5}", sample_index=n) for n in range(9)],
+        "graded": [graded(row_id=f"{n}", strict_answer=None if n % 2 else "x", text=f"∑ {n}") for n in range(40)],
+    }[row]  # fmt: skip
+    write_rows(tmp_path / "fast", type(rows[0]), rows[::-1])
+    naive_artifact(tmp_path / "naive", type(rows[0]), rows)
+    assert bytes_of(tmp_path / "fast") == bytes_of(tmp_path / "naive")
+    assert read_rows(tmp_path / "fast", type(rows[0])) == sorted(rows, key=shards.row_identity)
 
 
 def test_who_reads_the_folder_as_parquet_sees_the_rows_alone(tmp_path):

@@ -29,7 +29,7 @@ IGNORED = -100
 """The label of a position without loss, as PyTorch and Hugging Face have it."""
 _AT_ONCE = 1024
 """Conversations that go to the tokenizer together."""
-_GATHERED_TOKENS = 4 << 20
+_GATHERED_TOKENS = 8 << 20
 """Tokens of the sequences that are gathered at once."""
 
 
