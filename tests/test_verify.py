@@ -75,8 +75,8 @@ def test_the_stages_that_are_there_are_replayed_whatever_they_are_called(project
         lines, _ = replayed(project, 0)
         assert sorted(line.split()[0] for line in lines[:-1]) == sorted([*REPLAYED[:6], "judge", "erase", "pack"])
         assert "aside" not in "".join(lines)
-        assert "nothing wrong" in project.run("orca2", "check").stderr
-        assert project.run("orca2", "diff", "HEAD", "workspace", "--stat").stdout
+        assert "the same rows" in project.run("orca2", "diff", "HEAD", "workspace", "--stat").stdout
+        assert "unknown section" not in project.run("orca2", "check", check=False).stderr
     finally:
         (project.root / "aside.txt").unlink()
 
