@@ -38,7 +38,7 @@ def rows(project, folder, kind):
 def edited(project):
     """The template that the rows of one task come from edited, answered anew, and built; its file."""
     template = next(r.template for r in rows(project, "requests", Request) if r.task == "reversal")
-    project.edit(f"templates/{template}", "lantern, quickly", "lantern, slowly")
+    project.edit(f"templates/{template}", "Answer: quickly, lantern", "Answer: slowly, lantern")
     for stage, last in (("probe", "select_strategies"), ("generate", "pack")):
         answer_for(project, stage, text="Answer: another one")
         project.repro(last)
@@ -59,7 +59,7 @@ def test_a_diff_of_an_edited_template_names_it_in_every_format(orca2, project, e
     changed = {r.row_id for r in rows(project, "requests", Request) if r.task == "reversal"}
     _, text, _ = orca2("diff", "--stage", "generate")
     assert f"template: templates/{edited} line" in text
-    assert "lantern, slowly" in text
+    assert "slowly, lantern" in text
     status, found, _ = orca2("diff", "--stage", "generate", "--format", "json", "--rows", "100")
     found = json.loads(found)
     assert status == 1
