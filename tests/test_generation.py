@@ -160,7 +160,7 @@ def test_the_limit_of_a_container_is_what_is_free(tmp_path, version):
 
 
 def test_engines_that_no_node_can_hold_are_refused_at_once(model, ray, tmp_path):
-    too_large = GenerationConfig(cpus_per_engine=1000, engine=ENGINE)
+    too_large = GenerationConfig(cpus_per_engine=1000, batch_size=4, engine=ENGINE)
     with pytest.raises(Orca2Error, match="do not fit"):
         answer(make_requests(model, 1), model, Store(tmp_path), too_large)
 
