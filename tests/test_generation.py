@@ -15,7 +15,7 @@ import pytest
 from orca2.core.errors import InputErrors, Orca2Error
 from orca2.core.rows import Message, Request, Sampling
 from orca2.engines.generation import GenerationConfig, Run, answer
-from orca2.engines.vllm import EngineConfig, check_memory
+from orca2.engines.vllm import EngineConfig, check_memory, free_memory
 from orca2.recipe.chat import encode_prompt, load_tokenizer
 from orca2.recipe.models import from_folder
 from orca2.recipe.requests import build_request
@@ -145,8 +145,22 @@ def test_too_little_memory_is_said_before_an_engine_starts(model):
         check_memory(model.folder, EngineConfig(kv_cache_gib=10_000), engines=1)
 
 
+@pytest.mark.parametrize("version", [1, 2])
+def test_the_limit_of_a_container_is_what_is_free(tmp_path, version):
+    folder = tmp_path / ("memory" if version == 1 else "")
+    folder.mkdir(exist_ok=True)
+    v1 = {"limit_in_bytes": "9000", "usage_in_bytes": "7000", "stat": "cache 1\ntotal_inactive_file 500"}
+    v2 = {"max": "9000", "current": "7000", "stat": "file 1\ninactive_file 500"}
+    for name, text in (v1 if version == 1 else v2).items():
+        (folder / f"memory.{name}").write_text(text)
+    assert free_memory(tmp_path) == 2500
+    if version == 2:
+        (folder / "memory.max").write_text("max\n")
+        assert free_memory(tmp_path) > 1 << 20
+
+
 def test_engines_that_no_node_can_hold_are_refused_at_once(model, ray, tmp_path):
-    too_large = GenerationConfig(cpus_per_engine=1000, engine=ENGINE)
+    too_large = GenerationConfig(cpus_per_engine=1000, batch_size=4, engine=ENGINE)
     with pytest.raises(Orca2Error, match="do not fit"):
         answer(make_requests(model, 1), model, Store(tmp_path), too_large)
 

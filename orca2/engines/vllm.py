@@ -21,6 +21,11 @@ from orca2.engines.base import Prompt
 from orca2.engines.config import EngineConfig
 
 _GIB = 1 << 30
+_LIMITS = (
+    ("", "memory.max", "memory.current", "inactive_file"),
+    ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+)
+"""Where cgroups of version 2 and 1 say what a container may hold, holds, and holds of files that it can give up."""
 
 
 class VllmEngine:
@@ -119,14 +124,27 @@ def check_memory(folder: Path, config: EngineConfig, engines: int) -> None:
     Raises:
         Orca2Error: with what is needed and what is free, in GiB.
     """
-    import psutil
-
     weights = sum(file.stat().st_size for file in folder.glob("*.safetensors")) / _GIB
     needed = engines * (config.kv_cache_gib + 1.5 * weights)
-    free = psutil.virtual_memory().available / _GIB
+    free = free_memory() / _GIB
     if needed > free:
         message = f"{engines} engine(s) need about {needed:.1f} GiB (KV cache and weights), {free:.1f} GiB are free"
         raise Orca2Error(message, "params.yaml: cluster.generation", "lower engine.kv_cache_gib or engines")
+
+
+def free_memory(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
+    """Bytes that are free here: of the machine, or of what its limit leaves a container."""
+    import psutil
+
+    free = int(psutil.virtual_memory().available)
+    for folder, limit, used, cache in _LIMITS:
+        try:
+            names = dict(line.split() for line in (cgroup / folder / "memory.stat").read_text().splitlines())
+            held = int((cgroup / folder / used).read_text()) - int(names.get(cache, 0))
+            free = min(free, int((cgroup / folder / limit).read_text()) - held)
+        except (OSError, ValueError):
+            continue  # there is no such file, or `max` in it
+    return max(0, free)
 
 
 def _start_vllm(folder: Path, config: EngineConfig) -> Any:
