@@ -43,7 +43,6 @@ from orca2.store.store import Store
 
 _REPEATED = [made for step, made in STEPS.items() if step not in ("train", "evaluate", "report")]
 """What a rebuild repeats to the byte; trained weights depend on the machine, and so does all that follows."""
-_VOLATILE = "metrics/speed/"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,8 +213,7 @@ def _run(stage: Stage, copy: Path, store: Path) -> None:
 def _differing(stage: Stage, copy: Path) -> list[str]:
     with dvc_repository(copy) as repo:
         found = next(found for found in repo.stage.load_all(str(copy / DVC_FILE)) if found.name == stage.name)
-        changed = [from_root(out, copy) for out in found.outs if not out.exists or out.changed_checksum()]
-    return [path for path in changed if not path.startswith(_VOLATILE)]
+        return [from_root(out, copy) for out in found.outs if not out.exists or out.changed_checksum()]
 
 
 def _take_over(original: Path, copied: Path) -> None:

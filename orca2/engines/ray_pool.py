@@ -4,6 +4,7 @@ Ray Data feeds small batches to a pool of actors, each holding one engine; every
 so its continuous batch never drains between them. Answers travel back to the driver, so nodes need not share a disk.
 """
 
+import json
 import logging
 import os
 import re
@@ -11,6 +12,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import as_completed
 from contextlib import contextmanager
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -126,29 +128,22 @@ def _records(requests: Sequence[Request], ids: Sequence[Sequence[int]]) -> Any:
     """One batch as it travels."""
     import pyarrow as pa
 
-    samplings = [request.sampling for request in requests]
     columns: dict[str, Any] = {
         "key": [request.key for request in requests],
         "token_ids": pa.array(ids, pa.list_(pa.int32())),
         "seed": [request.seed for request in requests],
-        "stop": ["\0".join(sampling.stop) for sampling in samplings],
+        "sampling": [json.dumps(asdict(request.sampling)) for request in requests],
     }
-    numbers = ("temperature", "top_p", "top_k", "max_tokens")
-    return pa.table(columns | {name: [getattr(sampling, name) for sampling in samplings] for name in numbers})
+    return pa.table(columns)
 
 
 def _prompt(record: dict[str, Any]) -> Prompt:
+    sampling = json.loads(str(record["sampling"]))
     return Prompt(
         key=str(record["key"]),
         token_ids=[int(token) for token in record["token_ids"]],
         seed=int(record["seed"]),
-        sampling=Sampling(
-            temperature=float(record["temperature"]),
-            top_p=float(record["top_p"]),
-            top_k=int(record["top_k"]),
-            max_tokens=int(record["max_tokens"]),
-            stop=tuple(part for part in str(record["stop"]).split("\0") if part),
-        ),
+        sampling=Sampling(**{name: tuple(v) if isinstance(v, list) else v for name, v in sampling.items()}),
     )
 
 

@@ -12,6 +12,7 @@ from orca2.core.errors import Orca2Error, raise_all
 from orca2.plan.asking import Asking
 from orca2.plan.causes import Causes
 from orca2.plan.planner import Params, Planner, States
+from orca2.project.code import STEPS_FILE, step_digests
 from orca2.project.pipeline import StageState, stage_states
 from orca2.recipe.grading import check_grader
 from orca2.recipe.prompts import Templates
@@ -47,7 +48,7 @@ def make_plan(store: Store, max_new_tokens: int | None = None) -> Plan:
         InputErrors: parameters, templates or questions are wrong, as the stages would say.
     """
     params = config.load(Params)
-    states = tuple(stage_states())
+    states = tuple(stage_states(will_say={str(STEPS_FILE): step_digests()}))
     known = States(states)
     params.require(known)
     templates = Templates()

@@ -21,7 +21,7 @@ from orca2.core.hashing import digest, file_digest
 from orca2.core.memo import Memo
 from orca2.project.syntax import SCHEME, Module, named_module, understand
 
-STEPS = Path("steps.yaml")
+STEPS_FILE = Path("steps.yaml")
 EXTENSIONS = "orca2.core.plugins"
 """The module that imports what params.yaml names: a stage that reaches it depends on all that is named there."""
 _PACKAGE_ROOT = Path(__file__).parents[2]
@@ -33,7 +33,7 @@ def write_steps(root: Path = Path()) -> dict[str, str]:
     """Write `steps.yaml`, if it says something else; return the digest of each stage. Errors as of `step_digests`."""
     found = step_digests(root)
     text = yaml.safe_dump(found, sort_keys=False)
-    file = root / STEPS
+    file = root / STEPS_FILE
     if not file.is_file() or file.read_text("utf-8") != text:
         file.write_text(text, "utf-8")
     return found
@@ -147,7 +147,9 @@ def _watching(stages: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def _watches(stage: Mapping[str, Any]) -> bool:
-    return any(isinstance(entry, dict) and STEPS.name in map(_file_name, entry) for entry in stage.get("params") or ())
+    return any(
+        isinstance(entry, dict) and STEPS_FILE.name in map(_file_name, entry) for entry in stage.get("params") or ()
+    )
 
 
 def _file_name(path: object) -> str:

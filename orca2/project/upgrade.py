@@ -16,7 +16,7 @@ import yaml
 
 from orca2.core.errors import Orca2Error
 from orca2.project import git, scaffold
-from orca2.project.code import STEPS, step_digests
+from orca2.project.code import STEPS_FILE, step_digests
 from orca2.project.dvc_files import stages
 
 
@@ -161,7 +161,7 @@ def changed_steps(root: Path, found: Upgrade) -> list[str]:
     Raises:
         InputErrors: as of `code.step_digests`.
     """
-    built = yaml.safe_load((root / STEPS).read_text("utf-8")) if (root / STEPS).is_file() else {}
+    built = yaml.safe_load((root / STEPS_FILE).read_text("utf-8")) if (root / STEPS_FILE).is_file() else {}
     names = git.names(root, "ls-files", "-z", "-co", "--exclude-standard", "--", "*.py", "dvc.yaml", "params.yaml")
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder)
