@@ -138,12 +138,13 @@ def _records(requests: Sequence[Request], ids: Sequence[Sequence[int]]) -> Any:
 
 
 def _prompt(record: dict[str, Any]) -> Prompt:
-    sampling = json.loads(str(record["sampling"]))
+    sampling: dict[str, Any] = json.loads(str(record["sampling"]))
+    sampling |= {name: tuple(value) for name, value in sampling.items() if isinstance(value, list)}
     return Prompt(
         key=str(record["key"]),
         token_ids=[int(token) for token in record["token_ids"]],
         seed=int(record["seed"]),
-        sampling=Sampling(**{name: tuple(v) if isinstance(v, list) else v for name, v in sampling.items()}),
+        sampling=Sampling(**sampling),
     )
 
 
