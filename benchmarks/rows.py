@@ -126,9 +126,9 @@ def run(root: Path, *command: str) -> Cost:
 
 
 def _watch(process: Any, peak: list[int], cpu: dict[int, float]) -> None:
-    top = psutil.Process(process.pid)
-    while process.poll() is None:
+    while process.returncode is None:
         try:
+            top = psutil.Process(process.pid)
             for one in [top, *top.children(recursive=True)]:
                 memory, times = one.memory_info(), one.cpu_times()
                 peak[0] = max(peak[0], memory.rss - memory.shared)
