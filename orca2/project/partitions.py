@@ -18,7 +18,7 @@ import numpy as np
 
 from orca2.core.cluster import each
 from orca2.core.rows import Rejected
-from orca2.core.tables import from_table, place_range, places, to_table
+from orca2.core.tables import from_table, hash_range, reversed_hashes, to_table
 from orca2.project.artifacts import Artifact
 from orca2.project.shards import (
     Part,
@@ -141,8 +141,8 @@ def read(artifact: Artifact[object], index: int, count: int, columns: Sequence[s
     table = pa.concat_tables(tables)
     if len(shards) >= count:
         return table
-    first, end = place_range(index, count)
-    at = places(table)
+    first, end = hash_range(index, count)
+    at = reversed_hashes(table)
     return table.filter(pa.array((at >= first) & (at.astype(np.uint64) < end)))
 
 

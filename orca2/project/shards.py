@@ -20,17 +20,17 @@ from orca2.core.errors import Orca2Error
 from orca2.core.tables import (
     arrow_schema,
     from_table,
+    hash_range,
     identity_columns,
     logical_bytes,
-    place_range,
-    places,
+    reversed_hashes,
     to_table,
 )
 from orca2.project import cells
 
 SHARD_BYTES = 32 << 20
 """A shard is split in two when it would grow past this, by its logical size (see `tables.logical_bytes`)."""
-_PLACE = "place"
+_HASH = "reversed_hash"
 """The column that a part has besides those of its rows."""
 _BATCH_BYTES = 1 << 30
 """Most of a table that is put in order at once: an Arrow text column holds at most 2 GiB."""
@@ -38,7 +38,7 @@ _BATCH_BYTES = 1 << 30
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Rows on their way into shards, batch by batch in the order of their places."""
+    """Rows on their way into shards, batch by batch in the order of their reversed hashes."""
 
     rows: int
     size: int
@@ -50,7 +50,7 @@ class Part:
     count: int = 1
 
     def between(self, first: int, end: int) -> Iterator[Any]:
-        """Record batches of the rows with these places."""
+        """Record batches of the rows whose reversed hashes lie there."""
         import pyarrow as pa
 
         if isinstance(self.held, Path):
@@ -104,7 +104,7 @@ def part_of(table: Any, file: Path | None = None, index: int = 0, count: int = 1
     size = logical_bytes(table)
     if file is None:
         return Part(len(table), size, list(batches), index, count)
-    schema = table.schema.append(pa.field(_PLACE, pa.uint32()))
+    schema = table.schema.append(pa.field(_HASH, pa.uint32()))
     with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
         for batch in batches:
             writer.write_batch(batch)
@@ -228,19 +228,19 @@ def write_parquet(file: Path, table: Any) -> None:
 
 
 def _in_order(batch: Any) -> Any:
-    """The rows of a record batch in the order of their places, which become its last column."""
+    """The rows of a record batch in the order of their reversed hashes, which become its last column."""
     import pyarrow as pa
 
-    at = places(batch)
+    at = reversed_hashes(batch)
     order = np.argsort(at, kind="stable")
-    return batch.take(pa.array(order)).append_column(_PLACE, pa.array(at[order]))
+    return batch.take(pa.array(order)).append_column(_HASH, pa.array(at[order]))
 
 
 def _between(batches: Iterable[Any], first: int, end: int) -> Iterator[Any]:
     for batch in batches:
-        at = batch.column(_PLACE).to_numpy()
+        at = batch.column(_HASH).to_numpy()
         start, stop = at.searchsorted(np.uint32(first), "left"), at.searchsorted(np.uint32(end - 1), "right")
-        yield batch.slice(start, stop - start).drop_columns([_PLACE])
+        yield batch.slice(start, stop - start).drop_columns([_HASH])
 
 
 def _write_shard(folder: Path, row_type: type, count: int, parts: Sequence[Part], index: int) -> None:
@@ -249,7 +249,7 @@ def _write_shard(folder: Path, row_type: type, count: int, parts: Sequence[Part]
 
     # A residue of the larger number of two powers of two is that of the smaller, too.
     mine = [part for part in parts if not (index - part.index) % min(part.count, count)]
-    batches = [batch for part in mine for batch in part.between(*place_range(index, count))]
+    batches = [batch for part in mine for batch in part.between(*hash_range(index, count))]
     table = pa.Table.from_batches(batches, arrow_schema(row_type)).combine_chunks()
     names = identity_columns(table.schema.names)
     table = table.take(pc.sort_indices(table, [(name, "ascending") for name in names])).combine_chunks()
