@@ -140,8 +140,8 @@ def most_new_tokens(requests: Iterable[Request]) -> int:
     return sum(request.sampling.max_tokens for request in requests)
 
 
-def places(config: GenerationConfig) -> str:
-    """Where engines run, in words: speeds are compared within one such arrangement."""
+def arrangement(config: GenerationConfig) -> str:
+    """How many engines run on what, in words: speeds are compared within one such arrangement."""
     where = "a cluster" if os.environ.get("RAY_ADDRESS") else f"{os.cpu_count()} logical CPUs ({platform.machine()})"
     return f"{config.engines} engines of {config.cpus_per_engine:g} CPUs and {config.gpus_per_engine:g} GPUs, {where}"
 
@@ -236,7 +236,7 @@ def _remember_speed(tally: _Tally, model: Model, store: Store, config: Generatio
         store.root,
         speeds.Speed(
             model=model.digest,
-            places=places(config),
+            arrangement=arrangement(config),
             tokens=tally.tokens,
             generate_s=round(tally.last - tally.ready, 3),
             start_s=round(start_s, 3),

@@ -13,7 +13,7 @@ from typing import Literal
 from orca2.core import config
 from orca2.core.errors import Orca2Error, raise_all
 from orca2.engines import speeds
-from orca2.engines.generation import GenerationCluster, generations, places
+from orca2.engines.generation import GenerationCluster, arrangement, generations
 from orca2.plan.asking import Asker, Asking
 from orca2.plan.causes import Causes
 from orca2.plan.questions import Collected, Written
@@ -220,7 +220,7 @@ class Planner:
                 # The student has the speed of the model that it is trained from.
                 known = self._digest(self.params.models.student)
             cluster = self.params.cluster
-            runs = speeds.recent(self.store.root, known, places(cluster.generation)) if cluster else []
+            runs = speeds.recent(self.store.root, known, arrangement(cluster.generation)) if cluster else []
             taken = speeds.seconds(runs, tokens[model])
             if taken is None:
                 return None
