@@ -134,7 +134,7 @@ SMALL = PARAMS | {
 """The shipped parameters on the sources, models and templates of `workspace`, where every field means something."""
 
 
-class Place(NamedTuple):
+class Lineage(NamedTuple):
     """Which request of a build: it stays the same one when its key changes."""
 
     made_in: str
@@ -232,15 +232,15 @@ def load(path="", value=None):
     edited = json.loads(json.dumps(SMALL))
     for changed, new in (({path: value} if path else {}) | WITH.get(path, {})).items():
         *sections, name = changed.split(".")
-        place = edited
+        node = edited
         for section in sections:
-            place = place.setdefault(section, {})
-        place[name] = new
+            node = node.setdefault(section, {})
+        node[name] = new
     return config.load(Everything, write_yaml(Path("params.yaml"), edited))
 
 
 def ask(*change):
-    """Every request that a build with these parameters makes, by place."""
+    """Every request that a build with these parameters makes, by lineage."""
     p, templates = load(*change), Templates()
     assert (p == load()) == (not change), "this is no change"
     examples, _, _ = collect(p.tasks, PARAMS["seed"])
@@ -252,7 +252,7 @@ def ask(*change):
     teaching = teaching_requests(examples, templates, chosen, p.generate, models["teacher"], p.seed)
     evaluation = evaluation_requests(examples, templates, chosen, student, models, p.evaluate.sampling)
     made = [("probe", r) for r in probe] + [("teaching", r) for r in teaching] + [(r.strategy, r) for r in evaluation]
-    return {Place(where, r.task, r.row_id, r.strategy, r.sample_index): r for where, r in made}
+    return {Lineage(where, r.task, r.row_id, r.strategy, r.sample_index): r for where, r in made}
 
 
 @pytest.fixture(scope="module")
@@ -261,13 +261,13 @@ def before(workspace):
 
 
 def keys(requests):
-    return {place: request.key for place, request in requests.items()}
+    return {lineage: request.key for lineage, request in requests.items()}
 
 
-def concerned(places, path, made_in):
-    """The places that a field is about: those made there, and for a source only those of its questions."""
+def concerned(lineages, path, made_in):
+    """The requests that a field is about: those made there, and for a source only those of its questions."""
     source = path.split(".")[2] if path.startswith("tasks.sources.") else ""
-    return {p for p in places if p.made_in in made_in.split() and (not source or p.task == source)}
+    return {p for p in lineages if p.made_in in made_in.split() and (not source or p.task == source)}
 
 
 @pytest.mark.parametrize("path", ANSWER)
@@ -275,7 +275,7 @@ def test_a_field_of_an_answer_changes_the_key_of_each_request_it_is_about_and_of
     value, made_in = ANSWER[path]
     after = ask(path, value)
     assert after.keys() == before.keys()
-    changed = {place for place in before if after[place].key != before[place].key}
+    changed = {lineage for lineage in before if after[lineage].key != before[lineage].key}
     assert changed == concerned(before, path, made_in) != set()
 
 
@@ -285,7 +285,7 @@ def test_a_field_of_the_rows_makes_requests_come_or_go_and_the_others_keep_their
     staying = after.keys() & before.keys()
     assert after.keys() != before.keys()
     assert staying
-    assert all(after[place].key == before[place].key for place in staying)
+    assert all(after[lineage].key == before[lineage].key for lineage in staying)
 
 
 @pytest.mark.parametrize("path", LIMIT)
@@ -326,7 +326,7 @@ QUESTIONS = [
 
 
 def rendered(root):
-    """Every question under every strategy and under every student template: template and key, by place."""
+    """Every question under every strategy and under every student template: template and key, by lineage."""
     templates, sampling = Templates(root), Sampling()
     probe = ProbeConfig(strategies=templates.strategies, sampling=sampling)
     made = probe_requests(QUESTIONS, templates, probe, "m", 42)
@@ -358,8 +358,8 @@ def shows(template, file):
 @pytest.mark.parametrize("file", TEMPLATES)
 def test_a_word_in_a_template_changes_exactly_the_keys_of_the_rows_that_show_it(shipped, tmp_path, file):
     edited = with_inserted("Please. ", file, tmp_path / "templates")
-    changed = {place for place in shipped if edited[place] != shipped[place]}
-    assert changed == {place for place, (template, _) in shipped.items() if shows(template, file)} != set()
+    changed = {lineage for lineage in shipped if edited[lineage] != shipped[lineage]}
+    assert changed == {lineage for lineage, (template, _) in shipped.items() if shows(template, file)} != set()
 
 
 @pytest.mark.parametrize("file", TEMPLATES)

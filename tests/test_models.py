@@ -43,7 +43,7 @@ def refusal(call, *arguments):
     return str(caught.value)
 
 
-def test_the_digest_covers_content_and_never_the_place(folder, tmp_path):
+def test_the_digest_covers_content_and_never_the_path(folder, tmp_path):
     elsewhere = shutil.copytree(folder, tmp_path / "another name")
     (elsewhere / "README.md").write_text("notes decide nothing")
     assert model_digest(elsewhere) == model_digest(folder)
@@ -287,7 +287,7 @@ def test_two_references_that_read_alike_are_two_models(pristine, tmp_path, monke
     assert one.digest != two.digest
 
 
-def test_a_home_folder_is_found_when_checked_as_when_placed(folder, monkeypatch):
+def test_a_home_folder_is_found_when_checked_as_when_prepared(folder, monkeypatch):
     monkeypatch.setenv("HOME", str(folder.parent))
     check_reference("path:~/model")
 

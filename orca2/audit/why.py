@@ -196,10 +196,10 @@ def _packed(revision: Revision, row_id: str) -> Iterator[dict[str, Any]]:
         table = shard.read(["sequence_index", "segments"])
         for chunk, index in zip(table["segments"].chunks, table["sequence_index"].chunks, strict=True):
             flat = chunk.flatten()
-            for place in pc.indices_nonzero(pc.equal(flat.field("row_id"), row_id)).to_pylist():
+            for at in pc.indices_nonzero(pc.equal(flat.field("row_id"), row_id)).to_pylist():
                 yield {
-                    "sequence_index": index[chunk.value_parent_indices()[place].as_py()].as_py(),
-                    **flat[place].as_py(),
+                    "sequence_index": index[chunk.value_parent_indices()[at].as_py()].as_py(),
+                    **flat[at].as_py(),
                 }
 
 

@@ -58,7 +58,7 @@ def shard_of(identity: Any, count: int) -> int:
 
 
 def reversed_hashes(table: Any) -> Any:
-    """What says where each row lies among any number of shards: uint32[n], the bits of its hash, the last one first.
+    """The bits of the hash of each row's id, the last one first: uint32[n]; where it lies among any number of shards.
 
     So rows in the order of these are in the order of their shards, whatever power of two of shards there are.
     """

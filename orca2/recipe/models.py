@@ -71,7 +71,7 @@ class Model:
         if self.folder is None:
             raise Orca2Error("has no weights here", self.reference, "name a model of another kind in params.yaml")
         if not self.folder.is_dir() or not all((self.folder / name).is_file() for name in self.files):
-            _place(self.reference)
+            _obtain(self.reference)
         found = content_digests(self.folder)
         if digest_of(found) != self.digest:
             names = sorted(name for name in {*found, *self.files} if found.get(name) != self.files.get(name))
@@ -90,7 +90,7 @@ def prepare(reference: str) -> Model:
     """
     if reference.startswith("http:"):
         return _behind_http(reference)
-    return _locked(reference, _place(reference))
+    return _locked(reference, _obtain(reference))
 
 
 def from_folder(folder: Path) -> Model:
@@ -164,7 +164,7 @@ def _folder(reference: str) -> Path | None:
     return {"package": _package_folder, "hub": _hub_folder}[kind](name) if kind != "http" else None
 
 
-def _place(reference: str) -> Path:
+def _obtain(reference: str) -> Path:
     """The folder of a model, with all of it there."""
     kind, _, name = reference.partition(":")
     return {"package": _from_package, "hub": _from_hub, "path": _from_path}[kind](name)

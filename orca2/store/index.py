@@ -55,7 +55,7 @@ class View(NamedTuple):
         return rows
 
     def between(self, low: int, high: int) -> tuple[Entries, Rows]:
-        """The entries from one place to another that are alive, verified, and their rows in the index."""
+        """The entries from one position to another that are alive, verified, and their rows in the index."""
         self.run.verify(np.arange(low // runs.BLOCK, -(-high // runs.BLOCK)))
         entries = self.run.entries[low:high]
         if not self.alive.all():
