@@ -20,9 +20,9 @@ from orca2.recipe import models
 from orca2.recipe.erasure import EraseConfig
 from orca2.recipe.evaluation import EvaluateConfig, require_questions, summarise
 from orca2.recipe.grading import grade
-from orca2.recipe.prompts import Templates
 from orca2.recipe.requests import evaluation_requests
 from orca2.recipe.strategies import read_choices, require_choices
+from orca2.recipe.templates import Templates
 from orca2.store.root import default_root
 from orca2.store.store import Store
 

@@ -16,8 +16,8 @@ from orca2.project.metrics import reasons_of, write_counts, write_speed
 from orca2.project.shards import read_rows, write_rows
 from orca2.recipe import models
 from orca2.recipe.grading import grade
-from orca2.recipe.prompts import Templates
 from orca2.recipe.requests import ProbeConfig, probe_requests
+from orca2.recipe.templates import Templates
 from orca2.store.root import default_root
 from orca2.store.store import Store
 

@@ -17,9 +17,9 @@ from orca2.project.artifacts import CHOICES, EXAMPLES, REQUESTS
 from orca2.project.metrics import write_counts
 from orca2.project.partitions import distinct, map_rows
 from orca2.recipe import models
-from orca2.recipe.prompts import opened
 from orca2.recipe.requests import GenerateConfig, teaching_requests
 from orca2.recipe.strategies import read_choices, require_choices
+from orca2.recipe.templates import opened
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,7 +24,6 @@ from orca2.core.errors import Orca2Error
 from orca2.core.hashing import derive_seed, digest
 from orca2.core.rows import Message, Sampling
 from orca2.recipe.models import model_digest
-from orca2.recipe.prompts import Templates
 from orca2.recipe.requests import (
     ProbeConfig,
     build_request,
@@ -36,6 +35,7 @@ from orca2.recipe.requests import (
 )
 from orca2.recipe.sources import SourceConfig, read_source
 from orca2.recipe.tasks import collect
+from orca2.recipe.templates import Templates
 from tests.examples import ROOT, example, turns, write_yaml
 
 DOCUMENT = (ROOT / "docs" / "identity.md").read_text("utf-8")

@@ -16,8 +16,8 @@ from orca2.plan.questions import Collected
 from orca2.project.artifacts import REQUESTS
 from orca2.project.revisions import WORKSPACE, Revision
 from orca2.project.shards import read_rows
-from orca2.recipe.prompts import Templates
 from orca2.recipe.requests import GenerateConfig, teaching
+from orca2.recipe.templates import Templates
 from orca2.store.store import Store
 from tests.dataset import MODEL, Recipe, build, questions
 

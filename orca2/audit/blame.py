@@ -8,7 +8,7 @@ from typing import Any
 from orca2.core.errors import Orca2Error
 from orca2.project.artifacts import SPLITS, Artifact, Asked
 from orca2.project.shards import read_columns
-from orca2.recipe.prompts import Templates
+from orca2.recipe.templates import Templates
 
 _KEY = ["row_id", "sample_index", "strategy"]
 _GROUP = ["template", "task", "strategy"]

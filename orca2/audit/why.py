@@ -13,7 +13,7 @@ from orca2.core.errors import Orca2Error
 from orca2.diff.shifts import strategies
 from orca2.project.artifacts import EXAMPLES, LEFT_OUT, PACKED, REJECTIONS, SPLITS, Artifact
 from orca2.project.revisions import Revision
-from orca2.recipe.prompts import Templates
+from orca2.recipe.templates import Templates
 from orca2.store.segments import read_table as read_segment
 from orca2.store.segments import segment_files
 

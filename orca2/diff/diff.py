@@ -16,7 +16,7 @@ import numpy as np
 from orca2.core.errors import Orca2Error
 from orca2.diff.causes import Cause, Changes, Stored, first_causes
 from orca2.diff.comparison import Differences, Part, Partition, Positions, comparisons, holding, look_up
-from orca2.diff.templates import TemplateChanges
+from orca2.diff.template_changes import TemplateChanges
 from orca2.diff.where import Condition
 from orca2.project.artifacts import COMPARED, Artifact
 from orca2.project.revisions import Revision, Shard

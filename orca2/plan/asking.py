@@ -17,8 +17,8 @@ from orca2.plan.estimate import Typical
 from orca2.plan.made import Made, Maker
 from orca2.plan.questions import Collected, Written
 from orca2.project.artifacts import Artifact
-from orca2.recipe.prompts import Templates
 from orca2.recipe.requests import Asks
+from orca2.recipe.templates import Templates
 from orca2.store.segments import key_words
 from orca2.store.store import Store
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from orca2.core.rows import Sampling
 from orca2.diff.causes import Cause, Changes, Known, first_causes
-from orca2.diff.templates import TemplateChanges
+from orca2.diff.template_changes import TemplateChanges
 from orca2.plan.earlier import Earlier
 from orca2.plan.keys import Keys
 from orca2.plan.made import Made
@@ -23,7 +23,7 @@ from orca2.plan.questions import Known as Questions
 from orca2.project import git
 from orca2.project.dvc_files import LOCK_FILE
 from orca2.project.revisions import Revision
-from orca2.recipe.prompts import Templates
+from orca2.recipe.templates import Templates
 from orca2.store.store import Store
 
 NEVER_BUILT = Cause("first build", "never built here")

@@ -12,8 +12,8 @@ from functools import cache
 
 from orca2.core.hashing import SCHEME, canonical
 from orca2.core.rows import Example, Message, Sampling
-from orca2.recipe.prompts import QUESTION, Templates
 from orca2.recipe.requests import KIND, key_parts, request_key
+from orca2.recipe.templates import QUESTION, Templates
 
 Key = Callable[[str, int, int], str]
 """From question, seed and sample index to the key."""

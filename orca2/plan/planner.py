@@ -24,10 +24,10 @@ from orca2.recipe.erasure import EraseConfig
 from orca2.recipe.evaluation import EvaluateConfig
 from orca2.recipe.grading import grade
 from orca2.recipe.models import ModelsConfig
-from orca2.recipe.prompts import Templates
 from orca2.recipe.requests import Asks, GenerateConfig, ProbeConfig, examining, probing, teaching
 from orca2.recipe.strategies import read_choices, require_choices, select
 from orca2.recipe.tasks import TasksConfig, collect
+from orca2.recipe.templates import Templates
 from orca2.store.store import Store
 
 _UNKNOWN = "not known yet: "
