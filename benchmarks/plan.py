@@ -117,7 +117,7 @@ def build(root: Path, rows: int) -> None:
     make_tiny_model(root / "tiny")
     os.chdir(root)
     teacher = models.prepare("path:tiny", Path("models"))
-    models.write_index({"teacher": teacher, "student": teacher})
+    models.write_prepared({"teacher": teacher, "student": teacher})
     write_rows(rows, chosen, teacher.digest)
     identity = ("-c", "user.name=bench", "-c", "user.email=bench@example.invalid")
     for command in (["git", "init", "-q"], ["dvc", "init", "-q"], ["dvc", "commit", "-q", "-f"], ["git", "add", "-A"],

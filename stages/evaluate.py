@@ -41,8 +41,8 @@ def main() -> None:
     templates, generic = Templates(), params.erase.student_template
     examples = read_rows(EXAMPLES.path, Example, [("split", "==", "evaluation")])
     require_questions(examples)
-    index = models.read_index()
-    base, teacher, trained = index["student"], index["teacher"], models.from_folder(Path("trained"))
+    prepared = models.read_prepared()
+    base, teacher, trained = prepared["student"], prepared["teacher"], models.from_folder(Path("trained"))
     chosen = read_choices(CHOICES)
     require_choices(chosen, {e.task for e in examples}, CHOICES)
     digests = {"base": base.digest, "student": trained.digest, "teacher": teacher.digest}

@@ -36,7 +36,7 @@ def main() -> None:
     templates = Templates()
     templates.check_strategies(params.probe.strategies, "params.yaml: probe.strategies")
     examples = read_rows(EXAMPLES.path, Example, [("split", "==", "probe")])
-    teacher = models.read_index()["teacher"]
+    teacher = models.read_prepared()["teacher"]
     requests = probe_requests(examples, templates, params.probe, teacher.digest, params.seed)
     run = answer(requests, teacher, Store(default_root()), params.cluster.generation, stage="probe")
     write_rows(rejected("probe").path, Rejected, run.failures)

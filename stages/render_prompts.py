@@ -35,7 +35,7 @@ def main() -> None:
     chosen = read_choices(CHOICES)
     opened(templates).check_strategies(chosen.values(), str(CHOICES))
     require_choices(chosen, distinct(EXAMPLES, "task", split="train"), CHOICES)
-    teacher = models.read_index()["teacher"].digest
+    teacher = models.read_prepared()["teacher"].digest
     mapped = map_rows(partial(requests_of, params, templates, chosen, teacher), [EXAMPLES], [REQUESTS])
     asked = mapped.figures["questions"] * params.generate.samples
     write_counts("render_prompts", asked, mapped.rows_out[0], mapped.reasons)

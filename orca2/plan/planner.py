@@ -184,13 +184,13 @@ class Planner:
         return {task: before.get(task, first) for task in self.questions.tasks}, tuple(notes)
 
     @cached_property
-    def _index(self) -> dict[str, models.Model]:
-        return models.read_index() if models.INDEX.is_file() else {}
+    def _prepared(self) -> dict[str, models.Model]:
+        return models.read_prepared() if models.PREPARED.is_file() else {}
 
     def _digest(self, reference: str) -> str:
         """Of the prepared model; where it must be prepared again, what that will give, or gave last time."""
         if reference not in self._digests:
-            known = {model.reference: model.digest for model in self._index.values()}
+            known = {model.reference: model.digest for model in self._prepared.values()}
             found = None if self.states.stays("prepare_models") and reference in known else models.identify(reference)
             self._digests[reference] = found or known.get(reference, _UNKNOWN + reference)
         return self._digests[reference]

