@@ -45,7 +45,7 @@ class Change:
     after: dict[str, Any] | None = None
 
 
-class Kind(NamedTuple):
+class Group(NamedTuple):
     """What changes are counted by."""
 
     status: Status
@@ -66,7 +66,7 @@ class Diff:
     """The condition that counted changes meet."""
     rows_before: int = 0
     rows_after: int = 0
-    counts: Counter[Kind] = field(default_factory=Counter)
+    counts: Counter[Group] = field(default_factory=Counter)
     fields: Counter[str] = field(default_factory=Counter)
     """How many of the rows that both versions have differ in a column."""
     shown: list[Change] = field(default_factory=list)
@@ -104,7 +104,7 @@ def diff(before: Revision, after: Revision, stage: str, where: str = "", limit: 
             comparison = _Comparison(artifact, (before, after), templates, result)
             for changes in comparison.changes():
                 comparison.count(changes, wanted(changes.table), limit)
-    details = {kind.detail for kind in result.counts}
+    details = {group.detail for group in result.counts}
     result.hunks = {detail: hunks for detail, hunks in sorted(templates.shown.items()) if detail in details}
     return result
 
@@ -164,8 +164,8 @@ class _Comparison:
         """Add those of the changes that are wanted to the result."""
         result = self._result
         for change in (changes.table[i] for i in wanted):
-            kind = Kind(change.status, change.task, change.strategy, change.cause, change.detail)
-            result.counts[kind] += 1
+            group = Group(change.status, change.task, change.strategy, change.cause, change.detail)
+            result.counts[group] += 1
             result.fields.update(change.fields)
         chosen = np.array(wanted[: max(limit - len(result.shown), 0)], np.int64)
         before = _records(changes.before, changes.positions[chosen, 0])
