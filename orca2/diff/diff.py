@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from orca2.core.errors import Orca2Error
-from orca2.diff.causes import Cause, Changes, Stored, first_causes
+from orca2.diff.causes import Cause, Outside, Stored, first_causes
 from orca2.diff.comparison import Differences, Part, Partition, Positions, comparisons, holding, look_up
 from orca2.diff.template_changes import TemplateChanges
 from orca2.diff.where import Condition
@@ -222,10 +222,10 @@ class _Comparison:
                 # A row of either version is looked for in both: one that is new here may be old there.
                 found = [_found(step, (before, after), positions, identity) for step in (old, new)]
                 steps[name] = Stored(old, new, np.stack(found, axis=1))
-        changes = Changes(
+        outside = Outside(
             templates=self._templates.between, rule=self._parameter_changes("grade"), asked=self._artifact.asked
         )
-        return first_causes(steps, len(positions), changes)
+        return first_causes(steps, len(positions), outside)
 
     def _shards_of(self, folder: str) -> tuple[Shards, Shards]:
         if folder not in self._steps:

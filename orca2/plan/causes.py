@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from orca2.core.rows import Sampling
-from orca2.diff.causes import Cause, Changes, Known, first_causes
+from orca2.diff.causes import Cause, Known, Outside, first_causes
 from orca2.diff.template_changes import TemplateChanges
 from orca2.plan.earlier import Earlier
 from orca2.plan.keys import Keys
@@ -69,8 +69,8 @@ class Causes:
             "left_out": Known(*([side.get(row_id) for row_id in ids] for side in known.left_out)),
             "requests": Known(before, after),
         }
-        changes = Changes(templates=self._changed, rule="", asked=asked)
-        causes = first_causes(steps, len(ids), changes)
+        outside = Outside(templates=self._changed, rule="", asked=asked)
+        causes = first_causes(steps, len(ids), outside)
         lost = self._lost(before, after)
         told = [NOT_STORED if gone else cause for cause, gone in zip(causes, lost, strict=True)]
         return told[: len(wanted)], told[len(wanted) :]
