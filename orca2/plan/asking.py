@@ -123,9 +123,9 @@ class Asker:
         gone = [row for identity, row in earlier.at.items() if identity not in asked] if built else []
         told: tuple[list[Cause], list[Cause]] = ([NEVER_BUILT] * len(missing), [])
         if built and (missing or gone):
-            known = self.questions.known(*partition)
+            sides = self.questions.sides(*partition)
             now = frozenset(m.row_id for m in made)
-            told = self.causes.of(missing, gone, now, earlier, known, artifact.asked)
+            told = self.causes.of(missing, gone, now, earlier, sides, artifact.asked)
         sums.wanted += [
             Wanted(m.key, m.row_id, m.sample_index, m.task, m.strategy, cause)
             for m, cause in zip(missing, told[0], strict=True)
