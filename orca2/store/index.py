@@ -56,7 +56,7 @@ class View(NamedTuple):
 
     def between(self, low: int, high: int) -> tuple[Entries, Rows]:
         """The entries from one position to another that are alive, verified, and their rows in the index."""
-        self.run.verify(np.arange(low // runs.BLOCK, -(-high // runs.BLOCK)))
+        self.run.require_sound(np.arange(low // runs.BLOCK, -(-high // runs.BLOCK)))
         entries = self.run.entries[low:high]
         if not self.alive.all():
             entries = entries[self.alive[self.run.segment_numbers(entries["row"])]]

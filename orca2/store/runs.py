@@ -98,7 +98,7 @@ class Run:
             asking, at = asking[inside], at[inside]
             if not asking.size:
                 break
-            self.verify(at // BLOCK)
+            self.require_sound(at // BLOCK)
             entries = self.entries[at]
             same = entries["key"][:, 0] == wanted[asking, 0]
             serves = same & _serves(entries, wanted[asking], max_tokens[asking])
@@ -120,7 +120,7 @@ class Run:
             SpoiltRunError: a block that is touched has changed.
         """
         blocks = np.maximum(np.searchsorted(self.firsts, words) - 1, 0)
-        self.verify(blocks)
+        self.require_sound(blocks)
         low = blocks * BLOCK
         high = np.minimum(low + BLOCK, len(self.entries))
         column, last = self.entries["key"][:, 0], len(self.entries) - 1
@@ -131,7 +131,7 @@ class Run:
             high = np.where(below, high, middle)
         return low
 
-    def verify(self, blocks: Rows) -> None:
+    def require_sound(self, blocks: Rows) -> None:
         """Compare the checksums of these blocks, each once in the life of this object.
 
         Raises:
