@@ -22,7 +22,7 @@ from orca2.audit.check import SECTIONS
 from orca2.core import config
 from orca2.core.errors import Orca2Error
 from orca2.core.hashing import derive_seed, digest
-from orca2.core.rows import Message, Sampling
+from orca2.core.rows import Message, PackedSequence, Sampling, Segment
 from orca2.recipe.models import model_digest
 from orca2.recipe.requests import (
     ProbeConfig,
@@ -36,6 +36,8 @@ from orca2.recipe.requests import (
 from orca2.recipe.sources import SourceConfig, read_source
 from orca2.recipe.tasks import collect
 from orca2.recipe.templates import Templates
+from orca2.training import finished
+from orca2.training.loop import TrainConfig
 from tests.examples import ROOT, example, turns, write_yaml
 
 DOCUMENT = (ROOT / "docs" / "identity.md").read_text("utf-8")
@@ -422,6 +424,21 @@ def test_the_document_says_of_each_sampling_parameter_when_it_is_in_a_key():
     ]
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_document_says_of_each_training_parameter_whether_it_is_in_a_students_identity(workers):
+    def identity(config):
+        return finished.identity([SEQUENCE], model="m", config=config, seed=42, workers=workers)
+
+    rows = dict(re.findall(r"^\| `(\w+)` \| (always|never) \| [^|]*\|$", DOCUMENT, re.MULTILINE))
+    changed = {
+        f.name: identity(dataclasses.replace(TRAINING, **{f.name: ARTIFACT[f"train.{f.name}"]})) != identity(TRAINING)
+        for f in dataclasses.fields(TrainConfig)
+    }
+    assert changed.pop("zero_stage") == (workers > 1)
+    assert rows.pop("zero_stage") == "always"
+    assert rows == {name: "always" if moved else "never" for name, moved in changed.items()}
+
+
 GOLDEN = {
     "config": "d75dc1352826f22e363a313c5720426985d4ebf4f62c5e92c5546259407d5da8",
     "model": "6e03d3e9d8cebad6aa08ebae1c568a3aa28b15c194b2568bf2bc5fa3d00fb8af",
@@ -429,8 +446,17 @@ GOLDEN = {
     "greedy": "9994edcc3258a0b2e46d626e1407fee374adf97089856689ab91578460e27e9d",
     "seed": "42007471698442e6cfda6ab11336e3c50a42ea8dc3e02065698317c1914c051e",
     "sampled": "16a3e986e0c197b741f066d066ba348c1ccf7ab7b7ee71b76820928f2f3e5c85",
+    "student": "4860212aeda0ec510942f4bcba92c8f04a21e21f14793e9b507eefac8d90366a",
 }
-"""Digests of the worked example. Whoever changes one orphans every stored answer: rename `requests.KIND` on purpose."""
+"""Digests of the worked example. Whoever changes one orphans every stored answer or student: rename `requests.KIND`, or
+raise `finished.STEP`, on purpose."""
+SEQUENCE = PackedSequence(
+    sequence_index=0,
+    input_ids=(5, 6, 7),
+    labels=(-100, 6, 7),
+    segments=(Segment(row_id="a", sample_index=0, start=0, length=3, supervised_start=1, supervised_end=3),),
+)
+TRAINING = TrainConfig(learning_rate=1e-3, epochs=2, global_batch_sequences=8)
 
 
 @pytest.fixture
@@ -455,6 +481,7 @@ def worked_example(tmp_path):
         "seed": seed,
         "greedy": greedy.key,
         "sampled": sampled.key,
+        "student": finished.identity([SEQUENCE], model=model, config=TRAINING, seed=42, workers=1),
     }
 
 
