@@ -89,7 +89,7 @@ def diff(before: Revision, after: Revision, stage: str, where: str = "", limit: 
         before: the earlier version.
         after: the later version.
         stage: one of `COMPARED`.
-        where: an SQL condition on the columns of `condition.COLUMNS`; changes that it is not true of are not counted.
+        where: an SQL condition on the columns of `where.COLUMNS`; changes that it is not true of are not counted.
         limit: how many rows to show in full.
 
     Raises:
