@@ -1,7 +1,7 @@
 """Keys of many questions under one template: what they share is digested once, so that a key costs microseconds.
 
-`orca2 plan` keys every question of a dataset without rendering one. The keys are those of `requests.request_key`; a test holds
-the two together, and the first key that a template gives is compared with it each time.
+`orca2 plan` keys every question of a dataset without rendering one. The keys are those of `requests.request_key`; a
+test holds the two together, and the first key that a template gives is compared with it each time.
 """
 
 import hashlib
