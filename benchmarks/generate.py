@@ -63,10 +63,10 @@ def build_requests(count: int) -> tuple:
 
     from orca2.core.rows import Example, Sampling
     from orca2.recipe import models
-    from orca2.recipe.prompts import Templates
     from orca2.recipe.requests import build_request
+    from orca2.recipe.templates import Templates
 
-    teacher, templates = models.read_index(ROOT / "models/models.json")["teacher"], Templates(ROOT / "templates")
+    teacher, templates = models.read_prepared(ROOT / "models/models.json")["teacher"], Templates(ROOT / "templates")
     dataset = reasoning_gym.create_dataset("chain_sum", size=2 * count, seed=1, max_terms=2, max_digits=2)
     entries = list({entry["question"]: entry for entry in dataset}.values())[:count]
     strategies = templates.strategies

@@ -21,8 +21,8 @@ from orca2.core.rows import Answer, Example, Generation, Request, Sampling
 from orca2.engines.generation import generations
 from orca2.project.shards import shard_names, shard_of, to_table, write_parquet
 from orca2.recipe import models
-from orca2.recipe.prompts import Templates
 from orca2.recipe.requests import GenerateConfig, teaching
+from orca2.recipe.templates import Templates
 from orca2.store import segments
 from tests.tiny import make_tiny_model
 
@@ -117,7 +117,7 @@ def build(root: Path, rows: int) -> None:
     make_tiny_model(root / "tiny")
     os.chdir(root)
     teacher = models.prepare("path:tiny", Path("models"))
-    models.write_index({"teacher": teacher, "student": teacher})
+    models.write_prepared({"teacher": teacher, "student": teacher})
     write_rows(rows, chosen, teacher.digest)
     identity = ("-c", "user.name=bench", "-c", "user.email=bench@example.invalid")
     for command in (["git", "init", "-q"], ["dvc", "init", "-q"], ["dvc", "commit", "-q", "-f"], ["git", "add", "-A"],

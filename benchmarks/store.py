@@ -4,7 +4,7 @@
     python benchmarks/store.py --answers 100000000 [--folder DIR]
 
 - lookup: every key of the store, shuffled, under its limit; lmdb gets all in one read transaction, diskcache by `get`.
-  The peers return the value; `Store.lookup` returns its place, `Store.find` (printed beside) the answers themselves.
+  The peers return the value; `Store.lookup` returns where it lies, `Store.find` (beside it) the answers themselves.
 - open: a fresh process opens the store; seconds, and how much its memory grows. The first one makes the index.
 - append: 10,000 answers, flushed (synced and renamed) every 256; diskcache with its own defaults, a set at a time.
 - size: the store's files against the same rows as JSON lines.

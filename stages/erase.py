@@ -18,7 +18,7 @@ from orca2.project.artifacts import CHATS, EXAMPLES, GRADED, REQUESTS, rejected
 from orca2.project.metrics import write_counts
 from orca2.project.partitions import map_rows
 from orca2.recipe.erasure import EraseConfig, erase
-from orca2.recipe.prompts import opened
+from orca2.recipe.templates import opened
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,9 +20,9 @@ from orca2.recipe import models
 from orca2.recipe.erasure import EraseConfig
 from orca2.recipe.evaluation import EvaluateConfig, require_questions, summarise
 from orca2.recipe.grading import grade
-from orca2.recipe.prompts import Templates
 from orca2.recipe.requests import evaluation_requests
 from orca2.recipe.strategies import read_choices, require_choices
+from orca2.recipe.templates import Templates
 from orca2.store.root import default_root
 from orca2.store.store import Store
 
@@ -41,8 +41,8 @@ def main() -> None:
     templates, generic = Templates(), params.erase.student_template
     examples = read_rows(EXAMPLES.path, Example, [("split", "==", "evaluation")])
     require_questions(examples)
-    index = models.read_index()
-    base, teacher, trained = index["student"], index["teacher"], models.from_folder(Path("trained"))
+    prepared = models.read_prepared()
+    base, teacher, trained = prepared["student"], prepared["teacher"], models.from_folder(Path("trained"))
     chosen = read_choices(CHOICES)
     require_choices(chosen, {e.task for e in examples}, CHOICES)
     digests = {"base": base.digest, "student": trained.digest, "teacher": teacher.digest}

@@ -26,7 +26,7 @@ class Params(config.Sections):
 
 
 def main() -> None:
-    generation, teacher = config.load(Params).cluster.generation, models.read_index()["teacher"]
+    generation, teacher = config.load(Params).cluster.generation, models.read_prepared()["teacher"]
     answers = Store(default_root())
     run = answer_all(REQUESTS, GENERATIONS, rejected("generate"), teacher, answers, generation)
     write_speed("generate", run)

@@ -28,7 +28,7 @@ class Params(config.Sections):
 
 
 def main() -> None:
-    params, student = config.load(Params).pack, models.read_index()["student"].on_disk.resolve()
+    params, student = config.load(Params).pack, models.read_prepared()["student"].on_disk.resolve()
     with scratch("pack") as encoded, writing(PACKED) as (packed,):
         mapped = map_tables(partial(encoded_and_rejected, params, student), [CHATS], [rejected("pack")], encoded)
         layout = lay_out(read_aside(encoded), params)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from orca2.core import config
 from orca2.core.errors import exit_on_error
 from orca2.project.dvc_files import require_declared
-from orca2.recipe.models import ModelsConfig, prepare, write_index
+from orca2.recipe.models import ModelsConfig, prepare, write_prepared
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ def main() -> None:
         if reference.startswith("path:"):
             require_declared(reference.removeprefix("path:"), "prepare_models")
     prepared = {reference: prepare(reference) for reference in sorted(set(references.values()))}
-    write_index({role: prepared[reference] for role, reference in references.items()})
+    write_prepared({role: prepared[reference] for role, reference in references.items()})
     for role, reference in references.items():
         print(f"prepare_models: {role} is {reference}, digest {prepared[reference].digest[:12]}")
 

@@ -16,8 +16,8 @@ from orca2.project.metrics import reasons_of, write_counts, write_speed
 from orca2.project.shards import read_rows, write_rows
 from orca2.recipe import models
 from orca2.recipe.grading import grade
-from orca2.recipe.prompts import Templates
 from orca2.recipe.requests import ProbeConfig, probe_requests
+from orca2.recipe.templates import Templates
 from orca2.store.root import default_root
 from orca2.store.store import Store
 
@@ -36,7 +36,7 @@ def main() -> None:
     templates = Templates()
     templates.check_strategies(params.probe.strategies, "params.yaml: probe.strategies")
     examples = read_rows(EXAMPLES.path, Example, [("split", "==", "probe")])
-    teacher = models.read_index()["teacher"]
+    teacher = models.read_prepared()["teacher"]
     requests = probe_requests(examples, templates, params.probe, teacher.digest, params.seed)
     run = answer(requests, teacher, Store(default_root()), params.cluster.generation, stage="probe")
     write_rows(rejected("probe").path, Rejected, run.failures)

@@ -17,9 +17,9 @@ from orca2.project.artifacts import CHOICES, EXAMPLES, REQUESTS
 from orca2.project.metrics import write_counts
 from orca2.project.partitions import distinct, map_rows
 from orca2.recipe import models
-from orca2.recipe.prompts import opened
 from orca2.recipe.requests import GenerateConfig, teaching_requests
 from orca2.recipe.strategies import read_choices, require_choices
+from orca2.recipe.templates import opened
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +35,7 @@ def main() -> None:
     chosen = read_choices(CHOICES)
     opened(templates).check_strategies(chosen.values(), str(CHOICES))
     require_choices(chosen, distinct(EXAMPLES, "task", split="train"), CHOICES)
-    teacher = models.read_index()["teacher"].digest
+    teacher = models.read_prepared()["teacher"].digest
     mapped = map_rows(partial(requests_of, params, templates, chosen, teacher), [EXAMPLES], [REQUESTS])
     asked = mapped.figures["questions"] * params.generate.samples
     write_counts("render_prompts", asked, mapped.rows_out[0], mapped.reasons)

@@ -36,7 +36,7 @@ class Params(config.Sections):
 
 def main() -> None:
     params = config.load(Params)
-    student = models.read_index()["student"]
+    student = models.read_prepared()["student"]
     sequences = read_rows(Path("data/packed"), PackedSequence)
     workers = params.cluster.training.workers
     name = finished.identity(sequences, model=student.digest, config=params.train, seed=params.seed, workers=workers)

@@ -12,8 +12,8 @@ from orca2.project.shards import write_rows
 from orca2.recipe.erasure import erase
 from orca2.recipe.filtering import GradeConfig, keep
 from orca2.recipe.grading import grade
-from orca2.recipe.prompts import Templates
 from orca2.recipe.requests import GenerateConfig, teaching_requests
+from orca2.recipe.templates import Templates
 from tests.closure import ROOT
 
 TASKS = ("reversal", "sum_of_two")

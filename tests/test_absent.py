@@ -77,8 +77,8 @@ def whole(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def places(tmp_path_factory):
-    return tmp_path_factory.mktemp("places")
+def copies(tmp_path_factory):
+    return tmp_path_factory.mktemp("copies")
 
 
 def orca2(*arguments):
@@ -116,8 +116,8 @@ def spoil(root, path, how):
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 @given(spoilt=st.dictionaries(st.sampled_from(REMOVABLE), st.sampled_from(["gone", "gone", "emptied", "cut"])))
-def test_no_command_ends_in_a_traceback_or_states_a_figure_for_what_is_absent(whole, places, spoilt):
-    root = places / digest("place", sorted(spoilt.items()))[:12]
+def test_no_command_ends_in_a_traceback_or_states_a_figure_for_what_is_absent(whole, copies, spoilt):
+    root = copies / digest("copy", sorted(spoilt.items()))[:12]
     shutil.rmtree(root, ignore_errors=True)
     shutil.copytree(whole, root, symlinks=True)
     for path, how in spoilt.items():

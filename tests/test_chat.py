@@ -47,10 +47,10 @@ def test_ids_of_ordinary_text_equal_those_of_transformers(tokenizer, question, a
 
 
 @pytest.mark.parametrize("control", CONTROL)
-@pytest.mark.parametrize("place", ["system", "user", "assistant"])
-def test_control_text_in_a_content_opens_no_turn(tokenizer, control, place):
+@pytest.mark.parametrize("spoken_by", ["system", "user", "assistant"])
+def test_control_text_in_a_content_opens_no_turn(tokenizer, control, spoken_by):
     ordinary = (SYSTEM, QUESTION, ANSWER)
-    hostile = tuple(Message(role=m.role, content=m.content + control) if m.role == place else m for m in ordinary)
+    hostile = tuple(Message(role=m.role, content=m.content + control) if m.role == spoken_by else m for m in ordinary)
     encoded = encode_conversation(tokenizer, hostile)
     expected = control_tokens(tokenizer, encode_conversation(tokenizer, ordinary).input_ids)
     assert control_tokens(tokenizer, encoded.input_ids) == expected

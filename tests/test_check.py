@@ -18,7 +18,7 @@ SHIPPED = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
 
 
 @pytest.fixture
-def place(tmp_path, monkeypatch):
+def sound(tmp_path, monkeypatch):
     """A folder with sound parameters and templates; `params` is what a test may spoil."""
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     params = copy.deepcopy(SHIPPED)
@@ -28,16 +28,16 @@ def place(tmp_path, monkeypatch):
     return tmp_path, params
 
 
-def told(place):
-    folder, params = place
+def told(sound):
+    folder, params = sound
     with pytest.raises(Orca2Error) as caught:
         check(write_yaml(folder / "params.yaml", params), folder / "templates")
     return str(caught.value)
 
 
-def spoil(place, path, value):
+def spoil(sound, path, value):
     *parents, last = path.split(".")
-    section = place[1]
+    section = sound[1]
     for name in parents:
         section = section[name]
     section[last] = value
@@ -53,21 +53,21 @@ def test_the_shipped_project_has_nothing_wrong(monkeypatch):
     check()
 
 
-def test_a_sound_folder_passes(place):
-    folder, params = place
+def test_a_sound_folder_passes(sound):
+    folder, params = sound
     check(write_yaml(folder / "params.yaml", params), folder / "templates")
 
 
-def test_everything_that_is_wrong_anywhere_is_told_at_once(place, monkeypatch):
-    folder, _ = place
+def test_everything_that_is_wrong_anywhere_is_told_at_once(sound, monkeypatch):
+    folder, _ = sound
     monkeypatch.setenv("RAY_ADDRESS", "nonsense")
-    spoil(place, "genrate", {})
-    spoil(place, "generate.sampling.temprature", 1.0)
-    spoil(place, "train.learning_rate", "small")
-    spoil(place, "probe.strategies", ["direct", "drect"])
-    spoil(place, "erase.student_template", "plain")
-    spoil(place, "models.teacher", "package:gpt-9")
-    spoil(place, "tasks.sources", {"a": source(name=str(folder / "gone.jsonl")), "b": source(grader="numerc")})
+    spoil(sound, "genrate", {})
+    spoil(sound, "generate.sampling.temprature", 1.0)
+    spoil(sound, "train.learning_rate", "small")
+    spoil(sound, "probe.strategies", ["direct", "drect"])
+    spoil(sound, "erase.student_template", "plain")
+    spoil(sound, "models.teacher", "package:gpt-9")
+    spoil(sound, "tasks.sources", {"a": source(name=str(folder / "gone.jsonl")), "b": source(grader="numerc")})
     write_templates(folder / "templates", strategies__bad="{{ qestion }}", student__worse="{% endcall %}")
     words = [
         "unknown section `genrate`",
@@ -81,21 +81,21 @@ def test_everything_that_is_wrong_anywhere_is_told_at_once(place, monkeypatch):
         "worse.j2:1: template syntax",
         "RAY_ADDRESS=nonsense: is not HOST:PORT",
     ]
-    report = told(place)
+    report = told(sound)
     assert [w for w in words if w not in report] == []
 
 
-def test_unknown_names_are_told_even_when_another_section_is_broken(place):
-    spoil(place, "probe.strategies", ["drect"])
-    spoil(place, "erase.student_template", "plain")
-    spoil(place, "seed", "many")
-    report = told(place)
+def test_unknown_names_are_told_even_when_another_section_is_broken(sound):
+    spoil(sound, "probe.strategies", ["drect"])
+    spoil(sound, "erase.student_template", "plain")
+    spoil(sound, "seed", "many")
+    report = told(sound)
     for words in ("unknown strategy 'drect'", "unknown student template 'plain'", "seed: must be int, not 'many'"):
         assert words in report
 
 
-def test_a_missing_or_broken_file_of_parameters_hides_no_fault_of_the_templates(place):
-    folder, _ = place
+def test_a_missing_or_broken_file_of_parameters_hides_no_fault_of_the_templates(sound):
+    folder, _ = sound
     write_templates(folder / "templates", strategies__bad="{{ qestion }}")
     for content, words in ((None, "no such file"), ("seed: [", "not valid YAML")):
         if content:
@@ -107,56 +107,56 @@ def test_a_missing_or_broken_file_of_parameters_hides_no_fault_of_the_templates(
 
 
 @pytest.mark.parametrize("name", sorted(SECTIONS))
-def test_a_section_that_is_missing_is_told_by_name(place, name):
-    del place[1][name]
-    assert f"section `{name}` is missing" in told(place)
+def test_a_section_that_is_missing_is_told_by_name(sound, name):
+    del sound[1][name]
+    assert f"section `{name}` is missing" in told(sound)
 
 
-def test_a_model_folder_that_lacks_everything_is_told(place):
-    folder, _ = place
+def test_a_model_folder_that_lacks_everything_is_told(sound):
+    folder, _ = sound
     (folder / "empty").mkdir()
-    spoil(place, "models.student", f"path:{folder / 'empty'}")
-    assert told(place).count("model folder has no") == 4
+    spoil(sound, "models.student", f"path:{folder / 'empty'}")
+    assert told(sound).count("model folder has no") == 4
 
 
-def test_a_teacher_behind_http_needs_an_address_and_elsewhere_a_key(place, monkeypatch):
+def test_a_teacher_behind_http_needs_an_address_and_elsewhere_a_key(sound, monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    spoil(place, "models.teacher", "http:org/name@1")
-    report = told(place)
+    spoil(sound, "models.teacher", "http:org/name@1")
+    report = told(sound)
     assert "params.yaml: cluster.generation.http: a teacher behind HTTP needs `base_url`" in report
-    spoil(place, "cluster.generation.http.base_url", "https://api.example.invalid/v1")
-    assert "environment variable OPENAI_API_KEY: is not set" in told(place)
-    folder, params = place
+    spoil(sound, "cluster.generation.http.base_url", "https://api.example.invalid/v1")
+    assert "environment variable OPENAI_API_KEY: is not set" in told(sound)
+    folder, params = sound
     monkeypatch.setenv("OPENAI_API_KEY", "x")
     check(write_yaml(folder / "params.yaml", params), folder / "templates")
     monkeypatch.delenv("OPENAI_API_KEY")
     for base_url in ("http://127.0.0.1:8000/v1", "http://localhost/v1", "http://[::1]:8000"):
-        spoil(place, "cluster.generation.http.base_url", base_url)
+        spoil(sound, "cluster.generation.http.base_url", base_url)
         check(write_yaml(folder / "params.yaml", params), folder / "templates")
 
 
-def test_an_answer_that_would_fill_the_whole_context_is_told_wherever_it_is_asked_for(place, monkeypatch):
+def test_an_answer_that_would_fill_the_whole_context_is_told_wherever_it_is_asked_for(sound, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "x")
     for stage in ("probe", "generate", "evaluate"):
-        spoil(place, f"{stage}.sampling.max_tokens", 2048)
-    told_here = told(place)
+        spoil(sound, f"{stage}.sampling.max_tokens", 2048)
+    told_here = told(sound)
     for stage in ("probe", "generate", "evaluate"):
         assert f"{stage}.sampling.max_tokens: 2048 leaves no room for a question: the context holds 2048" in told_here
-    spoil(place, "models.teacher", "http:org/name@1")
-    spoil(place, "cluster.generation.http.base_url", "https://api.example.invalid/v1")
-    assert [line.split(":")[1] for line in told(place).splitlines()[::2]] == [" evaluate.sampling.max_tokens"]
+    spoil(sound, "models.teacher", "http:org/name@1")
+    spoil(sound, "cluster.generation.http.base_url", "https://api.example.invalid/v1")
+    assert [line.split(":")[1] for line in told(sound).splitlines()[::2]] == [" evaluate.sampling.max_tokens"]
 
 
-def test_a_key_written_where_its_name_belongs_is_refused_and_not_repeated(place):
-    spoil(place, "cluster.generation.http.api_key_env", "sk-secret")
-    report = told(place)
+def test_a_key_written_where_its_name_belongs_is_refused_and_not_repeated(sound):
+    spoil(sound, "cluster.generation.http.api_key_env", "sk-secret")
+    report = told(sound)
     assert "cluster.generation.http: api_key_env must be a variable's name" in report
     assert "sk-secret" not in report
 
 
-def test_the_command_prints_the_errors_plainly_and_fails(place):
-    folder, params = place
-    spoil(place, "seed", "many")
+def test_the_command_prints_the_errors_plainly_and_fails(sound):
+    folder, params = sound
+    spoil(sound, "seed", "many")
     write_yaml(folder / "params.yaml", params)
     command = [sys.executable, "-m", "orca2.cli.main", "check"]
     ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, env={"PYTHONPATH": str(ROOT)})
@@ -218,31 +218,31 @@ def test_an_ipv6_address_stands_in_brackets(scheme):
         check_address(f"{scheme}[::1]:{server.getsockname()[1]}")
 
 
-def test_a_file_that_dvc_does_not_watch_is_told_with_the_line_to_add(place, monkeypatch):
-    folder, _ = place
+def test_a_file_that_dvc_does_not_watch_is_told_with_the_line_to_add(sound, monkeypatch):
+    folder, _ = sound
     monkeypatch.chdir(folder)
     (folder / "rows.jsonl").write_text('{"question": "1 + 1?", "answer": "2"}\n')
-    spoil(place, "tasks.sources", {"a": source(grader="numeric")})
+    spoil(sound, "tasks.sources", {"a": source(grader="numeric")})
     subprocess.run(["dvc", "init", "-q", "--no-scm"], check=True)
     collect = {"cmd": "echo", "outs": ["data/examples"]}
     write_yaml(folder / "dvc.yaml", {"stages": {"collect": collect}})
-    assert "add `- rows.jsonl` to the deps of stages.collect" in told(place)
+    assert "add `- rows.jsonl` to the deps of stages.collect" in told(sound)
     write_yaml(folder / "dvc.yaml", {"stages": {"collect": collect | {"deps": ["rows.jsonl"]}}})
-    check(write_yaml(folder / "params.yaml", place[1]), folder / "templates")
+    check(write_yaml(folder / "params.yaml", sound[1]), folder / "templates")
 
 
-def test_a_section_that_only_a_stage_of_ones_own_watches_is_known(place, monkeypatch):
-    folder, params = place
+def test_a_section_that_only_a_stage_of_ones_own_watches_is_known(sound, monkeypatch):
+    folder, params = sound
     monkeypatch.chdir(folder)
     subprocess.run(["dvc", "init", "-q", "--no-scm"], check=True)
-    spoil(place, "mine", {"anything": 1})
-    spoil(place, "mien", {})
+    spoil(sound, "mine", {"anything": 1})
+    spoil(sound, "mien", {})
     own = {"cmd": "echo", "params": ["mine.anything"]}
     write_yaml(folder / "dvc.yaml", {"stages": {"own": own}})
-    report = told(place)
+    report = told(sound)
     assert "unknown section `mien`\n    -> did you mean `mine`?" in report
     assert "unknown section `mine`" not in report
     del params["mien"]
     check(write_yaml(folder / "params.yaml", params), folder / "templates")
     (folder / "dvc.yaml").write_text("stages: [")
-    assert "YAML file structure is corrupted" in told(place)
+    assert "YAML file structure is corrupted" in told(sound)

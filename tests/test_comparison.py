@@ -108,8 +108,8 @@ def found_in(left, right):
     for _, before, after in parts(left, right):
         found = compare(before, after, IDENTITY)
         names = [numbered(before), numbered(after)]
-        removed += [names[0][place] for place in found.removed]
-        added += [names[1][place] for place in found.added]
+        removed += [names[0][position] for position in found.removed]
+        added += [names[1][position] for position in found.added]
         for n, (i, j) in enumerate(found.changed):
             assert names[0][i] == names[1][j]
             changed[names[0][i]] = sorted(name for name, mask in found.fields.items() if mask[n])
@@ -175,6 +175,6 @@ def test_rows_are_taken_in_the_order_that_was_asked_for_from_any_shard(tmp_path)
     rows = [{"row_id": i, "sample_index": 0, "a": i} for i in ids]
     part = Part(stored(tmp_path / "left", ({"a": "string"}, rows, 4, True, 100)))
     every = part.take(range(40), ["a"])["a"].to_pylist()
-    places = [7, 39, 0, 7, 20]
+    positions = [7, 39, 0, 7, 20]
     assert sorted(every) == sorted(ids)
-    assert part.take(np.array(places), ["a"])["a"].to_pylist() == [every[place] for place in places]
+    assert part.take(np.array(positions), ["a"])["a"].to_pylist() == [every[position] for position in positions]

@@ -1,4 +1,4 @@
-"""params.yaml: everything wrong with it is told at once, with its place and what to write instead."""
+"""params.yaml: everything wrong with it is told at once, with where it is and what to write instead."""
 
 import dataclasses
 import re
@@ -184,7 +184,7 @@ def test_a_section_nobody_reads_is_an_error_with_the_nearest_name(tmp_path):
     assert [(e.message, e.hint) for e in found] == [("unknown section `genrate`", "did you mean `generate`?")]
 
 
-def test_an_unknown_part_of_a_divided_section_is_told_with_its_place(tmp_path):
+def test_an_unknown_part_of_a_divided_section_is_told_with_where_it_is(tmp_path):
     file = write_yaml(tmp_path / "p.yaml", {"cluster": {"trainning": {}, "generation": {}}})
     (error,) = config.unknown_sections({"cluster": of(training=int, generation=int)}, file=file)
     assert str(error).endswith("did you mean `training`?")

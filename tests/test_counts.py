@@ -6,7 +6,7 @@ import json
 import pytest
 
 from orca2.core.errors import Orca2Error
-from orca2.engines.generation import Run
+from orca2.engines.generation import GenerationRun
 from orca2.project import metrics
 from tests.examples import rejected
 
@@ -17,7 +17,9 @@ def in_a_folder_of_its_own(tmp_path, monkeypatch):
 
 
 def run(**figures):
-    return Run(**{field.name: 0 for field in dataclasses.fields(Run)} | {"generations": [], "failures": []} | figures)
+    return GenerationRun(
+        **{field.name: 0 for field in dataclasses.fields(GenerationRun)} | {"generations": [], "failures": []} | figures
+    )
 
 
 def written(name):

@@ -97,10 +97,12 @@ def test_a_row_tells_its_whole_story(orca2, answered):
     (erasure,) = story["erasure"]
     assert erasure["erased"][0]["content"] == request.messages[0].content
     assert erasure["student"][0]["content"] == chat.messages[0].content
-    (place,) = story["packed"]
-    sequence = next(s for s in rows(answered, "packed", PackedSequence) if s.sequence_index == place["sequence_index"])
-    assert place["row_id"] == chat.row_id
-    assert any(s.row_id == chat.row_id and s.start == place["start"] for s in sequence.segments)
+    (segment,) = story["packed"]
+    sequence = next(
+        s for s in rows(answered, "packed", PackedSequence) if s.sequence_index == segment["sequence_index"]
+    )
+    assert segment["row_id"] == chat.row_id
+    assert any(s.row_id == chat.row_id and s.start == segment["start"] for s in sequence.segments)
 
 
 def test_the_story_as_text_says_the_same(orca2, answered):

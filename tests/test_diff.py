@@ -226,7 +226,7 @@ def test_a_lineage_that_is_partly_missing_is_said_and_the_rest_still_tells(tmp_p
     assert any("has no data/requests, so causes are sought without it" in note for note in found.notes)
 
 
-def test_packed_sequences_are_compared_by_their_place(tmp_path):
+def test_packed_sequences_are_compared_by_their_position(tmp_path):
     def sequence(index, ids):
         return PackedSequence(sequence_index=index, input_ids=ids, labels=ids, segments=())
 

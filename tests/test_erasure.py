@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from orca2.core.rows import Chat, Rejected
 from orca2.recipe.erasure import SHINGLE_WORDS, erase, quoted
-from orca2.recipe.prompts import Templates
+from orca2.recipe.templates import Templates
 from tests.examples import ROOT, example, graded, request, turns
 
 INSTRUCTION = "First break the question into small parts, then solve each part in turn, don't skip the café check."

@@ -20,7 +20,7 @@ def raising(error):
     return main
 
 
-def test_a_users_error_is_told_with_place_and_next_step_and_no_traceback(capsys):
+def test_a_users_error_is_told_with_where_it_is_and_the_next_step_and_no_traceback(capsys):
     assert told(raising(Orca2Error("broken", "f:3", "mend it")), capsys) == (1, "error: f:3: broken\n    -> mend it\n")
 
 

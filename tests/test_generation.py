@@ -14,7 +14,7 @@ import pytest
 
 from orca2.core.errors import InputErrors, Orca2Error
 from orca2.core.rows import Message, Request, Sampling
-from orca2.engines.generation import GenerationConfig, Run, answer
+from orca2.engines.generation import GenerationConfig, GenerationRun, answer
 from orca2.engines.vllm import EngineConfig, check_memory, free_memory
 from orca2.recipe.chat import encode_prompt, load_tokenizer
 from orca2.recipe.models import from_folder
@@ -54,8 +54,8 @@ class Runs(NamedTuple):
     """Two runs on one store, each as its requests by kind and what became of them."""
 
     store: Path
-    first: tuple[dict[str, list[Request]], Run]
-    second: tuple[dict[str, list[Request]], Run]
+    first: tuple[dict[str, list[Request]], GenerationRun]
+    second: tuple[dict[str, list[Request]], GenerationRun]
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pytest
 
 from orca2.audit.log import history
 from orca2.core.errors import Orca2Error
-from orca2.diff.templates import TemplateChanges
+from orca2.diff.template_changes import TemplateChanges
 from orca2.project import git
 from orca2.project.revisions import Revision
 from orca2.store.needed import needed_keys

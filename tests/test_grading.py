@@ -200,7 +200,7 @@ def test_no_answer_is_ever_run_as_code(tmp_path):
         answer, metadata = gym_question(name)
         assert not reasoning_gym(answer, trap, metadata)
     assert not (tmp_path / "pwned").exists()
-    # The reason for tasks.UNSOUND_VERDICTS; should this fail one day, reasoning-gym has mended it.
+    # The reason for UNSOUND_VERDICTS; should this fail one day, reasoning-gym has mended it.
     gym.create_dataset("string_insertion", size=1, seed=0).score_answer(trap, {"answer": "x", "metadata": {}})
     assert (tmp_path / "pwned").exists()
     assert "string_insertion" in UNSOUND_VERDICTS

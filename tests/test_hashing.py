@@ -92,8 +92,8 @@ def test_a_file_digest_is_that_of_its_bytes_across_chunks(tmp_path):
 
 
 def test_neighbouring_seeds_purposes_rows_and_samples_share_no_derived_seed():
-    places = itertools.product(range(40, 46), ("a", "b"), ("r0", "r1", "r2"), range(4))
-    seeds = [derive_seed(*place) for place in places]
+    purposes = itertools.product(range(40, 46), ("a", "b"), ("r0", "r1", "r2"), range(4))
+    seeds = [derive_seed(*purpose) for purpose in purposes]
     assert len(set(seeds)) == len(seeds)
     assert all(0 <= seed < 2**63 for seed in seeds)
 

@@ -560,8 +560,8 @@ def test_the_pipeline_fails_with_the_list_goes_on_from_there_and_counts_what_it_
     counts = json.loads((workspace.root / "metrics" / "generate.json").read_text("utf-8"))
     assert counts == {"rows_in": 8, "rows_out": 7, "rejected": {"refused by the endpoint": 1}}
     assert len(_rejected(workspace, "generate")) == 1
-    places = [".dvc", ".orca2", "data", "metrics", "models", "dvc.lock", "params.yaml"]
-    written = [file for place in places for file in [workspace.root / place, *(workspace.root / place).rglob("*")]]
+    paths = [".dvc", ".orca2", "data", "metrics", "models", "dvc.lock", "params.yaml"]
+    written = [file for path in paths for file in [workspace.root / path, *(workspace.root / path).rglob("*")]]
     assert [file for file in written if file.is_file() and SECRET in _content(file)] == []
 
 

@@ -22,9 +22,8 @@ from orca2.audit.check import SECTIONS
 from orca2.core import config
 from orca2.core.errors import Orca2Error
 from orca2.core.hashing import derive_seed, digest
-from orca2.core.rows import Message, Sampling
+from orca2.core.rows import Message, PackedSequence, Sampling, Segment
 from orca2.recipe.models import model_digest
-from orca2.recipe.prompts import Templates
 from orca2.recipe.requests import (
     ProbeConfig,
     build_request,
@@ -36,6 +35,9 @@ from orca2.recipe.requests import (
 )
 from orca2.recipe.sources import SourceConfig, read_source
 from orca2.recipe.tasks import collect
+from orca2.recipe.templates import Templates
+from orca2.training import finished
+from orca2.training.loop import TrainConfig
 from tests.examples import ROOT, example, turns, write_yaml
 
 DOCUMENT = (ROOT / "docs" / "identity.md").read_text("utf-8")
@@ -134,7 +136,7 @@ SMALL = PARAMS | {
 """The shipped parameters on the sources, models and templates of `workspace`, where every field means something."""
 
 
-class Place(NamedTuple):
+class Lineage(NamedTuple):
     """Which request of a build: it stays the same one when its key changes."""
 
     made_in: str
@@ -232,15 +234,15 @@ def load(path="", value=None):
     edited = json.loads(json.dumps(SMALL))
     for changed, new in (({path: value} if path else {}) | WITH.get(path, {})).items():
         *sections, name = changed.split(".")
-        place = edited
+        node = edited
         for section in sections:
-            place = place.setdefault(section, {})
-        place[name] = new
+            node = node.setdefault(section, {})
+        node[name] = new
     return config.load(Everything, write_yaml(Path("params.yaml"), edited))
 
 
 def ask(*change):
-    """Every request that a build with these parameters makes, by place."""
+    """Every request that a build with these parameters makes, by lineage."""
     p, templates = load(*change), Templates()
     assert (p == load()) == (not change), "this is no change"
     examples, _, _ = collect(p.tasks, PARAMS["seed"])
@@ -252,7 +254,7 @@ def ask(*change):
     teaching = teaching_requests(examples, templates, chosen, p.generate, models["teacher"], p.seed)
     evaluation = evaluation_requests(examples, templates, chosen, student, models, p.evaluate.sampling)
     made = [("probe", r) for r in probe] + [("teaching", r) for r in teaching] + [(r.strategy, r) for r in evaluation]
-    return {Place(where, r.task, r.row_id, r.strategy, r.sample_index): r for where, r in made}
+    return {Lineage(where, r.task, r.row_id, r.strategy, r.sample_index): r for where, r in made}
 
 
 @pytest.fixture(scope="module")
@@ -261,13 +263,13 @@ def before(workspace):
 
 
 def keys(requests):
-    return {place: request.key for place, request in requests.items()}
+    return {lineage: request.key for lineage, request in requests.items()}
 
 
-def concerned(places, path, made_in):
-    """The places that a field is about: those made there, and for a source only those of its questions."""
+def concerned(lineages, path, made_in):
+    """The requests that a field is about: those made there, and for a source only those of its questions."""
     source = path.split(".")[2] if path.startswith("tasks.sources.") else ""
-    return {p for p in places if p.made_in in made_in.split() and (not source or p.task == source)}
+    return {p for p in lineages if p.made_in in made_in.split() and (not source or p.task == source)}
 
 
 @pytest.mark.parametrize("path", ANSWER)
@@ -275,7 +277,7 @@ def test_a_field_of_an_answer_changes_the_key_of_each_request_it_is_about_and_of
     value, made_in = ANSWER[path]
     after = ask(path, value)
     assert after.keys() == before.keys()
-    changed = {place for place in before if after[place].key != before[place].key}
+    changed = {lineage for lineage in before if after[lineage].key != before[lineage].key}
     assert changed == concerned(before, path, made_in) != set()
 
 
@@ -285,7 +287,7 @@ def test_a_field_of_the_rows_makes_requests_come_or_go_and_the_others_keep_their
     staying = after.keys() & before.keys()
     assert after.keys() != before.keys()
     assert staying
-    assert all(after[place].key == before[place].key for place in staying)
+    assert all(after[lineage].key == before[lineage].key for lineage in staying)
 
 
 @pytest.mark.parametrize("path", LIMIT)
@@ -326,7 +328,7 @@ QUESTIONS = [
 
 
 def rendered(root):
-    """Every question under every strategy and under every student template: template and key, by place."""
+    """Every question under every strategy and under every student template: template and key, by lineage."""
     templates, sampling = Templates(root), Sampling()
     probe = ProbeConfig(strategies=templates.strategies, sampling=sampling)
     made = probe_requests(QUESTIONS, templates, probe, "m", 42)
@@ -358,8 +360,8 @@ def shows(template, file):
 @pytest.mark.parametrize("file", TEMPLATES)
 def test_a_word_in_a_template_changes_exactly_the_keys_of_the_rows_that_show_it(shipped, tmp_path, file):
     edited = with_inserted("Please. ", file, tmp_path / "templates")
-    changed = {place for place in shipped if edited[place] != shipped[place]}
-    assert changed == {place for place, (template, _) in shipped.items() if shows(template, file)} != set()
+    changed = {lineage for lineage in shipped if edited[lineage] != shipped[lineage]}
+    assert changed == {lineage for lineage, (template, _) in shipped.items() if shows(template, file)} != set()
 
 
 @pytest.mark.parametrize("file", TEMPLATES)
@@ -422,6 +424,21 @@ def test_the_document_says_of_each_sampling_parameter_when_it_is_in_a_key():
     ]
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_document_says_of_each_training_parameter_whether_it_is_in_a_students_identity(workers):
+    def identity(config):
+        return finished.identity([SEQUENCE], model="m", config=config, seed=42, workers=workers)
+
+    rows = dict(re.findall(r"^\| `(\w+)` \| (always|never) \| [^|]*\|$", DOCUMENT, re.MULTILINE))
+    changed = {
+        f.name: identity(dataclasses.replace(TRAINING, **{f.name: ARTIFACT[f"train.{f.name}"]})) != identity(TRAINING)
+        for f in dataclasses.fields(TrainConfig)
+    }
+    assert changed.pop("zero_stage") == (workers > 1)
+    assert rows.pop("zero_stage") == "always"
+    assert rows == {name: "always" if moved else "never" for name, moved in changed.items()}
+
+
 GOLDEN = {
     "config": "d75dc1352826f22e363a313c5720426985d4ebf4f62c5e92c5546259407d5da8",
     "model": "6e03d3e9d8cebad6aa08ebae1c568a3aa28b15c194b2568bf2bc5fa3d00fb8af",
@@ -429,8 +446,17 @@ GOLDEN = {
     "greedy": "9994edcc3258a0b2e46d626e1407fee374adf97089856689ab91578460e27e9d",
     "seed": "42007471698442e6cfda6ab11336e3c50a42ea8dc3e02065698317c1914c051e",
     "sampled": "16a3e986e0c197b741f066d066ba348c1ccf7ab7b7ee71b76820928f2f3e5c85",
+    "student": "4860212aeda0ec510942f4bcba92c8f04a21e21f14793e9b507eefac8d90366a",
 }
-"""Digests of the worked example. Whoever changes one orphans every stored answer: rename `requests.KIND` on purpose."""
+"""Digests of the worked example. Whoever changes one orphans every stored answer or student: rename `requests.KIND`, or
+raise `finished.STEP`, on purpose."""
+SEQUENCE = PackedSequence(
+    sequence_index=0,
+    input_ids=(5, 6, 7),
+    labels=(-100, 6, 7),
+    segments=(Segment(row_id="a", sample_index=0, start=0, length=3, supervised_start=1, supervised_end=3),),
+)
+TRAINING = TrainConfig(learning_rate=1e-3, epochs=2, global_batch_sequences=8)
 
 
 @pytest.fixture
@@ -455,6 +481,7 @@ def worked_example(tmp_path):
         "seed": seed,
         "greedy": greedy.key,
         "sampled": sampled.key,
+        "student": finished.identity([SEQUENCE], model=model, config=TRAINING, seed=42, workers=1),
     }
 
 

@@ -51,9 +51,9 @@ def run_files(root):
 def found(store, requests):
     """Segment and row of each answer, as the index has them."""
     rows = store.lookup([r.key for r in requests], [r.sampling.max_tokens for r in requests])
-    placed = [(int(np.searchsorted(store.index.starts, row, side="right")) - 1, row) for row in rows.tolist()]
+    located = [(int(np.searchsorted(store.index.starts, row, side="right")) - 1, row) for row in rows.tolist()]
     return [
-        None if row < 0 else (store.segments[number].name, row - store.index.starts[number]) for number, row in placed
+        None if row < 0 else (store.segments[number].name, row - store.index.starts[number]) for number, row in located
     ]
 
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from orca2.core.rows import Sampling
 from orca2.plan.keys import Keys
-from orca2.recipe.prompts import Templates
 from orca2.recipe.requests import own_seed, request_key
+from orca2.recipe.templates import Templates
 from tests.closure import ROOT
 from tests.dataset import questions
 

@@ -20,8 +20,8 @@ from orca2.recipe.models import (
     from_folder,
     model_digest,
     prepare,
-    read_index,
-    write_index,
+    read_prepared,
+    write_prepared,
 )
 from tests.examples import ROOT
 from tests.tiny import make_tiny_model
@@ -43,7 +43,7 @@ def refusal(call, *arguments):
     return str(caught.value)
 
 
-def test_the_digest_covers_content_and_never_the_place(folder, tmp_path):
+def test_the_digest_covers_content_and_never_the_path(folder, tmp_path):
     elsewhere = shutil.copytree(folder, tmp_path / "another name")
     (elsewhere / "README.md").write_text("notes decide nothing")
     assert model_digest(elsewhere) == model_digest(folder)
@@ -213,8 +213,8 @@ def test_a_model_in_a_folder_stays_there_and_is_never_copied(folder, tmp_path):
 
 
 def test_a_model_that_was_changed_after_it_was_locked_is_refused_with_the_file_and_the_next_step(folder, tmp_path):
-    write_index({"teacher": prepare(f"path:{folder}")}, tmp_path / "models.json")
-    locked = read_index(tmp_path / "models.json")["teacher"]
+    write_prepared({"teacher": prepare(f"path:{folder}")}, tmp_path / "models.json")
+    locked = read_prepared(tmp_path / "models.json")["teacher"]
     assert locked.on_disk == folder
     content = bytearray((folder / "model.safetensors").read_bytes())
     content[-1] ^= 1
@@ -271,7 +271,9 @@ def test_the_lock_is_the_same_to_the_byte_wherever_it_is_written(packaged, tmp_p
     written = []
     for folder in packaged:
         monkeypatch.setenv("ORCA2_CACHE", str(folder.parent.parent))
-        write_index(dict.fromkeys(("teacher", "student"), prepare("package:smollm2-135m-instruct")), tmp_path / "lock")
+        write_prepared(
+            dict.fromkeys(("teacher", "student"), prepare("package:smollm2-135m-instruct")), tmp_path / "lock"
+        )
         written.append((tmp_path / "lock").read_text())
     assert written[0] == written[1]
     assert str(tmp_path.parent) not in written[0]
@@ -287,7 +289,7 @@ def test_two_references_that_read_alike_are_two_models(pristine, tmp_path, monke
     assert one.digest != two.digest
 
 
-def test_a_home_folder_is_found_when_checked_as_when_placed(folder, monkeypatch):
+def test_a_home_folder_is_found_when_checked_as_when_prepared(folder, monkeypatch):
     monkeypatch.setenv("HOME", str(folder.parent))
     check_reference("path:~/model")
 
@@ -334,17 +336,17 @@ def test_an_unknown_or_absent_package_is_told_with_the_next_step(monkeypatch):
 def test_the_index_gives_back_what_was_written_and_says_what_to_run_when_it_is_missing(folder, tmp_path):
     model = from_folder(folder)
     remote = prepare(HTTP)
-    write_index({"teacher": remote, "student": model}, tmp_path / "models.json")
-    assert read_index(tmp_path / "models.json") == {"teacher": remote, "student": model}
-    assert "dvc repro prepare_models" in refusal(read_index, tmp_path / "gone.json")
+    write_prepared({"teacher": remote, "student": model}, tmp_path / "models.json")
+    assert read_prepared(tmp_path / "models.json") == {"teacher": remote, "student": model}
+    assert "dvc repro prepare_models" in refusal(read_prepared, tmp_path / "gone.json")
 
 
 _READ_FROM_HUB = """
 import sys
 from pathlib import Path
-from orca2.recipe.models import prepare, read_index, write_index
-write_index({"teacher": prepare(sys.argv[1])}, Path(sys.argv[2]))
-teacher = read_index(Path(sys.argv[2]))["teacher"]
+from orca2.recipe.models import prepare, read_prepared, write_prepared
+write_prepared({"teacher": prepare(sys.argv[1])}, Path(sys.argv[2]))
+teacher = read_prepared(Path(sys.argv[2]))["teacher"]
 print(teacher.digest, teacher.on_disk)
 """
 

@@ -8,7 +8,7 @@ from contextlib import chdir
 import pytest
 
 from orca2.core.rows import Answer, Rejected, Request, Sampling
-from orca2.diff.causes import KINDS, OF_REQUESTS, Changes, Known, in_order
+from orca2.diff.causes import KINDS, OF_REQUESTS, Known, Outside, in_order
 from orca2.diff.diff import diff
 from orca2.plan.asking import Asker
 from orca2.plan.causes import NOT_STORED, Causes
@@ -16,8 +16,8 @@ from orca2.plan.questions import Collected
 from orca2.project.artifacts import REQUESTS
 from orca2.project.revisions import WORKSPACE, Revision
 from orca2.project.shards import read_rows
-from orca2.recipe.prompts import Templates
 from orca2.recipe.requests import GenerateConfig, teaching
+from orca2.recipe.templates import Templates
 from orca2.store.store import Store
 from tests.dataset import MODEL, Recipe, build, questions
 
@@ -116,8 +116,8 @@ def test_what_can_be_a_cause_is_asked_in_the_order_of_the_list():
     steps = {name: Known([everything], [everything]) for name in ("examples", "left_out", "requests", "answers")}
     steps |= {name: Known([everything], [everything]) for name in ("graded", "chats")}
     for asked in ("sampling", "strategy"):
-        changes = Changes(templates=lambda *_: "", rule="grade.keep", asked=asked)
-        kinds = [KINDS.index(kind) for kind, _, _ in in_order(steps, changes)]
+        outside = Outside(templates=lambda *_: "", rule="grade.keep", asked=asked)
+        kinds = [KINDS.index(kind) for kind, _, _ in in_order(steps, outside)]
         assert kinds == sorted(kinds)
         assert len(set(kinds)) == len(KINDS) - len({"first build", "code", "repacked"})
 

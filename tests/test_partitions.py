@@ -10,7 +10,7 @@ import pytest
 
 from orca2.core.errors import InputErrors, Orca2Error
 from orca2.core.rows import Example, Generation, Graded, Rejected
-from orca2.core.tables import logical_bytes, place_range, places, shard_of, to_table
+from orca2.core.tables import hash_range, logical_bytes, reversed_hashes, shard_of, to_table
 from orca2.project import partitions, shards
 from orca2.project.artifacts import EXAMPLES, GENERATIONS, GRADED, rejected
 from orca2.project.partitions import distinct, map_rows, num_rows, partitions_of, read
@@ -142,13 +142,13 @@ def test_the_distinct_values_of_a_column_are_those_of_the_rows(project):
     assert distinct(EXAMPLES, "task", split="probe") == set()
 
 
-def test_places_are_those_of_the_shards_and_a_size_is_the_sum_of_any_parts():
+def test_reversed_hashes_are_those_of_the_shards_and_a_size_is_the_sum_of_any_parts():
     rows = [make.request(row_id=f'{i} "ü\\', sample_index=i) for i in range(200)]
     table = to_table(rows, type(rows[0]))
     for count in (1, 2, 8, 256):
-        for row, place in zip(rows, places(table).tolist(), strict=True):
-            first, end = place_range(shard_of(row.row_id, count), count)
-            assert first <= place < end
+        for row, hashed in zip(rows, reversed_hashes(table).tolist(), strict=True):
+            first, end = hash_range(shard_of(row.row_id, count), count)
+            assert first <= hashed < end
     cut = [table.slice(0, 7), table.slice(7, 100), table.slice(107)]
     assert sum(map(logical_bytes, cut)) == logical_bytes(table) == logical_bytes(pa.concat_tables(cut))
 

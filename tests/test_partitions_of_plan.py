@@ -11,8 +11,8 @@ from orca2.plan.causes import Causes
 from orca2.plan.questions import Collected, Written
 from orca2.project.artifacts import REQUESTS
 from orca2.project.shards import read_rows, write_rows
-from orca2.recipe.prompts import Templates
 from orca2.recipe.requests import GenerateConfig, teaching
+from orca2.recipe.templates import Templates
 from orca2.store.store import Store
 from tests.dataset import MODEL, Recipe, build, questions
 

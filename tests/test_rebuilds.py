@@ -39,7 +39,7 @@ def finish_student(root):
     """Keep a student as if it had been trained."""
     with chdir(root):
         train = config.load_section("train", TrainConfig)
-        sequences, student = read_rows(Path("data/packed"), PackedSequence), models.read_index()["student"]
+        sequences, student = read_rows(Path("data/packed"), PackedSequence), models.read_prepared()["student"]
         name = finished.identity(sequences, model=student.digest, config=train, seed=42, workers=1)
         made = finished.Outputs(model=Path("new/model"), results=Path("new/results.json"), curve=Path("new/curve"))
         make_tiny_model(made.model, seed=1)

@@ -71,8 +71,8 @@ def gc(repository, monkeypatch):
     for numbers, stored in (([0, 1, 2, 3, 4], month_ago), ([5, 6, 7, 8, 9], month_ago), ([10], time.time_ns())):
         table = segment_module.stored_table([answer(asked(n), str(n)) for n in numbers], "{}")
         times = [stored + i for i in range(len(numbers))]
-        place = table.schema.get_field_index("stored_ns")
-        segment_module.publish(root, table.set_column(place, table.schema.field(place), [times]))
+        column = table.schema.get_field_index("stored_ns")
+        segment_module.publish(root, table.set_column(column, table.schema.field(column), [times]))
 
     def gc(*options, folder=repository):
         command = [sys.executable, "-m", "orca2.cli.main", "store", "gc", *options]

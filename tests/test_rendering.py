@@ -3,8 +3,8 @@
 import pytest
 
 from orca2.core.rows import Sampling
-from orca2.recipe.prompts import Templates
 from orca2.recipe.requests import GenerateConfig, ProbeConfig, evaluation_requests, probe_requests, teaching_requests
+from orca2.recipe.templates import Templates
 from tests.examples import ROOT, example
 
 CHOSEN = {"sums": "step_by_step"}

@@ -39,7 +39,7 @@ def run(tmp_path: Path) -> Path:
 
 def make_run(root: Path, text: str = "Three r's: s-t-r-a-w-b-e-r-r-y.\nAnswer: 3") -> None:
     (root / "metrics").mkdir(parents=True)
-    evaluation = {model: summarise(_graded(place)) for place, model in enumerate(report_inputs.MODELS)}
+    evaluation = {model: summarise(_graded(rank)) for rank, model in enumerate(report_inputs.MODELS)}
     (root / "metrics/evaluate.json").write_text(json.dumps(evaluation))
     for stage, (rows_in, rejected) in COUNTS.items():
         count = {"rows_in": rows_in, "rows_out": rows_in - sum(rejected.values()), "rejected": rejected}
@@ -69,13 +69,13 @@ def _answer(task: str, index: int, strategy: str, strict: bool, lenient: bool, t
     )  # fmt: skip
 
 
-def _graded(place: int) -> list[Graded]:
-    """40 answers a task of the model at `place`; the base is right now and then where the format is set aside."""
+def _graded(rank: int) -> list[Graded]:
+    """40 answers a task of the model at `rank`; the base is right now and then where the format is set aside."""
     rows = []
     for task, skill in SKILL.items():
-        right = round(40 * skill[place])
-        lenient = right + (5 if place == 0 else 1)
-        rows += [_answer(task, i, "model", i < right, i < lenient, 40 + 9 * place) for i in range(40)]
+        right = round(40 * skill[rank])
+        lenient = right + (5 if rank == 0 else 1)
+        rows += [_answer(task, i, "model", i < right, i < lenient, 40 + 9 * rank) for i in range(40)]
     return rows
 
 
@@ -83,10 +83,10 @@ def _probed() -> list[Graded]:
     draw = random.Random(7)  # noqa: S311
     rows = []
     for task, skill in SKILL.items():
-        for place, strategy in enumerate(STRATEGIES):
-            chance = max(0.03, skill[2] - 0.16 * ((place + len(task)) % 5))
+        for rank, strategy in enumerate(STRATEGIES):
+            chance = max(0.03, skill[2] - 0.16 * ((rank + len(task)) % 5))
             rights = [draw.random() < chance for _ in range(40)]
-            rows += [_answer(task, i, strategy, right, right, 30 + 12 * place) for i, right in enumerate(rights)]
+            rows += [_answer(task, i, strategy, right, right, 30 + 12 * rank) for i, right in enumerate(rights)]
     return rows
 
 

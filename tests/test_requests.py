@@ -6,7 +6,6 @@ import itertools
 import pytest
 
 from orca2.core.rows import Message, Sampling
-from orca2.recipe.prompts import Templates
 from orca2.recipe.requests import (
     ALWAYS_WRITTEN,
     BESIDE_KEY,
@@ -16,6 +15,7 @@ from orca2.recipe.requests import (
     key_parameters,
     request_key,
 )
+from orca2.recipe.templates import Templates
 from tests.examples import example, request, turns, write_templates
 
 SAMPLED = Sampling(temperature=0.7, top_p=0.9, top_k=5, max_tokens=64, stop=("\n\n",))

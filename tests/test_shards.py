@@ -162,7 +162,7 @@ def test_a_rewrite_leaves_no_shard_of_the_larger_artifact_behind(tmp_path, monke
     assert names == [".rows-00-of-01.digests", "rows-00-of-01.parquet"]
 
 
-def test_a_place_that_cannot_be_written_is_an_error_with_the_next_step(tmp_path):
+def test_a_folder_that_cannot_be_written_is_an_error_with_the_next_step(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(Orca2Error, match="cannot write: Not a directory") as caught:
         write_rows(tmp_path / "file" / "rows", Graded, [graded()])
@@ -219,8 +219,8 @@ def test_a_flipped_bit_in_the_data_is_never_read_as_another_row(tmp_path):
     (file,) = (tmp_path / "rows").glob("*.parquet")
     good = file.read_bytes()
     footer = len(good) - 8 - int.from_bytes(good[-8:-4], "little")
-    for place in range(4, footer, 7):
-        file.write_bytes(good[:place] + bytes([good[place] ^ 0x10]) + good[place + 1 :])
+    for offset in range(4, footer, 7):
+        file.write_bytes(good[:offset] + bytes([good[offset] ^ 0x10]) + good[offset + 1 :])
         try:
             assert read_rows(tmp_path / "rows", Graded) == rows
         except Orca2Error as error:

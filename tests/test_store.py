@@ -202,8 +202,8 @@ def test_a_segment_spoilt_while_it_is_open_is_set_aside_and_never_a_wrong_answer
     store, (segment,) = Store(tmp_path), segments(tmp_path)
     content = segment.read_bytes()
     set_aside = 0
-    for place in range(10, len(content), 23):
-        segment.write_bytes(content[:place] + bytes([content[place] ^ 0x10]) + content[place + 1 :])
+    for offset in range(10, len(content), 23):
+        segment.write_bytes(content[:offset] + bytes([content[offset] ^ 0x10]) + content[offset + 1 :])
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             assert [a.text for a in store.find([asked(7)]).values()] in ([noise[7]], [])
@@ -391,7 +391,7 @@ def test_a_full_disk_is_an_error_that_keeps_what_is_published_and_what_is_waitin
     assert texts(tmp_path, asked(2)) == [noise]
 
 
-def test_a_place_that_cannot_be_written_is_an_error_with_the_next_step(tmp_path):
+def test_a_folder_that_cannot_be_written_is_an_error_with_the_next_step(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(Orca2Error, match="cannot write answers: Not a directory") as caught:
         put(tmp_path / "file" / "store", answer(asked(1)))
@@ -522,7 +522,7 @@ def test_an_answer_merged_away_while_the_folder_is_listed_is_still_found(tmp_pat
     put(tmp_path, answer(asked(2), "2"))
     listing = segment_module.segment_files
 
-    def unlucky_listing(root):  # the listing passes the place of the new file, then the old ones go
+    def unlucky_listing(root):  # the listing passes where the new file will be, then the old ones go
         monkeypatch.setattr(segment_module, "segment_files", listing)
         merge(root, segments(root))
         return []
@@ -611,10 +611,10 @@ def test_a_flipped_byte_anywhere_never_gives_a_wrong_answer(tmp_path):
     content, wanted = segment.read_bytes(), {asked(i).key: noise[i] for i in range(3)}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for place in range(0, len(content), 3):
-            segment.write_bytes(content[:place] + bytes([content[place] ^ 0x41]) + content[place + 1 :])
+        for offset in range(0, len(content), 3):
+            segment.write_bytes(content[:offset] + bytes([content[offset] ^ 0x41]) + content[offset + 1 :])
             found = {key: a.text for key, a in Store(tmp_path).find([asked(i) for i in range(3)]).items()}
-            assert found.items() <= wanted.items(), f"byte {place}"
+            assert found.items() <= wanted.items(), f"byte {offset}"
             segment.with_suffix(".aside").unlink(missing_ok=True)
 
 
@@ -660,8 +660,8 @@ def test_a_spoilt_segment_of_a_read_only_store_is_left_and_the_others_answer(tmp
     put(tmp_path, answer(asked(2), digest("spoilt", 2)))
     bad = segments(tmp_path)[1]
     content = bad.read_bytes()
-    for place in range(4, len(content)) if where == "text" else [len(content) - 1]:
-        bad.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+    for offset in range(4, len(content)) if where == "text" else [len(content) - 1]:
+        bad.write_bytes(content[:offset] + bytes([content[offset] ^ 1]) + content[offset + 1 :])
         if where == "end" or (readable(segment_module.read_indexed, bad) and not readable(text_of, bad)):
             break
     left = r"not a readable segment .*left as it is \(Permission denied\)"

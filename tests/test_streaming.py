@@ -32,8 +32,8 @@ def endpoint(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def model(tmp_path):
-    return prepare("http:org/tiny@1", tmp_path / "models")
+def model():
+    return prepare("http:org/tiny@1")
 
 
 def question(number):

@@ -88,13 +88,13 @@ def test_an_address_that_leads_nowhere_is_an_error_and_not_an_empty_answer(tmp_p
 
 
 def test_two_people_who_answered_the_same_end_up_with_the_same_winners(tmp_path, mine):
-    yours, place = tmp_path / "yours", str(tmp_path / "place")
+    yours, elsewhere = tmp_path / "yours", str(tmp_path / "elsewhere")
     put(yours, answer(asked(2), "yours, later"), answer(asked(9), "9"))
     put(mine, answer(asked(9), "mine, later"))
     compact(Store(mine))
     for root in (mine, yours, mine, yours):
-        push(root, place)
-        pull(root, place)
+        push(root, elsewhere)
+        pull(root, elsewhere)
     requests = [asked(i) for i in range(10)]
     assert Store(mine).find(requests) == Store(yours).find(requests)
     assert texts(yours, asked(2), asked(9)) == ["2", "9"]
@@ -103,45 +103,45 @@ def test_two_people_who_answered_the_same_end_up_with_the_same_winners(tmp_path,
 
 
 def test_what_was_merged_here_is_not_fetched_again(tmp_path, mine):
-    place = str(tmp_path / "place")
-    push(mine, place)
-    pull(tmp_path / "yours", place)
+    elsewhere = str(tmp_path / "elsewhere")
+    push(mine, elsewhere)
+    pull(tmp_path / "yours", elsewhere)
     compact(Store(tmp_path / "yours"))
-    assert pull(tmp_path / "yours", place) == (0, 3)
+    assert pull(tmp_path / "yours", elsewhere) == (0, 3)
     assert len(segments(tmp_path / "yours")) == 1
-    assert push(tmp_path / "yours", place) == (1, 0)
-    assert pull(mine, place) == (1, 3)
+    assert push(tmp_path / "yours", elsewhere) == (1, 0)
+    assert pull(mine, elsewhere) == (1, 3)
     assert len(Store(mine)) == 3
 
 
 def test_what_gc_removed_stays_away_until_it_is_wanted_and_no_one_else_loses_it(tmp_path):
-    mine, yours, place = tmp_path / "mine", tmp_path / "yours", str(tmp_path / "place")
+    mine, yours, elsewhere = tmp_path / "mine", tmp_path / "yours", str(tmp_path / "elsewhere")
     put(mine, answer(asked(1), "1"), answer(asked(2), "2"))
     numbered(mine, 3)
-    push(mine, place)
-    pull(yours, place)
+    push(mine, elsewhere)
+    pull(yours, elsewhere)
     store = Store(mine)
     remove_garbage(store, garbage(store, {asked(1).key}, 0))
-    assert pull(mine, place) == (0, 2)
+    assert pull(mine, elsewhere) == (0, 2)
     assert texts(mine, asked(1), asked(2), asked(3)) == ["1", None, None]
-    push(mine, place)
-    pull(yours, place)
+    push(mine, elsewhere)
+    pull(yours, elsewhere)
     assert texts(yours, asked(1), asked(2), asked(3)) == ["1", "2", "3"]
     assert len(Store(yours)) == 3
-    pull(tmp_path / "new", place)
+    pull(tmp_path / "new", elsewhere)
     assert texts(tmp_path / "new", asked(2), asked(3)) == ["2", "3"]
-    pull(mine, place, again=True)
+    pull(mine, elsewhere, again=True)
     assert texts(mine, asked(1), asked(2), asked(3)) == ["1", "2", "3"]
 
 
 def test_damaged_segments_there_are_all_named_and_the_others_taken(tmp_path, mine):
-    place = tmp_path / "place"
-    push(mine, str(place))
-    for damaged in segments(place)[:2]:
+    elsewhere = tmp_path / "elsewhere"
+    push(mine, str(elsewhere))
+    for damaged in segments(elsewhere)[:2]:
         damaged.write_bytes(damaged.read_bytes()[:-1] + b"?")
     with pytest.raises(InputErrors) as caught:
-        pull(tmp_path / "yours", str(place))
-    assert [segment.name in str(caught.value) for segment in segments(place)] == [True, True, False]
+        pull(tmp_path / "yours", str(elsewhere))
+    assert [segment.name in str(caught.value) for segment in segments(elsewhere)] == [True, True, False]
     assert texts(tmp_path / "yours", asked(1), asked(2), asked(3)) == [None, None, "3"]
     assert len(list((tmp_path / "yours").iterdir())) == 1
 
@@ -150,8 +150,8 @@ def test_a_damaged_segment_here_is_named_and_not_sent(tmp_path, mine):
     damaged = segments(mine)[1]
     damaged = damaged.rename(mine / f"{damaged.stem[:-16]}{'a' * 16}.parquet")
     with pytest.raises(Orca2Error, match=f"{damaged.name}: its content is not what its name says"):
-        push(mine, str(tmp_path / "place"))
-    assert len(segments(tmp_path / "place")) == 2
+        push(mine, str(tmp_path / "elsewhere"))
+    assert len(segments(tmp_path / "elsewhere")) == 2
 
 
 def test_a_segment_merged_away_during_a_push_goes_with_the_merged_one(tmp_path, mine, monkeypatch):
@@ -164,8 +164,8 @@ def test_a_segment_merged_away_during_a_push_goes_with_the_merged_one(tmp_path, 
 
     monkeypatch.setattr("orca2.store.sync._AT_ONCE", 1)
     monkeypatch.setattr(segment_module, "is_sound", merge_first)
-    assert push(mine, str(tmp_path / "place")) == (2, 0)
-    pull(tmp_path / "yours", str(tmp_path / "place"))
+    assert push(mine, str(tmp_path / "elsewhere")) == (2, 0)
+    pull(tmp_path / "yours", str(tmp_path / "elsewhere"))
     assert texts(tmp_path / "yours", asked(1), asked(2), asked(3)) == ["1", "2", "3"]
 
 
@@ -177,11 +177,11 @@ def test_a_transfer_killed_in_the_middle_is_safe_and_the_next_one_ends_it(tmp_pa
     numbers = range(4, 300)
     for number in numbers:
         segment_module.publish(mine, segment_module.stored_table([answer(asked(number), str(number))], ["{}"]))
-    place = tmp_path / "place"
+    elsewhere = tmp_path / "elsewhere"
     if verb == "pull":
-        push(mine, str(place))
-    source, target = (mine, place) if verb == "push" else (tmp_path / "yours", tmp_path / "yours")
-    process = subprocess.Popen([sys.executable, "-c", PUSH.format(verb), str(source), str(place)], cwd=ROOT)
+        push(mine, str(elsewhere))
+    source, target = (mine, elsewhere) if verb == "push" else (tmp_path / "yours", tmp_path / "yours")
+    process = subprocess.Popen([sys.executable, "-c", PUSH.format(verb), str(source), str(elsewhere)], cwd=ROOT)
     while process.poll() is None and len(segments(target)) < 20:
         time.sleep(0.001)
     os.kill(process.pid, signal.SIGKILL)
@@ -191,15 +191,15 @@ def test_a_transfer_killed_in_the_middle_is_safe_and_the_next_one_ends_it(tmp_pa
     leftovers = list(target.glob(".*.tmp"))
     old = target / f".{1:020d}-abc.tmp"
     old.write_text("half")
-    moved = push(mine, str(place)) if verb == "push" else pull(source, str(place))
+    moved = push(mine, str(elsewhere)) if verb == "push" else pull(source, str(elsewhere))
     assert moved == (299 - done, done)
     assert all(segment_module.is_sound(segment) for segment in segments(target))
     assert sorted(target.glob(".*.tmp")) == sorted(leftovers if verb == "push" else [*leftovers, old])
-    pull(tmp_path / "other", str(place))
+    pull(tmp_path / "other", str(elsewhere))
     assert len(Store(tmp_path / "other")) == 299
 
 
-def test_a_full_or_read_only_disk_here_is_not_blamed_on_the_other_place(tmp_path, mine):
+def test_a_full_or_read_only_disk_here_is_not_blamed_on_the_other_address(tmp_path, mine):
     here, there = tmp_path / "here", tmp_path / "there"
     put(mine, answer(asked(4), "".join(digest("noise", i) for i in range(150_000))))
     push(mine, str(there))
@@ -208,5 +208,5 @@ def test_a_full_or_read_only_disk_here_is_not_blamed_on_the_other_place(tmp_path
         pull(here, str(there))
     with full_disk(4 << 20), pytest.raises(Orca2Error, match="here: cannot write answers: File too large"):
         pull(here, str(there))
-    with read_only(there), pytest.raises(Orca2Error, match=r"there/place: refuses: .*Permission denied"):
-        push(mine, str(there / "place"))
+    with read_only(there), pytest.raises(Orca2Error, match=r"there/elsewhere: refuses: .*Permission denied"):
+        push(mine, str(there / "elsewhere"))

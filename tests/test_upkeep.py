@@ -67,13 +67,13 @@ def test_stat_names_a_spoilt_segment_and_one_that_was_merged_meanwhile(tmp_path)
         stat(store)
 
 
-def test_verify_finds_a_flipped_byte_at_any_place(tmp_path):
+def test_verify_finds_a_flipped_byte_at_any_offset(tmp_path):
     numbered(tmp_path, 1)
     (segment,) = segments(tmp_path)
     content = segment.read_bytes()
     assert verify(tmp_path) == []
-    for place in range(0, len(content), 7):
-        segment.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+    for offset in range(0, len(content), 7):
+        segment.write_bytes(content[:offset] + bytes([content[offset] ^ 1]) + content[offset + 1 :])
         assert [problem.where for problem in verify(tmp_path)] == [str(segment)]
     assert segments(tmp_path) == [segment]  # verify looks, and touches nothing
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from orca2.core.errors import Orca2Error
-from orca2.project.artifacts import SPLITS, Artifact, Asked
+from orca2.project.artifacts import SPLITS, Artifact, SplitArtifacts
 from orca2.project.shards import read_columns
-from orca2.recipe.prompts import Templates
+from orca2.recipe.templates import Templates
 
 _KEY = ["row_id", "sample_index", "strategy"]
 _GROUP = ["template", "task", "strategy"]
@@ -63,7 +63,7 @@ def unbuilt(root: Path = Path()) -> list[str]:
     return [asked.requests.folder for asked in SPLITS.values() if not (root / asked.requests.folder).is_dir()]
 
 
-def _unsure(root: Path, asked: Asked) -> dict[str, bool]:
+def _unsure(root: Path, asked: SplitArtifacts) -> dict[str, bool]:
     """Of what a nought is no figure, because it was not built in full; what was counted is."""
     parts = {"answered": asked.answers, "right": asked.verdicts, "in_dataset": asked.dataset}
     return {
@@ -72,7 +72,7 @@ def _unsure(root: Path, asked: Asked) -> dict[str, bool]:
     }
 
 
-def _requests(root: Path, behind: Sequence[str], asked: Asked) -> Any:
+def _requests(root: Path, behind: Sequence[str], asked: SplitArtifacts) -> Any:
     """The requests that these templates rendered, beside what became of each, in the order of their row ids."""
     import pyarrow as pa
     import pyarrow.compute as pc

@@ -23,10 +23,10 @@ from orca2.recipe.filtering import GradeConfig, load_filters
 from orca2.recipe.grading import check_grader
 from orca2.recipe.models import ModelsConfig, check_reference
 from orca2.recipe.packing import PackConfig
-from orca2.recipe.prompts import Templates
 from orca2.recipe.requests import GenerateConfig, ProbeConfig
 from orca2.recipe.sources import kind_of
 from orca2.recipe.tasks import TasksConfig
+from orca2.recipe.templates import Templates
 from orca2.training.loop import TrainConfig
 from orca2.training.run import TrainingCluster
 

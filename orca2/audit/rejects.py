@@ -1,4 +1,8 @@
-"""Which rows no stage passed on, and why."""
+"""Which rows no stage passed on, and why.
+
+The reason is given where a row is rejected: `tasks`, `filtering`, `erasure` and `packing` of the recipe, and
+`engines.generation` for a request without an answer (`REASONS`).
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

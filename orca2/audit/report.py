@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from orca2.audit.report_figures import EXTRACTIONS, accuracy_figure, inline, loss_figure, name, results, whole
-from orca2.audit.report_inputs import MODELS, Evaluation, Evidence, Inputs, Score, read_inputs
+from orca2.audit.report_inputs import MODELS, Evaluation, Evidence, Inputs, read_inputs
+from orca2.recipe.evaluation import Interval
 
 __all__ = ["Inputs", "read_inputs", "write"]
 
@@ -78,7 +79,7 @@ def headline(evaluation: Evaluation) -> str:
     return f"The student is {', and '.join(claims)}."
 
 
-def compare(one: Score, other: Score) -> Comparison:
+def compare(one: Interval, other: Interval) -> Comparison:
     """Two results: by how many points the first is ahead, whether the intervals overlap, and the verdict in words."""
     overlap = one["low"] <= other["high"] and other["low"] <= one["high"]
     points = round(100 * (one["accuracy"] - other["accuracy"]), 1)

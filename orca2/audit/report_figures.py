@@ -8,7 +8,8 @@ from itertools import accumulate
 from textwrap import fill
 from typing import Any
 
-from orca2.audit.report_inputs import MODELS, Evaluation, Extraction, Score
+from orca2.audit.report_inputs import MODELS, Evaluation, Extraction
+from orca2.recipe.evaluation import Interval
 
 EXTRACTIONS: dict[Extraction, str] = {
     "strict": "the last Answer: line counts",
@@ -67,7 +68,9 @@ def loss_figure(loss: Sequence[tuple[int, float]]) -> bytes:
         return _saved(canvas, "svg")
 
 
-def _draw_panel(axes: Any, extraction: Extraction, models: Sequence[str], results: Sequence[dict[str, Score]]) -> None:
+def _draw_panel(
+    axes: Any, extraction: Extraction, models: Sequence[str], results: Sequence[dict[str, Interval]]
+) -> None:
     for row, result in enumerate(results):
         for position, model in enumerate(models):
             if model not in result:
@@ -105,7 +108,7 @@ def inline(svg: bytes, label: str) -> str:
     return text
 
 
-def results(evaluation: Evaluation) -> dict[str, dict[str, dict[Extraction, Score]]]:
+def results(evaluation: Evaluation) -> dict[str, dict[str, dict[Extraction, Interval]]]:
     """Row of the figure to model to its scores; a model that was not asked about a task has none there."""
     tasks = list(dict.fromkeys(task for result in evaluation.values() for task in result["tasks"]))
     rows = {task: {m: r["tasks"][task] for m, r in evaluation.items() if task in r["tasks"]} for task in tasks}

@@ -17,6 +17,7 @@ from orca2.core.rows import Chat, Request
 from orca2.core.tables import from_table
 from orca2.project.artifacts import CHOICES, COMPARED, DATASET, EVALUATED, EVALUATION_REQUESTS, REQUESTS, Artifact
 from orca2.project.shards import read_columns
+from orca2.recipe.evaluation import Interval, Macro
 from orca2.recipe.strategies import read_choices
 
 MODELS = tuple(EVALUATED)
@@ -30,29 +31,12 @@ _T = TypeVar("_T")
 Extraction = Literal["strict", "lenient"]
 
 
-class Score(TypedDict):
-    """A share of right answers with its 95 % interval, all in [0, 1]."""
-
-    accuracy: float
-    low: float
-    high: float
-
-
-class Macro(TypedDict):
-    """The means of one model over its tasks."""
-
-    strict: Score
-    lenient: Score
-    format_ok: float
-    answer_tokens: float
-
-
 class TaskResult(TypedDict):
     """What one model did on one task."""
 
     questions: int
-    strict: Score
-    lenient: Score
+    strict: Interval
+    lenient: Interval
 
 
 class Result(TypedDict):

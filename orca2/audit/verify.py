@@ -47,7 +47,7 @@ _REPEATED = [made for step, made in STEPS.items() if step not in ("train", "eval
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replayed:
-    """One stage, rebuilt in another place from the stored answers."""
+    """One stage, rebuilt in another folder from the stored answers."""
 
     stage: str
     differing: tuple[str, ...]
@@ -114,8 +114,8 @@ def regenerate(
     with tempfile.TemporaryDirectory(prefix="orca2-regenerate-") as folder:
         other = replace(config, engine=halved, max_new_tokens=None)
         again = answer(requests, model, Store(Path(folder)), other, last_first=True).generations
-    places = {(g.row_id, g.sample_index): g for g in stored}
-    first = [places[g.row_id, g.sample_index] for g in again]
+    by_sample = {(g.row_id, g.sample_index): g for g in stored}
+    first = [by_sample[g.row_id, g.sample_index] for g in again]
     tokenizer = load_tokenizer(model.folder) if model.folder else None
     differences = []
     verdicts = zip(grade(examples, first), grade(examples, again), strict=True)

@@ -13,7 +13,7 @@ from orca2.core.errors import Orca2Error
 from orca2.diff.shifts import strategies
 from orca2.project.artifacts import EXAMPLES, LEFT_OUT, PACKED, REJECTIONS, SPLITS, Artifact
 from orca2.project.revisions import Revision
-from orca2.recipe.prompts import Templates
+from orca2.recipe.templates import Templates
 from orca2.store.segments import read_table as read_segment
 from orca2.store.segments import segment_files
 
@@ -196,10 +196,10 @@ def _packed(revision: Revision, row_id: str) -> Iterator[dict[str, Any]]:
         table = shard.read(["sequence_index", "segments"])
         for chunk, index in zip(table["segments"].chunks, table["sequence_index"].chunks, strict=True):
             flat = chunk.flatten()
-            for place in pc.indices_nonzero(pc.equal(flat.field("row_id"), row_id)).to_pylist():
+            for at in pc.indices_nonzero(pc.equal(flat.field("row_id"), row_id)).to_pylist():
                 yield {
-                    "sequence_index": index[chunk.value_parent_indices()[place].as_py()].as_py(),
-                    **flat[place].as_py(),
+                    "sequence_index": index[chunk.value_parent_indices()[at].as_py()].as_py(),
+                    **flat[at].as_py(),
                 }
 
 

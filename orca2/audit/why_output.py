@@ -50,10 +50,10 @@ def _asked(story: Mapping[str, Any]) -> Iterator[str]:
         yield f"erased     {turns} turn{'s' * (turns != 1)} of {erased['erased_template']}, in their place:"
         yield from _block(erased["student_template"], student)
     yield from _rejected(story["rejected"])
-    for place in story["packed"]:
-        end = place["start"] + place["length"]
-        supervised = f"{place['supervised_start']} to {place['supervised_end']}"
-        yield f"packed     sequence {place['sequence_index']}, tokens {place['start']} to {end}, loss on {supervised}"
+    for span in story["packed"]:
+        end = span["start"] + span["length"]
+        supervised = f"{span['supervised_start']} to {span['supervised_end']}"
+        yield f"packed     sequence {span['sequence_index']}, tokens {span['start']} to {end}, loss on {supervised}"
 
 
 def _strategy(choice: Mapping[str, Any]) -> str:

@@ -36,7 +36,7 @@ def add_commands(commands: Any) -> None:
     diff.add_argument("--format", choices=tuple(_SHOWN), default="text")
     diff.add_argument("-o", "--output", type=Path, metavar="FILE", help="write there (html: default diff.html)")
     why = add(
-        commands, "why", _why, "where a row came from: question, strategy, template, request, answer, verdict, place"
+        commands, "why", _why, "where a row came from: question, strategy, template, request, answer, verdict, tokens"
     )
     why.add_argument("row", help="the first digits of its row id")
     why.add_argument("--rev", default="workspace", help="in this revision (default: workspace)")

@@ -114,7 +114,7 @@ def _regenerate(share: str) -> int:
     asked = read_rows(REQUESTS.path, Request)
     requests = sample([r for r in asked if (r.row_id, r.sample_index) in answered], share)
     examples = read_rows(EXAMPLES.path, Example)
-    result = regenerate(requests, stored, examples, models.read_index()["teacher"], cluster.generation)
+    result = regenerate(requests, stored, examples, models.read_prepared()["teacher"], cluster.generation)
     for d in result.differences:
         graded = "the same grade" if d.same_grade else "ANOTHER GRADE"
         row = f"row {d.request.row_id[:12]} of {d.request.task}"

@@ -102,14 +102,14 @@ def _call_there(function: Callable[[int], object], folder: Path, batch: dict[str
     return {"result": [pickle.dumps(result) for result in results]}
 
 
-def require_places(ray: Any, workers: int, cpus: float, gpus: float, where: str) -> None:
+def require_slots(ray: Any, workers: int, cpus: float, gpus: float, where: str) -> None:
     """Raise when the cluster's nodes cannot hold so many workers at once; Ray itself would wait for ever.
 
     `cpus` and `gpus` are those of one worker, which lie on one node; `where` is the part of params.yaml that asks.
     """
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    places = sum(int(min(_fit(node, "CPU", cpus), _fit(node, "GPU", gpus))) for node in nodes)
-    if places < workers:
+    slots = sum(int(min(_fit(node, "CPU", cpus), _fit(node, "GPU", gpus))) for node in nodes)
+    if slots < workers:
         have = ", ".join(f"{node.get('CPU', 0):g} CPUs and {node.get('GPU', 0):g} GPUs" for node in nodes)
         message = f"{workers} worker(s) of {cpus:g} CPUs and {gpus:g} GPUs do not fit: the nodes have {have}"
         raise Orca2Error(message, where, "ask for fewer or smaller workers, or set RAY_ADDRESS to a larger cluster")
@@ -120,7 +120,7 @@ def _fit(node: dict[str, float], kind: str, amount: float) -> float:
 
 
 def check_address(address: str) -> None:
-    """Fail at once when `RAY_ADDRESS` names a place that answers nothing; Ray itself would wait for minutes."""
+    """Fail at once when `RAY_ADDRESS` names an address that answers nothing; Ray itself would wait for minutes."""
     if address in ("", "auto", "local"):
         return
     where = f"RAY_ADDRESS={address}"

@@ -19,7 +19,7 @@ class Orca2Error(Exception):
 
     Args:
         message: what is wrong, in one sentence.
-        where: the file, line, field or row that is wrong; empty when there is no such place.
+        where: the file, line, field or row that is wrong; empty when there is none.
         hint: what to do next.
     """
 
@@ -28,9 +28,9 @@ class Orca2Error(Exception):
         self.message, self.where, self.hint = message, where, hint
 
     def __str__(self) -> str:
-        place = f"{self.where}: " if self.where else ""
+        where = f"{self.where}: " if self.where else ""
         step = f"\n    -> {self.hint}" if self.hint else ""
-        return f"{place}{self.message}{step}"
+        return f"{where}{self.message}{step}"
 
 
 class InputErrors(Orca2Error):  # noqa: N818  (it is several)

@@ -73,7 +73,7 @@ def _surely_plain(value: object) -> bool:
 
 
 def _require_plain(value: object, where: str) -> None:
-    """Raise for what cannot be hashed, naming its place."""
+    """Raise for what cannot be hashed, naming where it is."""
     if value is None or isinstance(value, str | bool | int):
         return
     if isinstance(value, float):

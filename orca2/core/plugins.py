@@ -67,7 +67,7 @@ def named_modules(params: Mapping[str, object]) -> dict[str, tuple[str, ...]]:
 
 def _import(name: str) -> object:
     root = str(Path.cwd())
-    # A command such as `orca2` starts without the project's root among the places that Python looks in.
+    # A command such as `orca2` starts without the project's root among the folders that Python looks in.
     if root not in sys.path:
         sys.path.insert(0, root)
     importlib.invalidate_caches()

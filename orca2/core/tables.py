@@ -57,8 +57,8 @@ def shard_of(identity: Any, count: int) -> int:
     return int(digest("shard", str(identity))[:8], 16) % count
 
 
-def places(table: Any) -> Any:
-    """Where each row lies among any number of shards: uint32[n], the bits of its hash, the last one first.
+def reversed_hashes(table: Any) -> Any:
+    """The bits of the hash of each row's id, the last one first: uint32[n]; where it lies among any number of shards.
 
     So rows in the order of these are in the order of their shards, whatever power of two of shards there are.
     """
@@ -68,8 +68,8 @@ def places(table: Any) -> Any:
     return _reversed_bits(np.frombuffer(b"".join(hashes), ">u4").astype(np.uint32))
 
 
-def place_range(index: int, count: int) -> tuple[int, int]:
-    """The half-open range of `places` of one of `count` shards."""
+def hash_range(index: int, count: int) -> tuple[int, int]:
+    """The half-open range of `reversed_hashes` of one of `count` shards."""
     first = int(_reversed_bits(np.array([index], np.uint32))[0])
     return first, first + (1 << 32) // count
 

@@ -122,7 +122,7 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Changes:
+class Outside:
     """What changed outside the rows."""
 
     templates: Callable[[str | None, str | None], str]
@@ -133,36 +133,36 @@ class Changes:
     """The cause of a request that comes or goes: in the probe a strategy, else a sample."""
 
 
-def first_causes(steps: Mapping[str, Step], size: int, changes: Changes) -> list[Cause]:
+def first_causes(steps: Mapping[str, Step], size: int, outside: Outside) -> list[Cause]:
     """The first cause of each of `size` changed rows.
 
     Args:
         steps: `examples`, `left_out` (questions that `prepare_tasks` rejected), `requests`, `answers`, `graded` and
             `chats`, as far as the compared stage comes after them.
         size: how many rows changed.
-        changes: what changed beside them.
+        outside: what changed beside them.
     """
     causes: list[Cause | None] = [None] * size
-    for kind, mask, detail in in_order(steps, changes):
+    for kind, mask, detail in in_order(steps, outside):
         rows = np.array([row for row in np.flatnonzero(mask) if causes[row] is None], np.int64)
         for row, text in zip(rows, detail(rows) if rows.size else (), strict=True):
             causes[row] = Cause(kind, text)
     return [cause or Cause("code", "nothing before this artifact differs") for cause in causes]
 
 
-def in_order(steps: Mapping[str, Step], changes: Changes) -> Iterator[_Candidate]:
+def in_order(steps: Mapping[str, Step], outside: Outside) -> Iterator[_Candidate]:
     """What could be the cause, in the order of `KINDS`: the first that is true of a row is its cause."""
     if example := steps.get("examples"):
         yield from _of_question(steps, example)
     if request := steps.get("requests"):
-        yield from _of_request(steps, request, changes)
+        yield from _of_request(steps, request, outside)
     if answer := steps.get("answers"):
         yield "answer", _comes_or_goes(answer), _present(answer, "answered now", "not answered")
         yield "answer", answer.differs("text", "finish_reason"), _constant("the same request, another answer")
     if graded := steps.get("graded"):
-        yield from _of_verdict(graded, example, changes)
+        yield from _of_verdict(graded, example, outside)
     if chat := steps.get("chats"):
-        yield from _of_student(chat, changes)
+        yield from _of_student(chat, outside)
 
 
 def _of_question(steps: Mapping[str, Step], example: Step) -> Iterator[_Candidate]:
@@ -184,20 +184,20 @@ def _of_question(steps: Mapping[str, Step], example: Step) -> Iterator[_Candidat
     yield "split", example.differs("split"), _arrow(example, "split")
 
 
-def _of_request(steps: Mapping[str, Step], request: Step, changes: Changes) -> Iterator[_Candidate]:
+def _of_request(steps: Mapping[str, Step], request: Step, outside: Outside) -> Iterator[_Candidate]:
     lonely = _comes_or_goes(request)
-    things = "strategy" if changes.asked == "strategy" else "sample"
-    came = (changes.asked, lonely, _present(request, f"new {things}", f"{things} gone"))
+    things = "strategy" if outside.asked == "strategy" else "sample"
+    came = (outside.asked, lonely, _present(request, f"new {things}", f"{things} gone"))
     yield "strategy", request.differs("strategy"), _arrow(request, "strategy")
-    if changes.asked == "strategy":
+    if outside.asked == "strategy":
         yield came
     otherwise = "rendered otherwise by the same files"
     yield (
         "template",
         request.differs("template", "messages"),
-        lambda rows: [changes.templates(*pair) or otherwise for pair in request.values("template", rows)],
+        lambda rows: [outside.templates(*pair) or otherwise for pair in request.values("template", rows)],
     )
-    if changes.asked != "strategy":
+    if outside.asked != "strategy":
         yield came
     # A limit that no answer met, or the seed of a greedy one, changes nothing after the request itself.
     answer = steps.get("answers")
@@ -212,19 +212,19 @@ def _of_request(steps: Mapping[str, Step], request: Step, changes: Changes) -> I
     )
 
 
-def _of_verdict(graded: Step, example: Step | None, changes: Changes) -> Iterator[_Candidate]:
+def _of_verdict(graded: Step, example: Step | None, outside: Outside) -> Iterator[_Candidate]:
     lonely, judged = _comes_or_goes(graded), graded.differs(*VERDICT)
     if example:
         yield "grader", example.differs("grader") & (lonely | judged), _arrow(example, "grader")
         yield "grader", example.differs("metadata") & (lonely | judged), _constant("metadata of the question")
     yield "grader", judged, _named(graded, VERDICT)
-    kind, told = ("filter", changes.rule) if changes.rule else ("grader", "graded otherwise")
+    kind, told = ("filter", outside.rule) if outside.rule else ("grader", "graded otherwise")
     yield kind, lonely, _constant(told)
 
 
-def _of_student(chat: Step, changes: Changes) -> Iterator[_Candidate]:
+def _of_student(chat: Step, outside: Outside) -> Iterator[_Candidate]:
     def detail(rows: Positions) -> list[str]:
-        return [changes.templates(a or b, b or a) for a, b in chat.values("student_template", rows)]
+        return [outside.templates(a or b, b or a) for a, b in chat.values("student_template", rows)]
 
     edited = chat.differs("messages", "student_template") | _comes_or_goes(chat)
     edited[edited] = [bool(text) for text in detail(np.flatnonzero(edited))]

@@ -33,8 +33,8 @@ _ODD = np.uint64(0x9E3779B97F4A7C15)
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Which of how many parts."""
+class Partition:
+    """Which of how many partitions (see `project.partitions`)."""
 
     index: int
     count: int
@@ -45,12 +45,12 @@ class Part:
 
     Args:
         shards: in order.
-        place: of these rows only those that would lie in this shard of so many.
+        partition: of these rows only those that would lie in this shard of so many.
     """
 
-    def __init__(self, shards: Sequence[Shard], place: Place | None = None) -> None:
+    def __init__(self, shards: Sequence[Shard], partition: Partition | None = None) -> None:
         self.shards = shards
-        self._place = place
+        self._partition = partition
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
@@ -61,13 +61,13 @@ class Part:
         """Digests of a column, uint64[n]."""
         stored = [table[name].to_numpy() for table in self._digests]
         cells: Digests = stored[0] if len(stored) == 1 else np.concatenate([np.empty(0, np.uint64), *stored])
-        return cells if self._place is None else cells[self._rows]
+        return cells if self._partition is None else cells[self._rows]
 
-    def take(self, places: Positions, names: Sequence[str]) -> Table:
-        """The rows at these places, int64[m], as an Arrow table of these columns; read from those shards only."""
+    def take(self, positions: Positions, names: Sequence[str]) -> Table:
+        """The rows at these positions, int64[m], as an Arrow table of these columns; read from those shards only."""
         import pyarrow as pa
 
-        wanted = self._rows[places]
+        wanted = self._rows[positions]
         shard = np.searchsorted(self._starts, wanted, side="right") - 1
         order = np.argsort(shard, kind="stable")
         taken = [
@@ -90,12 +90,14 @@ class Part:
     @cached_property
     def _rows(self) -> Positions:
         """Which rows of the shards belong to this part, int64[n]."""
-        place = self._place
-        if place is None:
+        partition = self._partition
+        if partition is None:
             return np.arange(self._starts[-1])
         first = self.columns[0]
         identities = [row for shard in self.shards for row in shard.read([first])[first].to_pylist()]
-        return np.array([i for i, row in enumerate(identities) if shard_of(row, place.count) == place.index], np.int64)
+        return np.array(
+            [i for i, row in enumerate(identities) if shard_of(row, partition.count) == partition.index], np.int64
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,49 +105,51 @@ class Differences:
     """Which rows of two parts differ."""
 
     removed: Positions
-    """int64[r]: places in the left part that the right one lacks."""
+    """int64[r]: positions in the left part that the right one lacks."""
     added: Positions
-    """int64[a]: places in the right part that the left one lacks."""
+    """int64[a]: positions in the right part that the left one lacks."""
     changed: Positions
-    """int64[c, 2]: places, left and right, of rows that both have and that differ."""
+    """int64[c, 2]: positions, left and right, of rows that both have and that differ."""
     fields: Mapping[str, Mask]
     """bool[c] for each column that both have: whether a changed row differs there."""
 
 
-def parts(left: Sequence[Shard], right: Sequence[Shard]) -> Iterator[tuple[Place, Part, Part]]:
+def parts(left: Sequence[Shard], right: Sequence[Shard]) -> Iterator[tuple[Partition, Part, Part]]:
     """The shards of two versions, cut into parts such that a row is in the same part of both; equal parts left out."""
     if not (_is_canonical(left) and _is_canonical(right)):
-        yield Place(0, 1), Part(left), Part(right)
+        yield Partition(0, 1), Part(left), Part(right)
         return
     fewer, more = sorted((max(len(left), 1), max(len(right), 1)))
     count = max(fewer, more // _GROUP)
-    for place in (Place(index, count) for index in range(count)):
-        ours, theirs = _part(left, place), _part(right, place)
+    for partition in (Partition(index, count) for index in range(count)):
+        ours, theirs = _part(left, partition), _part(right, partition)
         digests_of = [[shard.md5 for shard in part.shards] for part in (ours, theirs)]
         if digests_of[0] != digests_of[1] or not all(digests_of[0]):
-            yield place, ours, theirs
+            yield partition, ours, theirs
 
 
 def comparisons(
     left: Sequence[Shard], right: Sequence[Shard], identity: Sequence[str]
-) -> Iterator[tuple[Place, Part, Part, Differences]]:
+) -> Iterator[tuple[Partition, Part, Part, Differences]]:
     """Every part with its differences, in order; a few parts are compared at once, so that no core waits for a file."""
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        waiting: deque[tuple[Place, Part, Part, Future[Differences]]] = deque()
-        for place, ours, theirs in parts(left, right):
-            waiting.append((place, ours, theirs, pool.submit(compare, ours, theirs, identity)))
+        waiting: deque[tuple[Partition, Part, Part, Future[Differences]]] = deque()
+        for partition, ours, theirs in parts(left, right):
+            waiting.append((partition, ours, theirs, pool.submit(compare, ours, theirs, identity)))
             if len(waiting) > _AT_ONCE:
                 yield _done(*waiting.popleft())
         yield from (_done(*part) for part in waiting)
 
 
-def _done(place: Place, ours: Part, theirs: Part, found: Future[Differences]) -> tuple[Place, Part, Part, Differences]:
-    return place, ours, theirs, found.result()
+def _done(
+    partition: Partition, ours: Part, theirs: Part, found: Future[Differences]
+) -> tuple[Partition, Part, Part, Differences]:
+    return partition, ours, theirs, found.result()
 
 
-def holding(shards: Sequence[Shard], place: Place) -> Part:
+def holding(shards: Sequence[Shard], partition: Partition) -> Part:
     """The shards of another artifact that can hold the rows of a part, and other rows with them."""
-    return Part(_of_place(shards, place) if _is_canonical(shards) else shards)
+    return Part(_of_partition(shards, partition) if _is_canonical(shards) else shards)
 
 
 def compare(left: Part, right: Part, identity: Sequence[str]) -> Differences:
@@ -171,11 +175,11 @@ def compare(left: Part, right: Part, identity: Sequence[str]) -> Differences:
     )
 
 
-def look_up(part: Part, rows: Part, places: Positions, identity: Sequence[str]) -> Positions:
-    """Where in `part` the rows of another part at these places have their namesakes, int64[n]; -1 for none."""
+def look_up(part: Part, rows: Part, positions: Positions, identity: Sequence[str]) -> Positions:
+    """Where in `part` the rows of another part at these positions have their namesakes, int64[n]; -1 for none."""
     if not part.shards:
-        return np.full(len(places), -1, np.int64)
-    return _index_in(_mixed([rows.cells(name)[places] for name in identity]), _identities(part, identity))
+        return np.full(len(positions), -1, np.int64)
+    return _index_in(_mixed([rows.cells(name)[positions] for name in identity]), _identities(part, identity))
 
 
 def _identities(part: Part, identity: Sequence[str]) -> Digests:
@@ -222,7 +226,7 @@ def _occurrence(values: Digests) -> Digests:
 
 
 def _index_in(wanted: Digests, among: Digests) -> Positions:
-    """Place of each of `wanted` in `among`, int64[n]; -1 for none."""
+    """Position of each of `wanted` in `among`, int64[n]; -1 for none."""
     if len(wanted) == len(among) and (wanted == among).all():
         return np.arange(len(wanted))
     import pyarrow as pa
@@ -240,17 +244,17 @@ def _index_in(wanted: Digests, among: Digests) -> Positions:
     return positions
 
 
-def _part(shards: Sequence[Shard], place: Place) -> Part:
-    return Part(_of_place(shards, place), place if 0 < len(shards) < place.count else None)
+def _part(shards: Sequence[Shard], partition: Partition) -> Part:
+    return Part(_of_partition(shards, partition), partition if 0 < len(shards) < partition.count else None)
 
 
-def _of_place(shards: Sequence[Shard], place: Place) -> Sequence[Shard]:
+def _of_partition(shards: Sequence[Shard], partition: Partition) -> Sequence[Shard]:
     # Both numbers of shards are powers of two, so one residue is that of the other.
-    count = min(max(len(shards), 1), place.count)
-    return shards[place.index % count :: count]
+    count = min(max(len(shards), 1), partition.count)
+    return shards[partition.index % count :: count]
 
 
 def _is_canonical(shards: Sequence[Shard]) -> bool:
-    """Whether rows are placed in these shards by their hash, as orca2 places them."""
+    """Whether rows lie in these shards by their hash, as orca2 writes them."""
     count = len(shards)
     return [shard.name for shard in shards] == shard_names(count) and count & (count - 1) == 0

@@ -50,25 +50,25 @@ function drawList() {
   const spacer = element("div");
   spacer.style.height = `${matching.length * ROW_HEIGHT}px`;
   const items = [];
-  for (let place = first; place < last; place++) items.push(item(place));
+  for (let position = first; position < last; position++) items.push(item(position));
   list.replaceChildren(spacer, ...items);
 }
 
-function item(place) {
-  const row = rows[matching[place]];
+function item(position) {
+  const row = rows[matching[position]];
   const made = element("div", "", `item ${row.status}`);
-  made.style.top = `${place * ROW_HEIGHT}px`;
+  made.style.top = `${position * ROW_HEIGHT}px`;
   made.setAttribute("role", "option");
-  made.setAttribute("aria-selected", String(place === chosen));
+  made.setAttribute("aria-selected", String(position === chosen));
   const name = element("div");
   name.append(element("span", SIGNS[row.status], "sign"), element("code", row.row_id.slice(0, 12)), ` ${row.task} ${row.strategy}`);
   made.append(name, element("div", `${row.cause}: ${row.detail}`, "why"));
-  made.addEventListener("click", () => choose(place));
+  made.addEventListener("click", () => choose(position));
   return made;
 }
 
-function choose(place) {
-  chosen = Math.max(0, Math.min(place, matching.length - 1));
+function choose(position) {
+  chosen = Math.max(0, Math.min(position, matching.length - 1));
   const top = chosen * ROW_HEIGHT;
   if (top < list.scrollTop) list.scrollTop = top;
   if (top + ROW_HEIGHT > list.scrollTop + list.clientHeight) list.scrollTop = top + ROW_HEIGHT - list.clientHeight;

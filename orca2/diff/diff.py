@@ -14,9 +14,9 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from orca2.core.errors import Orca2Error
-from orca2.diff.causes import Cause, Changes, Stored, first_causes
-from orca2.diff.comparison import Differences, Part, Place, Positions, comparisons, holding, look_up
-from orca2.diff.templates import TemplateChanges
+from orca2.diff.causes import Cause, Outside, Stored, first_causes
+from orca2.diff.comparison import Differences, Part, Partition, Positions, comparisons, holding, look_up
+from orca2.diff.template_changes import TemplateChanges
 from orca2.diff.where import Condition
 from orca2.project.artifacts import COMPARED, Artifact
 from orca2.project.revisions import Revision, Shard
@@ -45,7 +45,7 @@ class Change:
     after: dict[str, Any] | None = None
 
 
-class Kind(NamedTuple):
+class Group(NamedTuple):
     """What changes are counted by."""
 
     status: Status
@@ -66,7 +66,7 @@ class Diff:
     """The condition that counted changes meet."""
     rows_before: int = 0
     rows_after: int = 0
-    counts: Counter[Kind] = field(default_factory=Counter)
+    counts: Counter[Group] = field(default_factory=Counter)
     fields: Counter[str] = field(default_factory=Counter)
     """How many of the rows that both versions have differ in a column."""
     shown: list[Change] = field(default_factory=list)
@@ -89,7 +89,7 @@ def diff(before: Revision, after: Revision, stage: str, where: str = "", limit: 
         before: the earlier version.
         after: the later version.
         stage: one of `COMPARED`.
-        where: an SQL condition on the columns of `condition.COLUMNS`; changes that it is not true of are not counted.
+        where: an SQL condition on the columns of `where.COLUMNS`; changes that it is not true of are not counted.
         limit: how many rows to show in full.
 
     Raises:
@@ -104,7 +104,7 @@ def diff(before: Revision, after: Revision, stage: str, where: str = "", limit: 
             comparison = _Comparison(artifact, (before, after), templates, result)
             for changes in comparison.changes():
                 comparison.count(changes, wanted(changes.table), limit)
-    details = {kind.detail for kind in result.counts}
+    details = {group.detail for group in result.counts}
     result.hunks = {detail: hunks for detail, hunks in sorted(templates.shown.items()) if detail in details}
     return result
 
@@ -116,7 +116,7 @@ class _Changes:
     table: list[Change]
     before: Part
     after: Part
-    places: Positions
+    positions: Positions
     """int64[n, 2]: in these two parts, -1 for none."""
 
 
@@ -148,11 +148,11 @@ class _Comparison:
         compared: set[str] = set()
         if not self._same:
             self._note_columns()
-            for place, before, after, found in comparisons(old, new, self._artifact.identity):
+            for partition, before, after, found in comparisons(old, new, self._artifact.identity):
                 self._count_rows(len(before), len(after))
                 compared |= {shard.name for shard in before.shards}
                 if len(found.removed) + len(found.added) + len(found.changed):
-                    yield self._explained(place, before, after, found)
+                    yield self._explained(partition, before, after, found)
         equal = sum(shard.count_rows() for shard in old if shard.name not in compared)
         self._count_rows(equal, equal)
 
@@ -164,36 +164,36 @@ class _Comparison:
         """Add those of the changes that are wanted to the result."""
         result = self._result
         for change in (changes.table[i] for i in wanted):
-            kind = Kind(change.status, change.task, change.strategy, change.cause, change.detail)
-            result.counts[kind] += 1
+            group = Group(change.status, change.task, change.strategy, change.cause, change.detail)
+            result.counts[group] += 1
             result.fields.update(change.fields)
         chosen = np.array(wanted[: max(limit - len(result.shown), 0)], np.int64)
-        before = _records(changes.before, changes.places[chosen, 0])
-        after = _records(changes.after, changes.places[chosen, 1])
+        before = _records(changes.before, changes.positions[chosen, 0])
+        after = _records(changes.after, changes.positions[chosen, 1])
         for i, old, new in zip(chosen, before, after, strict=True):
             change = changes.table[i]
             named = _identity(new or old or {})
             shown = {name: getattr(change, name) for name in Change.__slots__} | {"before": old, "after": new} | named
             result.shown.append(Change(**shown))
 
-    def _explained(self, place: Place, before: Part, after: Part, found: Differences) -> _Changes:
-        places = np.concatenate([
+    def _explained(self, partition: Partition, before: Part, after: Part, found: Differences) -> _Changes:
+        positions = np.concatenate([
             np.stack([found.removed, np.full(len(found.removed), -1)], axis=1),
             np.stack([np.full(len(found.added), -1), found.added], axis=1),
             found.changed,
         ])  # fmt: skip
         lonely = len(found.removed) + len(found.added)
-        here = places[:, 1] >= 0
-        sides = (np.where(here, -1, places[:, 0]), places[:, 1])
+        here = positions[:, 1] >= 0
+        sides = (np.where(here, -1, positions[:, 0]), positions[:, 1])
         known = [_records(part, side, self._told_by) for part, side in zip((before, after), sides, strict=True)]
-        causes = self._causes(place, before, after, places)
+        causes = self._causes(partition, before, after, positions)
         table = []
         for i, cause in enumerate(causes):
             mine = known[1][i] or known[0][i] or {}
             differing = [name for name, mask in found.fields.items() if i >= lonely and mask[i - lonely]]
             table.append(
                 Change(
-                    status=_status(places[i], cause, differing),
+                    status=_status(positions[i], cause, differing),
                     **_identity(mine),
                     task=mine.get("task", ""),
                     strategy=mine.get("strategy", ""),
@@ -202,30 +202,30 @@ class _Comparison:
                     fields=tuple(differing),
                 )
             )
-        return _Changes(table, before, after, places)
+        return _Changes(table, before, after, positions)
 
-    def _causes(self, place: Place, before: Part, after: Part, places: Positions) -> list[Cause]:
+    def _causes(self, partition: Partition, before: Part, after: Part, positions: Positions) -> list[Cause]:
         if not all(self._shards):
-            return [Cause("first build", "only one version has this artifact")] * len(places)
+            return [Cause("first build", "only one version has this artifact")] * len(positions)
         if not self._artifact.lineage:
             return [
                 Cause("repacked", self._parameter_changes("pack") or "the conversations or the student's tokens differ")
-            ] * len(places)
+            ] * len(positions)
         steps = {}
         for name, origin in self._artifact.lineage:
             if origin is self._artifact:
-                steps[name] = Stored(before, after, places)
+                steps[name] = Stored(before, after, positions)
                 continue
-            old, new = (holding(shards, place) for shards in self._shards_of(origin.folder))
+            old, new = (holding(shards, partition) for shards in self._shards_of(origin.folder))
             identity = ("row_id",) if name in ("examples", "left_out") else self._artifact.identity
             if old.shards and new.shards:
                 # A row of either version is looked for in both: one that is new here may be old there.
-                found = [_found(step, (before, after), places, identity) for step in (old, new)]
+                found = [_found(step, (before, after), positions, identity) for step in (old, new)]
                 steps[name] = Stored(old, new, np.stack(found, axis=1))
-        changes = Changes(
+        outside = Outside(
             templates=self._templates.between, rule=self._parameter_changes("grade"), asked=self._artifact.asked
         )
-        return first_causes(steps, len(places), changes)
+        return first_causes(steps, len(positions), outside)
 
     def _shards_of(self, folder: str) -> tuple[Shards, Shards]:
         if folder not in self._steps:
@@ -257,13 +257,13 @@ def _same_digest(folder: str, revisions: tuple[Revision, Revision]) -> bool:
     return bool(known[0]) and known[0] == known[1] and all(r.commit for r in revisions)
 
 
-def _found(step: Part, sides: tuple[Part, Part], places: Positions, identity: Sequence[str]) -> Positions:
+def _found(step: Part, sides: tuple[Part, Part], positions: Positions, identity: Sequence[str]) -> Positions:
     """Where in a step the changed rows have their namesakes, int64[n]; -1 for none."""
-    found = np.full(len(places), -1, np.int64)
+    found = np.full(len(positions), -1, np.int64)
     for side, part in enumerate(sides):
-        there = np.flatnonzero(places[:, side] >= 0)
+        there = np.flatnonzero(positions[:, side] >= 0)
         if there.size:
-            found[there] = look_up(step, part, places[there, side], identity)
+            found[there] = look_up(step, part, positions[there, side], identity)
     return found
 
 
@@ -273,17 +273,17 @@ def _identity(record: Mapping[str, Any]) -> dict[str, Any]:
     return {"row_id": row_id, "sample_index": record.get("sample_index", 0)}
 
 
-def _records(part: Part, places: Positions, names: Sequence[str] = ()) -> list[dict[str, Any] | None]:
-    records: list[dict[str, Any] | None] = [None] * len(places)
-    there = np.flatnonzero(places >= 0)
+def _records(part: Part, positions: Positions, names: Sequence[str] = ()) -> list[dict[str, Any] | None]:
+    records: list[dict[str, Any] | None] = [None] * len(positions)
+    there = np.flatnonzero(positions >= 0)
     if there.size:
         columns = [name for name in names if name in part.columns] if names else list(part.columns)
-        for i, record in zip(there, part.take(places[there], columns).to_pylist(), strict=True):
+        for i, record in zip(there, part.take(positions[there], columns).to_pylist(), strict=True):
             records[i] = record
     return records
 
 
-def _status(places: Positions, cause: Cause, differing: Sequence[str]) -> Status:
-    if cause.kind == "split" and (min(places) < 0 or "split" in differing):
+def _status(positions: Positions, cause: Cause, differing: Sequence[str]) -> Status:
+    if cause.kind == "split" and (min(positions) < 0 or "split" in differing):
         return "moved"
-    return "added" if places[0] < 0 else "removed" if places[1] < 0 else "changed"
+    return "added" if positions[0] < 0 else "removed" if positions[1] < 0 else "changed"

@@ -42,7 +42,7 @@ def as_json(diff: Diff, shifts: Shifts) -> dict[str, Any]:
         "where": diff.where,
         "rows_before": diff.rows_before,
         "rows_after": diff.rows_after,
-        "counts": [kind._asdict() | {"rows": rows} for kind, rows in diff.counts.most_common()],
+        "counts": [group._asdict() | {"rows": rows} for group, rows in diff.counts.most_common()],
         "fields": dict(diff.fields.most_common()),
         "hunks": diff.hunks,
         "columns": diff.columns,
@@ -105,9 +105,9 @@ def tables(diff: Diff, shifts: Shifts) -> Iterator[tuple[str, tuple[str, ...], S
 def _crossed(counts: Counter[Any], *names: str) -> list[tuple[str, ...]]:
     """Rows by one or two of their attributes, largest first, with a column for each status."""
     table: dict[str, Counter[str]] = {}
-    for kind, rows in counts.items():
-        name = ": ".join(value for key in names if (value := getattr(kind, key))) or "-"
-        table.setdefault(name, Counter())[kind.status] += rows
+    for group, rows in counts.items():
+        name = ": ".join(value for key in names if (value := getattr(group, key))) or "-"
+        table.setdefault(name, Counter())[group.status] += rows
     ordered = sorted(table.items(), key=lambda item: (-item[1].total(), item[0]))
     return [(name, f"{row.total():,}", *(f"{row[s]:,}" if row[s] else "" for s in STATUSES)) for name, row in ordered]
 
@@ -139,8 +139,8 @@ def _score(score: tuple[str, float | None, float | None]) -> str:
 
 def _summed(counts: Counter[Any], name: str) -> Counter[str]:
     total: Counter[str] = Counter()
-    for kind, rows in counts.items():
-        total[getattr(kind, name)] += rows
+    for group, rows in counts.items():
+        total[getattr(group, name)] += rows
     return total
 
 

@@ -36,7 +36,7 @@ class Condition:
         self._base.close()
 
     def __call__(self, changes: Sequence[Any]) -> Sequence[int]:
-        """The places of the changes that the condition is true of."""
+        """The positions of the changes that the condition is true of."""
         if not self._where.strip():
             return range(len(changes))
         self._base.set_authorizer(None)

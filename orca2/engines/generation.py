@@ -38,7 +38,7 @@ REASONS = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
+class GenerationRun:
     """What became of the requests."""
 
     generations: list[Generation]
@@ -68,7 +68,7 @@ def answer(
     stage: str = "generate",
     *,
     last_first: bool = False,
-) -> Run:
+) -> GenerationRun:
     """Every request with its answer, from the store or from engines of `model`; `stage` names the rejections.
 
     Requests of one call share their sampling parameters, so that a key stands for one answer. They are asked in an
@@ -98,10 +98,12 @@ class Asked:
     def __init__(self, tally: "_Tally", begin: float, failed: dict[str, Outcome]) -> None:
         self._tally, self._begin, self.failed = tally, begin, failed
 
-    def run(self, num_requests: int, generations: list[Generation], failures: list[Rejected], more: int = 0) -> Run:
+    def run(
+        self, num_requests: int, generations: list[Generation], failures: list[Rejected], more: int = 0
+    ) -> GenerationRun:
         """The run of so many distinct requests; `more` answers are written already."""
         tally, ready = self._tally, self._tally.ready or self._begin
-        return Run(
+        return GenerationRun(
             generations=generations,
             failures=failures,
             num_answered=len(generations) + more,
@@ -140,8 +142,8 @@ def most_new_tokens(requests: Iterable[Request]) -> int:
     return sum(request.sampling.max_tokens for request in requests)
 
 
-def places(config: GenerationConfig) -> str:
-    """Where engines run, in words: speeds are compared within one such arrangement."""
+def arrangement(config: GenerationConfig) -> str:
+    """How many engines run on what, in words: speeds are compared within one such arrangement."""
     where = "a cluster" if os.environ.get("RAY_ADDRESS") else f"{os.cpu_count()} logical CPUs ({platform.machine()})"
     return f"{config.engines} engines of {config.cpus_per_engine:g} CPUs and {config.gpus_per_engine:g} GPUs, {where}"
 
@@ -165,7 +167,7 @@ def require_within_budget(missing: int, most: int, config: GenerationConfig) -> 
         raise Orca2Error(message, "params.yaml: cluster.generation.max_new_tokens", hint)
 
 
-def require_answers(run: Run, config: GenerationConfig) -> None:
+def require_answers(run: GenerationRun, config: GenerationConfig) -> None:
     """Raise, and name the rows, when more of them have no answer than `max_failure_share` allows."""
     failures, total = run.failures, len(run.failures) + run.num_answered
     if len(failures) <= config.http.max_failure_share * total:
@@ -236,7 +238,7 @@ def _remember_speed(tally: _Tally, model: Model, store: Store, config: Generatio
         store.root,
         speeds.Speed(
             model=model.digest,
-            places=places(config),
+            arrangement=arrangement(config),
             tokens=tally.tokens,
             generate_s=round(tally.last - tally.ready, 3),
             start_s=round(start_s, 3),

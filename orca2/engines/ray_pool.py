@@ -17,7 +17,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from orca2.core.cluster import ray_session, require_places
+from orca2.core.cluster import ray_session, require_slots
 from orca2.core.errors import Orca2Error, raise_all
 from orca2.core.rows import Answer, Outcome, Request, Sampling
 from orca2.engines.base import Batch, Prompt
@@ -47,7 +47,7 @@ def answering_on_ray(requests: Iterable[Request], model: Model, config: Generati
         check_memory(folder, config.engine, engines)
     with ray_session() as ray:
         where = "params.yaml: cluster.generation"
-        require_places(ray, engines, config.cpus_per_engine, config.gpus_per_engine, where)
+        require_slots(ray, engines, config.cpus_per_engine, config.gpus_per_engine, where)
         try:
             yield map(_batch, _answered_batches(ray, batches, folder, config, engines))
         except ray.exceptions.RayError as error:

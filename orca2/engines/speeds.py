@@ -22,7 +22,7 @@ class Speed:
 
     model: str
     """Digest."""
-    places: str
+    arrangement: str
     """How many engines on how many cores and GPUs, and where; speeds are compared within one such arrangement."""
     tokens: int
     """Generated."""
@@ -41,7 +41,7 @@ def record(root: Path, speed: Speed) -> None:
         os.close(descriptor)
 
 
-def recent(root: Path, model: str, places: str) -> list[Speed]:
+def recent(root: Path, model: str, arrangement: str) -> list[Speed]:
     """The latest runs of a model in this arrangement, oldest first; a line that is none is passed over."""
     if not (root / FILE).is_file():
         return []
@@ -49,7 +49,11 @@ def recent(root: Path, model: str, places: str) -> list[Speed]:
     for line in (root / FILE).read_text("utf-8", errors="replace").splitlines():
         try:
             run = Speed(**json.loads(line))
-            if (run.model, run.places) == (model, places) and run.tokens >= _FEWEST_TOKENS and run.generate_s > 0:
+            if (
+                (run.model, run.arrangement) == (model, arrangement)
+                and run.tokens >= _FEWEST_TOKENS
+                and run.generate_s > 0
+            ):
                 runs.append(run)
         except (ValueError, TypeError):
             continue

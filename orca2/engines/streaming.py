@@ -17,7 +17,7 @@ from orca2.core.errors import Orca2Error
 from orca2.core.rows import Generation, Outcome, Rejected, Request
 from orca2.core.tables import arrow_schema, from_table, take
 from orca2.engines.config import GenerationConfig
-from orca2.engines.generation import REASONS, Run, ask, require_answers, require_model, require_within_budget
+from orca2.engines.generation import REASONS, GenerationRun, ask, require_answers, require_model, require_within_budget
 from orca2.project.artifacts import Artifact
 from orca2.project.partitions import (
     Columns,
@@ -48,7 +48,7 @@ def answer_all(
     model: Model,
     store: Store,
     config: GenerationConfig,
-) -> Run:
+) -> GenerationRun:
     """Write the answers to all requests of an artifact, and the requests that have none.
 
     The run holds no generations, for they are written.

@@ -17,8 +17,8 @@ from orca2.plan.estimate import Typical
 from orca2.plan.made import Made, Maker
 from orca2.plan.questions import Collected, Written
 from orca2.project.artifacts import Artifact
-from orca2.recipe.prompts import Templates
 from orca2.recipe.requests import Asks
+from orca2.recipe.templates import Templates
 from orca2.store.segments import key_words
 from orca2.store.store import Store
 
@@ -123,9 +123,9 @@ class Asker:
         gone = [row for identity, row in earlier.at.items() if identity not in asked] if built else []
         told: tuple[list[Cause], list[Cause]] = ([NEVER_BUILT] * len(missing), [])
         if built and (missing or gone):
-            known = self.questions.known(*partition)
+            sides = self.questions.sides(*partition)
             now = frozenset(m.row_id for m in made)
-            told = self.causes.of(missing, gone, now, earlier, known, artifact.asked)
+            told = self.causes.of(missing, gone, now, earlier, sides, artifact.asked)
         sums.wanted += [
             Wanted(m.key, m.row_id, m.sample_index, m.task, m.strategy, cause)
             for m, cause in zip(missing, told[0], strict=True)

@@ -14,16 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from orca2.core.rows import Sampling
-from orca2.diff.causes import Cause, Changes, Known, first_causes
-from orca2.diff.templates import TemplateChanges
+from orca2.diff.causes import Cause, Known, Outside, first_causes
+from orca2.diff.template_changes import TemplateChanges
 from orca2.plan.earlier import Earlier
 from orca2.plan.keys import Keys
 from orca2.plan.made import Made
-from orca2.plan.questions import Known as Questions
+from orca2.plan.questions import Sides
 from orca2.project import git
 from orca2.project.dvc_files import LOCK_FILE
 from orca2.project.revisions import Revision
-from orca2.recipe.prompts import Templates
+from orca2.recipe.templates import Templates
 from orca2.store.store import Store
 
 NEVER_BUILT = Cause("first build", "never built here")
@@ -46,7 +46,7 @@ class Causes:
 
     def of(
         self, wanted: Sequence[Made], dropped: Sequence[int], asked_now: frozenset[str], earlier: Earlier,
-        known: Questions, asked: str,
+        sides: Sides, asked: str,
     ) -> tuple[list[Cause], list[Cause]]:  # fmt: skip
         """The cause of each request that has no answer, and of each that is not asked any more.
 
@@ -55,7 +55,7 @@ class Causes:
             dropped: where in `earlier` those stand that are not asked any more.
             asked_now: the ids of all questions that something is asked about.
             earlier: what was asked last time.
-            known: of the questions.
+            sides: of the questions.
             asked: the cause of a request that comes or goes (see `Artifact.asked`).
         """
         rows = [earlier.at.get(earlier.identity(m.row_id, m.sample_index, m.strategy)) for m in wanted]
@@ -65,12 +65,12 @@ class Causes:
         self._tell_messages(wanted, before, after)
         ids = [m.row_id for m in wanted] + [record["row_id"] for record in before[len(wanted) :] if record]
         steps = {
-            "examples": _examples(ids, known.examples, earlier.questions, asked_now),
-            "left_out": Known(*([side.get(row_id) for row_id in ids] for side in known.left_out)),
+            "examples": _examples(ids, sides.examples, earlier.questions, asked_now),
+            "left_out": Known(*([side.get(row_id) for row_id in ids] for side in sides.left_out)),
             "requests": Known(before, after),
         }
-        changes = Changes(templates=self._changed, rule="", asked=asked)
-        causes = first_causes(steps, len(ids), changes)
+        outside = Outside(templates=self._changed, rule="", asked=asked)
+        causes = first_causes(steps, len(ids), outside)
         lost = self._lost(before, after)
         told = [NOT_STORED if gone else cause for cause, gone in zip(causes, lost, strict=True)]
         return told[: len(wanted)], told[len(wanted) :]

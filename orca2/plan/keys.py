@@ -1,7 +1,7 @@
 """Keys of many questions under one template: what they share is digested once, so that a key costs microseconds.
 
-`orca2 plan` keys every question of a dataset without rendering one. The keys are those of `request_key`; a test holds
-the two together, and the first key that a template gives is compared with it each time.
+`orca2 plan` keys every question of a dataset without rendering one. The keys are those of `requests.request_key`; a
+test holds the two together, and the first key that a template gives is compared with it each time.
 """
 
 import hashlib
@@ -12,8 +12,8 @@ from functools import cache
 
 from orca2.core.hashing import SCHEME, canonical
 from orca2.core.rows import Example, Message, Sampling
-from orca2.recipe.prompts import QUESTION, Templates
 from orca2.recipe.requests import KIND, key_parts, request_key
+from orca2.recipe.templates import QUESTION, Templates
 
 Key = Callable[[str, int, int], str]
 """From question, seed and sample index to the key."""

@@ -6,8 +6,8 @@ from typing import NamedTuple
 from orca2.core.rows import Sampling
 from orca2.plan.keys import Key, Keys
 from orca2.plan.questions import Question
-from orca2.recipe.prompts import Templates
 from orca2.recipe.requests import Asks, own_seed
+from orca2.recipe.templates import Templates
 
 
 class Made(NamedTuple):

@@ -15,7 +15,7 @@ from orca2.plan.planner import Params, Planner, States
 from orca2.project.code import STEPS_FILE, step_digests
 from orca2.project.pipeline import StageState, stage_states
 from orca2.recipe.grading import check_grader
-from orca2.recipe.prompts import Templates
+from orca2.recipe.templates import Templates
 from orca2.store.store import Store
 
 

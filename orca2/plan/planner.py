@@ -13,7 +13,7 @@ from typing import Literal
 from orca2.core import config
 from orca2.core.errors import Orca2Error, raise_all
 from orca2.engines import speeds
-from orca2.engines.generation import GenerationCluster, generations, places
+from orca2.engines.generation import GenerationCluster, arrangement, generations
 from orca2.plan.asking import Asker, Asking
 from orca2.plan.causes import Causes
 from orca2.plan.questions import Collected, Written
@@ -24,10 +24,10 @@ from orca2.recipe.erasure import EraseConfig
 from orca2.recipe.evaluation import EvaluateConfig
 from orca2.recipe.grading import grade
 from orca2.recipe.models import ModelsConfig
-from orca2.recipe.prompts import Templates
 from orca2.recipe.requests import Asks, GenerateConfig, ProbeConfig, examining, probing, teaching
 from orca2.recipe.strategies import read_choices, require_choices, select
 from orca2.recipe.tasks import TasksConfig, collect
+from orca2.recipe.templates import Templates
 from orca2.store.store import Store
 
 _UNKNOWN = "not known yet: "
@@ -184,13 +184,13 @@ class Planner:
         return {task: before.get(task, first) for task in self.questions.tasks}, tuple(notes)
 
     @cached_property
-    def _index(self) -> dict[str, models.Model]:
-        return models.read_index() if models.INDEX.is_file() else {}
+    def _prepared(self) -> dict[str, models.Model]:
+        return models.read_prepared() if models.PREPARED.is_file() else {}
 
     def _digest(self, reference: str) -> str:
         """Of the prepared model; where it must be prepared again, what that will give, or gave last time."""
         if reference not in self._digests:
-            known = {model.reference: model.digest for model in self._index.values()}
+            known = {model.reference: model.digest for model in self._prepared.values()}
             found = None if self.states.stays("prepare_models") and reference in known else models.identify(reference)
             self._digests[reference] = found or known.get(reference, _UNKNOWN + reference)
         return self._digests[reference]
@@ -220,7 +220,7 @@ class Planner:
                 # The student has the speed of the model that it is trained from.
                 known = self._digest(self.params.models.student)
             cluster = self.params.cluster
-            runs = speeds.recent(self.store.root, known, places(cluster.generation)) if cluster else []
+            runs = speeds.recent(self.store.root, known, arrangement(cluster.generation)) if cluster else []
             taken = speeds.seconds(runs, tokens[model])
             if taken is None:
                 return None

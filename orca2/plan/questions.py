@@ -23,7 +23,7 @@ class Question(NamedTuple):
     question: str
 
 
-class Known(NamedTuple):
+class Sides(NamedTuple):
     """Questions of a partition and those that were left out, before and after; what no side knows is the same there."""
 
     examples: tuple[Side, Side]
@@ -61,9 +61,9 @@ class Written:
 
         return sorted({task for part in read(self.shards, ["task"]) for task in pc.unique(part["task"]).to_pylist()})
 
-    def known(self, *_: int) -> Known:
+    def sides(self, *_: int) -> Sides:
         """Nothing: they do not change."""
-        return Known(({}, {}), ({}, {}))
+        return Sides(({}, {}), ({}, {}))
 
 
 class Collected:
@@ -89,12 +89,12 @@ class Collected:
         """All tasks that have a question."""
         return sorted({example.task for example in self._examples})
 
-    def known(self, index: int, count: int) -> Known:
+    def sides(self, index: int, count: int) -> Sides:
         """Their split and category, as they lie in the workspace and as they will be."""
         examples = {e.row_id: {"split": e.split, "category": e.category} for e in self._partitions(count)[index]}
         left_out = {row.row_id: {"reason": row.reason} for row in self._left_out}
         written = _side(self.shards[index::count], ("split", "category"))
-        return Known((written, examples), (_side(shards(LEFT_OUT.path), ("reason",)), left_out))
+        return Sides((written, examples), (_side(shards(LEFT_OUT.path), ("reason",)), left_out))
 
     def _partitions(self, count: int) -> list[list[Example]]:
         if len(self._cut) != count:

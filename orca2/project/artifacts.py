@@ -182,7 +182,7 @@ STEPS: dict[str, str] = {
 """Every step in order, and what the stage writes that takes it: its name in dvc.yaml is the user's affair."""
 
 
-class Asked(NamedTuple):
+class SplitArtifacts(NamedTuple):
     """What the questions of one split became."""
 
     requests: Artifact[Request]
@@ -193,8 +193,8 @@ class Asked(NamedTuple):
 
 
 SPLITS = {
-    "probe": Asked(PROBE_REQUESTS, (PROBED,), (PROBED,)),
-    "train": Asked(REQUESTS, (GENERATIONS,), (GRADED,), (CHATS,)),
-    "evaluation": Asked(EVALUATION_REQUESTS, tuple(EVALUATED.values()), tuple(EVALUATED.values())),
+    "probe": SplitArtifacts(PROBE_REQUESTS, (PROBED,), (PROBED,)),
+    "train": SplitArtifacts(REQUESTS, (GENERATIONS,), (GRADED,), (CHATS,)),
+    "evaluation": SplitArtifacts(EVALUATION_REQUESTS, tuple(EVALUATED.values()), tuple(EVALUATED.values())),
 }
 """By the split of a question (`Example.split`)."""

@@ -1,4 +1,4 @@
-"""The only place that runs git: bytes in and out, and a git that fails is an error with its remedy.
+"""The only module that runs git: bytes in and out, and a git that fails is an error with its remedy.
 
 Names come as `os.fsdecode` gives them, so that a name in any encoding leads back to its file. What people wrote, such
 as the subject of a commit, is decoded as UTF-8 with a mark for what is not.

@@ -42,7 +42,7 @@ def reasons_of(rejected: Iterable[Rejected]) -> Counter[str]:
 
 
 def write_speed(stage: str, run: Any) -> None:
-    """Write `.orca2/speed/<stage>.json`: what differs from run to run (a `generation.Run`), kept out of artifacts."""
+    """Write `.orca2/speed/<stage>.json`: what differs from run to run (a `GenerationRun`), kept out of artifacts."""
     names = ("num_cached", "num_generated", "generated_tokens", "num_nodes", "start_s", "generate_s")
     figures = {name: round(getattr(run, name), 3) for name in names}
     if run.num_generated:

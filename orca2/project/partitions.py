@@ -18,12 +18,12 @@ import numpy as np
 
 from orca2.core.cluster import each
 from orca2.core.rows import Rejected
-from orca2.core.tables import from_table, place_range, places, to_table
+from orca2.core.tables import from_table, hash_range, reversed_hashes, to_table
 from orca2.project.artifacts import Artifact
 from orca2.project.shards import (
-    Part,
+    Fragment,
     complete_shards,
-    part_of,
+    fragment_of,
     read_shard,
     read_table,
     replacing,
@@ -69,7 +69,7 @@ class _Made(NamedTuple):
     """What one partition came to."""
 
     rows_in: tuple[int, ...]
-    parts: tuple[Part, ...]
+    fragments: tuple[Fragment, ...]
     reasons: Counter[str]
     figures: Mapping[str, int]
 
@@ -99,17 +99,17 @@ def map_tables(
     """
     count, is_small = partitions_of(*(_artifact(i) for i in inputs if not isinstance(i, Path)))
     with writing(*outputs) as drafts:
-        folders = tuple(draft.parts for draft in drafts) if count > 1 else None
+        folders = tuple(draft.fragments for draft in drafts) if count > 1 else None
         map_one = partial(_map_one, function, tuple(inputs), folders, aside, count)
         made = list(each(map_one, range(count), here=is_small))
-        for draft, *parts in zip(drafts, *(m.parts for m in made), strict=True):
-            draft.held += parts
+        for draft, *fragments in zip(drafts, *(m.fragments for m in made), strict=True):
+            draft.held += fragments
     figures: Counter[str] = Counter()
     for one in made:
         figures.update(one.figures)
     return Mapped(
         rows_in=_added(m.rows_in for m in made),
-        rows_out=_added(tuple(part.rows for part in m.parts) for m in made),
+        rows_out=_added(tuple(fragment.rows for fragment in m.fragments) for m in made),
         reasons=sum((m.reasons for m in made), Counter()),
         figures=figures,
     )
@@ -141,8 +141,8 @@ def read(artifact: Artifact[object], index: int, count: int, columns: Sequence[s
     table = pa.concat_tables(tables)
     if len(shards) >= count:
         return table
-    first, end = place_range(index, count)
-    at = places(table)
+    first, end = hash_range(index, count)
+    at = reversed_hashes(table)
     return table.filter(pa.array((at >= first) & (at.astype(np.uint64) < end)))
 
 
@@ -196,27 +196,27 @@ def distinct(artifact: Artifact[object], column: str, **where: str) -> set[Any]:
 
 
 class Draft:
-    """One artifact that is being written: parts are added in any order, cut in any way."""
+    """One artifact that is being written: fragments are added in any order, cut in any way."""
 
     def __init__(self, artifact: Artifact[object], folder: Path) -> None:
         self.artifact, self._folder = artifact, folder
-        self.parts = folder / "parts"
-        """Where parts may lie until the shards are written."""
-        self.parts.mkdir()
-        self.held: list[Part] = []
+        self.fragments = folder / "fragments"
+        """Where fragments may lie until the shards are written."""
+        self.fragments.mkdir()
+        self.held: list[Fragment] = []
 
     def add(self, table: Any) -> None:
         """Add rows, to be kept on disk."""
-        self.held.append(part_of(table, self.parts / f"{len(self.held)}.arrow"))
+        self.held.append(fragment_of(table, self.fragments / f"{len(self.held)}.arrow"))
 
     def finish(self) -> None:
         """Make shards of all that was added."""
-        if shard_count(sum(part.size for part in self.held)) <= HERE_SHARDS:
+        if shard_count(sum(fragment.size for fragment in self.held)) <= HERE_SHARDS:
             with ThreadPoolExecutor(2) as pool:  # one compresses while the other digests
                 write_shards(self._folder, self.artifact.row_type, self.held, pool.map)
         else:
             write_shards(self._folder, self.artifact.row_type, self.held, partial(each, here=False))
-        shutil.rmtree(self.parts)
+        shutil.rmtree(self.fragments)
 
 
 @contextmanager
@@ -241,7 +241,7 @@ def _map_one(
     count: int,
     index: int,
 ) -> _Made:
-    """Map one partition; its parts go to disk where there are others."""
+    """Map one partition; its fragments go to disk where there are others."""
     import pyarrow.compute as pc
 
     tables = [_read(source, index, count) for source in inputs]
@@ -253,8 +253,8 @@ def _map_one(
     for table in made:
         if table.schema.names == list(Rejected.__dataclass_fields__):
             reasons.update({c["values"]: c["counts"] for c in pc.value_counts(table["reason"]).to_pylist()})
-    parts = tuple(part_of(table, file, index, count) for table, file in zip(made, files, strict=True))
-    return _Made(tuple(map(len, tables)), parts, reasons, figures)
+    fragments = tuple(fragment_of(table, file, index, count) for table, file in zip(made, files, strict=True))
+    return _Made(tuple(map(len, tables)), fragments, reasons, figures)
 
 
 def _artifact(source: Artifact[object] | Columns) -> Artifact[object]:

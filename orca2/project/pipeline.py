@@ -147,8 +147,8 @@ def _leaves(path: str, name: str, old: Any, new: Any) -> Iterator[str]:
             if old.get(key) != new.get(key):
                 yield from _leaves(path, f"{name}.{key}", old.get(key), new.get(key))
     else:
-        place = name if path == "params.yaml" else f"{path}: {name}"
-        yield f"{place} {_short(old)} → {_short(new)}"
+        where = name if path == "params.yaml" else f"{path}: {name}"
+        yield f"{where} {_short(old)} → {_short(new)}"
 
 
 def _short(value: Any) -> str:

@@ -20,25 +20,25 @@ from orca2.core.errors import Orca2Error
 from orca2.core.tables import (
     arrow_schema,
     from_table,
+    hash_range,
     identity_columns,
     logical_bytes,
-    place_range,
-    places,
+    reversed_hashes,
     to_table,
 )
 from orca2.project import cells
 
 SHARD_BYTES = 32 << 20
 """A shard is split in two when it would grow past this, by its logical size (see `tables.logical_bytes`)."""
-_PLACE = "place"
-"""The column that a part has besides those of its rows."""
+_HASH = "reversed_hash"
+"""The column that a fragment has besides those of its rows."""
 _BATCH_BYTES = 1 << 30
 """Most of a table that is put in order at once: an Arrow text column holds at most 2 GiB."""
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """Rows on their way into shards, batch by batch in the order of their places."""
+class Fragment:
+    """Rows on their way into shards, batch by batch in the order of their reversed hashes."""
 
     rows: int
     size: int
@@ -50,7 +50,7 @@ class Part:
     count: int = 1
 
     def between(self, first: int, end: int) -> Iterator[Any]:
-        """Record batches of the rows with these places."""
+        """Record batches of the rows whose reversed hashes lie there."""
         import pyarrow as pa
 
         if isinstance(self.held, Path):
@@ -68,9 +68,9 @@ def write_rows(folder: Path, row_type: type, rows: Iterable[Any]) -> int:
         Orca2Error: two rows have the same identity, or the disk refuses the write.
     """
     with replacing(folder) as temporary:
-        part = part_of(to_table(list(rows), row_type))
-        write_shards(temporary, row_type, [part], map)
-    return part.rows
+        fragment = fragment_of(to_table(list(rows), row_type))
+        write_shards(temporary, row_type, [fragment], map)
+    return fragment.rows
 
 
 @contextmanager
@@ -95,32 +95,32 @@ def replacing(folder: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def part_of(table: Any, file: Path | None = None, index: int = 0, count: int = 1) -> Part:
-    """A table as a part of an artifact, in memory or in an Arrow file of its own."""
+def fragment_of(table: Any, file: Path | None = None, index: int = 0, count: int = 1) -> Fragment:
+    """A table as a fragment of an artifact, in memory or in an Arrow file of its own."""
     import pyarrow as pa
 
     rows_at_once = max(1, _BATCH_BYTES * len(table) // max(1, table.nbytes))
     batches = map(_in_order, table.to_batches(max_chunksize=rows_at_once))
     size = logical_bytes(table)
     if file is None:
-        return Part(len(table), size, list(batches), index, count)
-    schema = table.schema.append(pa.field(_PLACE, pa.uint32()))
+        return Fragment(len(table), size, list(batches), index, count)
+    schema = table.schema.append(pa.field(_HASH, pa.uint32()))
     with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
         for batch in batches:
             writer.write_batch(batch)
-    return Part(len(table), size, file, index, count)
+    return Fragment(len(table), size, file, index, count)
 
 
 def write_shards(
-    folder: Path, row_type: type, parts: Sequence[Part], each: Callable[[Any, Iterable[int]], Iterable[object]]
+    folder: Path, row_type: type, fragments: Sequence[Fragment], each: Callable[[Any, Iterable[int]], Iterable[object]]
 ) -> None:
-    """Write the shards of an artifact that these parts make up; `each` maps the work over their indices.
+    """Write the shards of an artifact that these fragments make up; `each` maps the work over their indices.
 
     Raises:
         Orca2Error: two rows have the same identity.
     """
-    count = shard_count(sum(part.size for part in parts))
-    write = partial(_write_shard, folder, row_type, count, [part for part in parts if part.rows])
+    count = shard_count(sum(fragment.size for fragment in fragments))
+    write = partial(_write_shard, folder, row_type, count, [fragment for fragment in fragments if fragment.rows])
     for _ in each(write, range(count)):
         pass
 
@@ -228,28 +228,28 @@ def write_parquet(file: Path, table: Any) -> None:
 
 
 def _in_order(batch: Any) -> Any:
-    """The rows of a record batch in the order of their places, which become its last column."""
+    """The rows of a record batch in the order of their reversed hashes, which become its last column."""
     import pyarrow as pa
 
-    at = places(batch)
+    at = reversed_hashes(batch)
     order = np.argsort(at, kind="stable")
-    return batch.take(pa.array(order)).append_column(_PLACE, pa.array(at[order]))
+    return batch.take(pa.array(order)).append_column(_HASH, pa.array(at[order]))
 
 
 def _between(batches: Iterable[Any], first: int, end: int) -> Iterator[Any]:
     for batch in batches:
-        at = batch.column(_PLACE).to_numpy()
+        at = batch.column(_HASH).to_numpy()
         start, stop = at.searchsorted(np.uint32(first), "left"), at.searchsorted(np.uint32(end - 1), "right")
-        yield batch.slice(start, stop - start).drop_columns([_PLACE])
+        yield batch.slice(start, stop - start).drop_columns([_HASH])
 
 
-def _write_shard(folder: Path, row_type: type, count: int, parts: Sequence[Part], index: int) -> None:
+def _write_shard(folder: Path, row_type: type, count: int, fragments: Sequence[Fragment], index: int) -> None:
     import pyarrow as pa
     import pyarrow.compute as pc
 
     # A residue of the larger number of two powers of two is that of the smaller, too.
-    mine = [part for part in parts if not (index - part.index) % min(part.count, count)]
-    batches = [batch for part in mine for batch in part.between(*place_range(index, count))]
+    mine = [fragment for fragment in fragments if not (index - fragment.index) % min(fragment.count, count)]
+    batches = [batch for fragment in mine for batch in fragment.between(*hash_range(index, count))]
     table = pa.Table.from_batches(batches, arrow_schema(row_type)).combine_chunks()
     names = identity_columns(table.schema.names)
     table = table.take(pc.sort_indices(table, [(name, "ascending") for name in names])).combine_chunks()

@@ -21,7 +21,7 @@ from orca2.project.dvc_files import stages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class FileChange:
     """What becomes of one file."""
 
     path: str
@@ -36,7 +36,7 @@ class Upgrade:
     """All that an upgrade would do."""
 
     example: str
-    changes: tuple[Change, ...]
+    changes: tuple[FileChange, ...]
 
     def leftovers(self, root: Path) -> list[str]:
         """What the pipeline writes now, inside the project, and will write no longer."""
@@ -97,21 +97,21 @@ def _read_record(root: Path) -> Mapping[str, Any]:
     raise Orca2Error("is torn", str(file), f"take it back with `git checkout -- {scaffold.RECORD}`")
 
 
-def _change(root: Path, path: str, was: str | None, new: bytes | None) -> Change | None:
+def _change(root: Path, path: str, was: str | None, new: bytes | None) -> FileChange | None:
     """What becomes of one file that was written as `was` (git's id), and would now be written as `new`."""
     file = root / path
     now = file.read_bytes() if file.is_file() else None
     if now == new or (new is not None and git.blob_id(new) == was) or (now is None and was is not None):
         return None  # Up to date, or changed or removed by its owner alone.
     if now is None:
-        return Change(path=path, kind="add", content=new or b"")
+        return FileChange(path=path, kind="add", content=new or b"")
     edited = git.blob_id(now) != was
     if new is None:
-        return Change(path=path, kind="yours" if edited else "remove", content=b"")
+        return FileChange(path=path, kind="yours" if edited else "remove", content=b"")
     if not edited:
-        return Change(path=path, kind="replace", content=new)
+        return FileChange(path=path, kind="replace", content=new)
     merged = _merge(root, path, now, was, new)
-    return Change(path=path, kind="yours" if merged is None else "merge", content=new if merged is None else merged)
+    return FileChange(path=path, kind="yours" if merged is None else "merge", content=new if merged is None else merged)
 
 
 def _merge(root: Path, path: str, now: bytes, was: str | None, new: bytes) -> bytes | None:

@@ -26,7 +26,7 @@ class EvaluateConfig:
 
 
 class Interval(TypedDict):
-    """A share of correct answers and the ends of its interval."""
+    """A share of correct answers with its 95 % interval, all in [0, 1]."""
 
     accuracy: float
     low: float

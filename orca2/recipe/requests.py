@@ -14,7 +14,7 @@ from typing import NamedTuple
 from orca2.core.errors import require
 from orca2.core.hashing import derive_seed, digest
 from orca2.core.rows import Example, Message, Request, Sampling, Split
-from orca2.recipe.prompts import Templates
+from orca2.recipe.templates import Templates
 
 KIND = "request"
 """Tag of a key. Another one (`request 2`) orphans every stored answer on purpose: when the same messages and parameters

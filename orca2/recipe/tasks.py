@@ -137,9 +137,9 @@ def _limit(examples: list[Example], splits: SplitConfig, seed: int) -> tuple[lis
     taken: dict[tuple[str, Split], int] = {}
     kept, surplus = [], []
     for example in sorted(examples, key=lambda e: (unit_interval(seed, "limit", e.row_id), e.row_id)):
-        place = (example.task, example.split)
-        taken[place] = taken.get(place, 0) + 1
-        if limits[example.split] and taken[place] > limits[example.split]:
+        group = (example.task, example.split)
+        taken[group] = taken.get(group, 0) + 1
+        if limits[example.split] and taken[group] > limits[example.split]:
             surplus.append(_reject(example, 0, f"beyond {example.split}_limit", ""))
         else:
             kept.append(example)

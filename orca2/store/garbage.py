@@ -85,5 +85,5 @@ def _among(wanted: NDArray[np.bytes_], keys: NDArray[np.bytes_]) -> NDArray[np.b
     """Which keys are in `wanted`, which is sorted: bool[n]."""
     if not len(wanted):
         return np.zeros(len(keys), np.bool_)
-    places = np.minimum(np.searchsorted(wanted, keys), len(wanted) - 1)
-    return np.asarray(wanted[places] == keys)
+    at = np.minimum(np.searchsorted(wanted, keys), len(wanted) - 1)
+    return np.asarray(wanted[at] == keys)

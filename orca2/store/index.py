@@ -55,8 +55,8 @@ class View(NamedTuple):
         return rows
 
     def between(self, low: int, high: int) -> tuple[Entries, Rows]:
-        """The entries from one place to another that are alive, verified, and their rows in the index."""
-        self.run.verify(np.arange(low // runs.BLOCK, -(-high // runs.BLOCK)))
+        """The entries from one position to another that are alive, verified, and their rows in the index."""
+        self.run.require_sound(np.arange(low // runs.BLOCK, -(-high // runs.BLOCK)))
         entries = self.run.entries[low:high]
         if not self.alive.all():
             entries = entries[self.alive[self.run.segment_numbers(entries["row"])]]

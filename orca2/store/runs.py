@@ -91,22 +91,22 @@ class Run:
             SpoiltRunError: a block that is touched has changed.
         """
         asking = np.arange(len(wanted))
-        places = self.position(wanted[:, 0])
+        at = self.position(wanted[:, 0])
         served: list[tuple[Rows, Entries]] = []
         while True:
-            inside = places < len(self.entries)
-            asking, places = asking[inside], places[inside]
+            inside = at < len(self.entries)
+            asking, at = asking[inside], at[inside]
             if not asking.size:
                 break
-            self.verify(places // BLOCK)
-            entries = self.entries[places]
+            self.require_sound(at // BLOCK)
+            entries = self.entries[at]
             same = entries["key"][:, 0] == wanted[asking, 0]
             serves = same & _serves(entries, wanted[asking], max_tokens[asking])
             if alive is not None:
                 serves &= alive[self.segment_numbers(entries["row"])]
             served.append((asking[serves], entries[serves]))
             on = same & ~serves
-            asking, places = asking[on], places[on] + 1
+            asking, at = asking[on], at[on] + 1
         if len(wanted) * _PAGE > _KEPT_BYTES:
             self.release()
         none = (asking, self.entries[:0])
@@ -120,7 +120,7 @@ class Run:
             SpoiltRunError: a block that is touched has changed.
         """
         blocks = np.maximum(np.searchsorted(self.firsts, words) - 1, 0)
-        self.verify(blocks)
+        self.require_sound(blocks)
         low = blocks * BLOCK
         high = np.minimum(low + BLOCK, len(self.entries))
         column, last = self.entries["key"][:, 0], len(self.entries) - 1
@@ -131,7 +131,7 @@ class Run:
             high = np.where(below, high, middle)
         return low
 
-    def verify(self, blocks: Rows) -> None:
+    def require_sound(self, blocks: Rows) -> None:
         """Compare the checksums of these blocks, each once in the life of this object.
 
         Raises:

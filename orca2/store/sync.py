@@ -24,7 +24,7 @@ _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
 """What only a disk that is written to says."""
 
 
-class Place(NamedTuple):
+class Location(NamedTuple):
     """Where segments are shared."""
 
     files: Any
@@ -42,12 +42,12 @@ def push(root: Path, address: str) -> tuple[int, int]:
     Raises:
         Orca2Error: the address is not understood, or refuses; or segments here are damaged, all of them named.
     """
-    place = open_place(address)
+    location = open_location(address)
     copied: set[str] = set()
     while True:
         local = {segment.name: segment for segment in Store(root).segments}
-        missing = sorted(local.keys() - _prepare(place))
-        _transfer(place, missing, lambda name: _upload(place, local[name]))  # noqa: B023  (it ends within the turn)
+        missing = sorted(local.keys() - _prepare(location))
+        _transfer(location, missing, lambda name: _upload(location, local[name]))  # noqa: B023  (it ends within the turn)
         copied.update(missing)
         if all(segment.exists() for segment in local.values()):  # else another process has merged some of them
             return len(copied & local.keys()), len(local.keys() - copied)
@@ -61,19 +61,19 @@ def pull(root: Path, address: str, *, again: bool = False) -> tuple[int, int]:
     Raises:
         Orca2Error: the address is not understood, or refuses; or segments there are damaged, all of them named.
     """
-    place = open_place(address)
-    there = {name for name in _names(place) if name.endswith(".parquet")}
+    location = open_location(address)
+    there = {name for name in _names(location) if name.endswith(".parquet")}
     store = Store(root)
     held = {segment.name for segment in segments.segment_files(root)} | store.index.replaced
     missing = sorted(there - held - (set() if again else segments.removed_names(root)))
     with segments.writing(root):
         make_folder(root)
-    _transfer(place, missing, lambda name: _download(place, name, root))
+    _transfer(location, missing, lambda name: _download(location, name, root))
     segments.sync_folder(root)
     return len(missing), len(there) - len(missing)
 
 
-def open_place(address: str) -> Place:
+def open_location(address: str) -> Location:
     """An fsspec address (`s3://bucket/answers`, `ssh://host/answers`, a folder), or the name of a DVC remote.
 
     Raises:
@@ -92,10 +92,10 @@ def open_place(address: str) -> Place:
         files, folder = fsspec.core.url_to_fs(address)
     except (ImportError, ValueError) as error:
         raise Orca2Error(f"cannot be opened: {error}", address, hint) from error
-    return Place(files, folder.rstrip("/"), address, is_remote=False)
+    return Location(files, folder.rstrip("/"), address, is_remote=False)
 
 
-def _dvc_remote(name: str) -> Place | None:
+def _dvc_remote(name: str) -> Location | None:
     from dvc.exceptions import DvcException, NotDvcRepoError
     from dvc.repo import Repo
 
@@ -104,58 +104,58 @@ def _dvc_remote(name: str) -> Place | None:
         if name not in repository.config["remote"]:
             return None
         remote = repository.cloud.get_remote(name)
-        return Place(remote.fs.fs, remote.fs.join(remote.path, FOLDER), name, is_remote=True)
+        return Location(remote.fs.fs, remote.fs.join(remote.path, FOLDER), name, is_remote=True)
     except NotDvcRepoError:
         return None
     except DvcException as error:
         raise Orca2Error(f"cannot be opened: {error}", f"DVC remote {name}", "mend it with `dvc remote`") from error
 
 
-def _prepare(place: Place) -> set[str]:
+def _prepare(location: Location) -> set[str]:
     """Make the folder, remove what killed processes left in it, and return the names there."""
     try:
-        place.files.makedirs(place.folder, exist_ok=True)
+        location.files.makedirs(location.folder, exist_ok=True)
     except (OSError, NotImplementedError) as error:
-        raise _refusal(place, error) from error
-    names = _names(place)
+        raise _refusal(location, error) from error
+    names = _names(location)
     for name in filter(segments.is_stale, names):
         with suppress(OSError):  # another process has just removed it
-            place.files.rm_file(f"{place.folder}/{name}")
+            location.files.rm_file(f"{location.folder}/{name}")
     return names
 
 
-def _names(place: Place) -> set[str]:
+def _names(location: Location) -> set[str]:
     try:
-        place.files.invalidate_cache()
-        listed = place.files.ls(place.folder, detail=False)
+        location.files.invalidate_cache()
+        listed = location.files.ls(location.folder, detail=False)
     except FileNotFoundError as error:
-        if place.is_remote:
+        if location.is_remote:
             return set()
         hint = "mend the address, or fill it with `orca2 store push`"
-        raise Orca2Error("there is nothing", place.name, hint) from error
+        raise Orca2Error("there is nothing", location.name, hint) from error
     except OSError as error:
-        raise _refusal(place, error) from error
+        raise _refusal(location, error) from error
     return {path.rstrip("/").rsplit("/", 1)[-1] for path in listed}
 
 
-def _transfer(place: Place, names: Iterable[str], copy: Callable[[str], Orca2Error | None]) -> None:
+def _transfer(location: Location, names: Iterable[str], copy: Callable[[str], Orca2Error | None]) -> None:
     """Copy several at once; every damaged one is named, a refusal ends it."""
     pool = ThreadPoolExecutor(_AT_ONCE)
     try:
         results = [pool.submit(copy, name) for name in names]
         raise_all([error for result in results if (error := result.result())])
     except (OSError, NotImplementedError) as error:
-        raise _refusal(place, error) from error
+        raise _refusal(location, error) from error
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _upload(place: Place, segment: Path) -> Orca2Error | None:
+def _upload(location: Location, segment: Path) -> Orca2Error | None:
     try:
         if not segments.is_sound(segment) and segment.exists():
             hint = "it is damaged here, and was not sent: see `orca2 store verify`"
             return Orca2Error("its content is not what its name says", str(segment), hint)
-        _put(place.files, segment, f"{place.folder}/{segment.name}")
+        _put(location.files, segment, f"{location.folder}/{segment.name}")
     except FileNotFoundError:
         if segment.exists():
             raise
@@ -178,20 +178,20 @@ def _put(files: Any, segment: Path, target: str) -> None:
         raise
 
 
-def _download(place: Place, name: str, root: Path) -> Orca2Error | None:
+def _download(location: Location, name: str, root: Path) -> Orca2Error | None:
     temporary = root / segments.temporary_name()
     try:
-        place.files.get_file(f"{place.folder}/{name}", str(temporary))
+        location.files.get_file(f"{location.folder}/{name}", str(temporary))
         if not segments.is_sound(temporary, name):
             hint = "it is damaged there, and was not taken: remove it, and push it again from a sound store"
-            return Orca2Error("its content is not what its name says", f"{place.name}: {name}", hint)
+            return Orca2Error("its content is not what its name says", f"{location.name}: {name}", hint)
         with temporary.open("rb") as copied:
             os.fsync(copied.fileno())
         temporary.rename(root / name)
     except OSError as error:
         if error.errno not in _DISK and error.filename != str(temporary):
             raise
-        with segments.writing(root):  # it is this disk that refuses, not the place
+        with segments.writing(root):  # it is this disk that refuses, not the address
             raise
     finally:
         with suppress(OSError):
@@ -199,7 +199,7 @@ def _download(place: Place, name: str, root: Path) -> Orca2Error | None:
     return None
 
 
-def _refusal(place: Place, error: Exception) -> Orca2Error:
+def _refusal(location: Location, error: Exception) -> Orca2Error:
     return Orca2Error(
-        f"refuses: {error}", place.name, "mend the address, its permissions or the network, and run again"
+        f"refuses: {error}", location.name, "mend the address, its permissions or the network, and run again"
     )

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orca2.core.cluster import ray_session, require_places
+from orca2.core.cluster import ray_session, require_slots
 from orca2.core.config import Sections
 from orca2.core.errors import Orca2Error, require
 from orca2.core.rows import PackedSequence
@@ -173,7 +173,7 @@ def _cpus_per_worker(ray: Any, cluster: TrainClusterConfig) -> int:
     """CPUs for each worker: as asked for, else an even share, at most what the largest node has."""
     per_node = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
     num_cpus = cluster.cpus_per_worker or max(1, min(sum(per_node) // cluster.workers, max(per_node)))
-    require_places(ray, cluster.workers, num_cpus, int(cluster.use_gpu), "params.yaml: cluster.training")
+    require_slots(ray, cluster.workers, num_cpus, int(cluster.use_gpu), "params.yaml: cluster.training")
     return num_cpus
 
 

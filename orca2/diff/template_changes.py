@@ -7,7 +7,7 @@ from pathlib import Path
 
 from orca2.core.errors import Orca2Error
 from orca2.project.git import difference
-from orca2.recipe.prompts import Templates
+from orca2.recipe.templates import Templates
 
 _NOTHING = Path("/dev/null")
 _HUNK = re.compile(r"^@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@", re.MULTILINE)
