@@ -113,6 +113,11 @@ class Flip(ast.NodeTransformer):
             return ast.Constant(node.value * 2 + (1 if isinstance(node.value, int) else "x"))
         return node
 
+    def visit_AnnAssign(self, node):
+        if not self.done and node.value is None:
+            node.target.id, self.done = f"{node.target.id}_", True
+        return self.generic_visit(node)
+
     def visit_Return(self, node):
         if not self.done and not isinstance(node.value, ast.Constant):
             self.done = True

@@ -88,7 +88,7 @@ def test_a_row_tells_its_whole_story(orca2, answered):
     assert story["question"]["licence"] == "Apache-2.0"
     assert story["strategy"]["chosen"] == chat.strategy
     assert story["strategy"]["score"]["questions"] == PROBE
-    assert [file["file"] for file in story["templates"]][-1] == f"templates/{request.template}"
+    assert f"templates/{request.template}" in [file["file"] for file in story["templates"]]
     (answer,) = story["answers"]
     assert [turn["content"] for turn in answer["request"]["messages"]] == [m.content for m in request.messages]
     assert answer["kept"]
