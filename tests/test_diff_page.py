@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from playwright.sync_api import sync_playwright
 
-from orca2.diff.diff import Change, Diff, Kind
+from orca2.diff.diff import Change, Diff, Group
 from orca2.diff.output import Shifts
 from orca2.diff.page import as_html
 
@@ -35,7 +35,7 @@ def change(number, before="Answer: 1", after="Answer: 2", **fields):
 def page_of(changes, **fields):
     found = Diff(before="HEAD~1 (0123456)", after="HEAD (89abcde)", stage="erase", shown=list(changes), **fields)
     for c in changes:
-        found.counts[Kind(c.status, c.task, c.strategy, c.cause, c.detail)] += 1
+        found.counts[Group(c.status, c.task, c.strategy, c.cause, c.detail)] += 1
         found.fields.update(c.fields)
     return as_html(found, NONE)
 
