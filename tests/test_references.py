@@ -69,7 +69,7 @@ def gc(repository, monkeypatch):
     root = repository / ".orca2" / "store"
     month_ago = time.time_ns() - 30 * 86_400 * 10**9
     for numbers, stored in (([0, 1, 2, 3, 4], month_ago), ([5, 6, 7, 8, 9], month_ago), ([10], time.time_ns())):
-        table = segment_module.stored_table([answer(asked(n), str(n)) for n in numbers], "{}")
+        table = segment_module.stored_table([answer(asked(n), str(n)) for n in numbers], ["{}"] * len(numbers))
         times = [stored + i for i in range(len(numbers))]
         column = table.schema.get_field_index("stored_ns")
         segment_module.publish(root, table.set_column(column, table.schema.field(column), [times]))
