@@ -104,7 +104,7 @@ def test_what_any_branch_tag_stash_worktree_or_workspace_asks_is_kept_and_only_t
     run(repository, "git", "tag", "blob", run(repository, "git", "hash-object", "-w", "dvc.yaml"))
     assert needed(repository) == [1, 3, 4, 5, 6, 7, 8, 9]
     asked_first = gc()
-    assert (asked_first.returncode, asked_first.left) == (1, list(range(11)))
+    assert (asked_first.returncode, asked_first.left) == (4, list(range(11)))
     said = "to keep: 9 answers, 1 of them only because they are young\nto remove: 2 answers, 8 generated tokens\n"
     assert said in asked_first.stdout
     assert asked_first.stdout.endswith("nothing removed\n")
