@@ -5,6 +5,8 @@ import subprocess
 from contextlib import chdir
 from pathlib import Path
 
+import yaml
+
 from orca2.core.rows import Answer
 from orca2.plan.plan import make_plan
 from orca2.project import scaffold
@@ -42,14 +44,15 @@ def use_tiny_model(project: Path, model: Path) -> None:
 def answer(project: Path, store: Path, stage: str) -> int:
     """Store an answer to whatever a plan says the stage still wants; return how many."""
     with chdir(project):
-        wanted = [w.request for w in make_plan(Store(store), None).asking[stage].wanted]
+        wanted = make_plan(Store(store), None).asking[stage].wanted
+        limit = yaml.safe_load(Path("params.yaml").read_text("utf-8"))[stage]["sampling"]["max_tokens"]
     with Store(store).writer('{"engine": "test"}') as writer:
         writer.add([
             Answer(
                 key=request.key,
                 text="Answer: 7",
                 finish_reason="stop",
-                max_tokens=request.sampling.max_tokens,
+                max_tokens=limit,
                 prompt_tokens=20,
                 completion_tokens=4,
             )

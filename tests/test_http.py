@@ -10,6 +10,7 @@ import time
 import urllib.request
 from collections import Counter
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -412,7 +413,11 @@ def test_an_interrupted_run_ends_at_once_with_one_line_and_keeps_what_was_answer
     endpoint.faults_of[question(5)] = [hangs]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", _INTERRUPTED_RUN, endpoint.base_url, str(tmp_path)]
-    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    # A job that a shell began in the background ignores Ctrl-C, and so would what it starts.
+    as_from_a_terminal = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    process = subprocess.Popen(
+        command, env=environment, stderr=subprocess.PIPE, text=True, preexec_fn=as_from_a_terminal
+    )
     deadline = time.monotonic() + 60
     while len(Store(tmp_path)) < 5 and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -52,8 +52,9 @@ def changes(project):
 
 
 def snapshot(project):
-    files = (path for path in project.rglob("*") if path.is_file() and ".git" not in path.relative_to(project).parts)
-    return {str(path.relative_to(project)): path.read_bytes() for path in files if ".dvc/tmp" not in str(path)}
+    inside = {path.relative_to(project): path for path in project.rglob("*") if path.is_file()}
+    volatile = {".git", ".orca2", "tmp"}
+    return {str(name): path.read_bytes() for name, path in inside.items() if not volatile.intersection(name.parts)}
 
 
 def test_a_new_project_is_up_to_date(mine):

@@ -65,7 +65,7 @@ def test_the_stages_that_are_there_are_replayed_whatever_they_are_called(project
     text = (project.root / "dvc.yaml").read_text("utf-8")
     pipeline = yaml.safe_load(text)
     stages = {name: stage for name, stage in pipeline["stages"].items() if name not in ("train", "evaluate", "report")}
-    stages["judge"] = stages.pop("grade")
+    stages["judge"] = stages.pop("grade") | {"params": ["grade", {"steps.yaml": ["judge"]}]}
     aside = {"cmd": 'python -c \'open("aside.txt", "w")\'', "deps": ["data/chats"], "params": ["mine"]}
     stages["aside"] = aside | {"outs": ["aside.txt"]}
     (project.root / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}, sort_keys=False), "utf-8")
@@ -84,7 +84,7 @@ def test_the_stages_that_are_there_are_replayed_whatever_they_are_called(project
 def test_a_missing_answer_is_an_error_with_the_next_step_and_no_engine_starts(project):
     shutil.rmtree(project.root / ".orca2" / "store")
     (project.root / ".orca2" / "store").mkdir()
-    _, told = replayed(project, 1)
+    _, told = replayed(project, 2)
     assert "stage probe: cannot be replayed" in told
     assert "orca2 store pull" in told
 

@@ -134,7 +134,9 @@ def _changed_params(path: str, dep: Any, now: Mapping[str, Any], names: Iterable
     for name in names:
         if name not in before and name not in now:
             yield f"{path} has no {name}"
-        elif before.get(name) != now.get(name) or (name in before) != (name in now):
+        elif name not in before and path != _MEANINGS:
+            yield f"{name if path == 'params.yaml' else f'{path}: {name}'} new"
+        elif before.get(name) != now.get(name) or name not in now:
             yield from _leaves(path, name, before.get(name), now.get(name))
 
 
