@@ -166,10 +166,10 @@ def test_engines_that_no_node_can_hold_are_refused_at_once(model, ray, tmp_path)
 
 
 def test_an_engine_that_cannot_start_says_why(ray, tmp_path):
-    broken = from_folder(make_tiny_model(tmp_path / "broken"))
+    config = make_tiny_model(tmp_path / "broken") / "config.json"
+    config.write_text(config.read_text("utf-8").replace("LlamaForCausalLM", "NoSuchArchitecture"), "utf-8")
+    broken = from_folder(tmp_path / "broken")
     requests = make_requests(broken, 2)
-    config = (broken.folder / "config.json").read_text("utf-8")
-    (broken.folder / "config.json").write_text(config.replace("LlamaForCausalLM", "NoSuchArchitecture"), "utf-8")
     with pytest.raises(Orca2Error, match="NoSuchArchitecture"):
         answer(requests, broken, Store(tmp_path / "store"), CONFIG)
 
