@@ -151,11 +151,11 @@ def copy(code: Path, root: Path, rows: int) -> None:
         "pack": {"max_tokens": 512},
     }
     (root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), "utf-8")
-    pipeline = {
-        "stages": {stage: {"cmd": "-", "deps": ["tiny", "questions"]} for stage in ("prepare_models", "prepare_tasks")}
-    }
+    made = {"prepare_models": "models/models.json", "prepare_tasks": "data/examples"}
+    pipeline = {"stages": {s: {"cmd": "-", "deps": ["tiny", "questions"], "outs": [out]} for s, out in made.items()}}
     (root / "dvc.yaml").write_text(yaml.safe_dump(pipeline), "utf-8")
-    subprocess.run(["git", "init", "-q"], cwd=root, check=True)
+    for tool in ("git", "dvc"):
+        subprocess.run([tool, "init", "-q"], cwd=root, check=True)
     make_tiny_model(root / "tiny")
     write_templates(root)
     write_examples(root, rows)
