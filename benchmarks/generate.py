@@ -117,7 +117,8 @@ def _raw(count: int) -> None:
 
 
 def _ours(count: int) -> None:
-    from orca2.engines.generation import GenerationConfig, answer
+    from orca2.engines.config import GenerationConfig
+    from orca2.engines.generation import answer
     from orca2.store.store import Store
 
     teacher, requests = build_requests(count)

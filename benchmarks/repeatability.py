@@ -15,7 +15,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.generate import build_requests
-from orca2.engines.generation import GenerationConfig, answer
+from orca2.engines.config import GenerationConfig
+from orca2.engines.generation import answer
 from orca2.engines.vllm import EngineConfig
 from orca2.recipe.models import Model
 from orca2.store.store import Store

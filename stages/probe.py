@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from orca2.core import config
 from orca2.core.errors import exit_on_error
 from orca2.core.rows import Example, Graded, Rejected, Request
-from orca2.engines.generation import GenerationCluster, answer, require_answers
+from orca2.engines.config import GenerationCluster
+from orca2.engines.generation import answer, require_answers
 from orca2.project.artifacts import EXAMPLES, PROBE_REQUESTS, PROBED, rejected
 from orca2.project.metrics import reasons_of, write_counts, write_speed
 from orca2.project.shards import read_rows, write_rows

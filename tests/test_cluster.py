@@ -12,7 +12,8 @@ import ray
 from orca2.core.cluster import check_address
 from orca2.core.errors import Orca2Error
 from orca2.core.rows import Generation
-from orca2.engines.generation import GenerationConfig, answer
+from orca2.engines.config import GenerationConfig
+from orca2.engines.generation import answer
 from orca2.project.shards import write_rows
 from orca2.recipe.models import from_folder
 from orca2.store.store import Store

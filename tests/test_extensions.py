@@ -14,7 +14,8 @@ from orca2.core import config
 from orca2.core.errors import Orca2Error
 from orca2.core.rows import Answer, Outcome
 from orca2.engines.base import Batch
-from orca2.engines.generation import GenerationConfig, answer
+from orca2.engines.config import GenerationConfig
+from orca2.engines.generation import answer
 from orca2.engines.registry import ENGINES
 from orca2.recipe.filtering import GradeConfig, keep
 from orca2.recipe.grading import grade

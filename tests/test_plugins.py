@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from orca2.core.errors import Orca2Error
-from orca2.core.plugins import is_import_path, load, named_modules
+from orca2.core.plugins import is_import_path, load
 
 
 @pytest.fixture
@@ -58,25 +58,3 @@ def test_an_import_path_is_a_module_a_colon_and_a_name(path):
 )
 def test_anything_else_is_none(path):
     assert not is_import_path(path)
-
-
-def test_the_modules_that_parameters_name_are_told_by_the_stages_that_run_them():
-    sources = {
-        "one": {"kind": "my_sources:read", "grader": "my_graders:soundex"},
-        "two": {"kind": "datasets", "grader": "exact"},
-        "three": {"kind": "mine.sources:read", "grader": 3},
-    }
-    found = named_modules(
-        {"tasks": {"sources": sources}, "grade": {"filters": ["my_filters:short", "my_graders:x", 7]}}
-    )
-    assert found == {
-        "evaluate": ("my_graders",),
-        "grade": ("my_filters", "my_graders"),
-        "prepare_tasks": ("mine.sources", "my_sources"),
-        "probe": ("my_graders",),
-    }
-
-
-@pytest.mark.parametrize("params", [{}, {"tasks": None}, {"tasks": {"sources": ["x"]}, "grade": {"filters": "a:b"}}])
-def test_parameters_that_name_no_module_or_are_broken_give_none(params):
-    assert named_modules(params) == {}

@@ -21,7 +21,8 @@ from orca2.core import config
 from orca2.core.errors import Orca2Error
 from orca2.core.hashing import unit_interval
 from orca2.core.rows import Example, Generation, Request
-from orca2.engines.generation import GenerationConfig, answer
+from orca2.engines.config import GenerationConfig
+from orca2.engines.generation import answer
 from orca2.project import git
 from orca2.project.artifacts import STEPS
 from orca2.project.dvc_files import (

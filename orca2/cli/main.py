@@ -103,7 +103,7 @@ def _regenerate(share: str) -> int:
     from orca2.audit.verify import regenerate, sample
     from orca2.core import config
     from orca2.core.rows import Example, Generation, Request
-    from orca2.engines.generation import GenerationCluster
+    from orca2.engines.config import GenerationCluster
     from orca2.project.artifacts import EXAMPLES, GENERATIONS, REQUESTS
     from orca2.project.shards import read_rows
     from orca2.recipe import models

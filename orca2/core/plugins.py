@@ -11,14 +11,11 @@ used, and not before. What may be named, and what the attribute must be:
 import importlib
 import re
 import sys
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from orca2.core.errors import Orca2Error
 
 _IMPORT_PATH = re.compile(r"([^\W\d]\w*(?:\.[^\W\d]\w*)*):([^\W\d]\w*)")
-_STAGES = {"kind": ("prepare_tasks",), "grader": ("probe", "grade", "evaluate"), "filters": ("grade",)}
-"""The stages whose output depends on what is named there."""
 
 
 def is_import_path(name: str) -> bool:
@@ -52,19 +49,6 @@ def load(path: str, where: str) -> object:
     return found_there
 
 
-def named_modules(params: Mapping[str, object]) -> dict[str, tuple[str, ...]]:
-    """The modules that params.yaml names, by each stage whose output depends on what they do.
-
-    Takes the file as it was read, sound or not: what is no import path names no module.
-    """
-    found: dict[str, set[str]] = {}
-    for parameter, name in _named(params):
-        if path := _IMPORT_PATH.fullmatch(name):
-            for stage in _STAGES[parameter]:
-                found.setdefault(stage, set()).add(path[1])
-    return {stage: tuple(sorted(modules)) for stage, modules in sorted(found.items())}
-
-
 def _import(name: str) -> object:
     root = str(Path.cwd())
     # A command such as `orca2` starts without the project's root among the folders that Python looks in.
@@ -72,15 +56,3 @@ def _import(name: str) -> object:
         sys.path.insert(0, root)
     importlib.invalidate_caches()
     return importlib.import_module(name)
-
-
-def _named(params: Mapping[str, object]) -> Iterable[tuple[str, str]]:
-    tasks, grade = _mapping(params.get("tasks")), _mapping(params.get("grade"))
-    for source in map(_mapping, _mapping(tasks.get("sources")).values()):
-        yield from ((name, value) for name in ("kind", "grader") if isinstance(value := source.get(name), str))
-    filters = grade.get("filters")
-    yield from (("filters", name) for name in (filters if isinstance(filters, list) else ()) if isinstance(name, str))
-
-
-def _mapping(value: object) -> Mapping[str, object]:
-    return value if isinstance(value, Mapping) else {}

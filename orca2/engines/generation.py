@@ -17,8 +17,7 @@ from orca2.core.errors import Orca2Error
 from orca2.core.rows import Answer, Generation, Outcome, Rejected, Request
 from orca2.engines import speeds
 from orca2.engines.base import Batch
-from orca2.engines.config import GenerationCluster as GenerationCluster
-from orca2.engines.config import GenerationConfig as GenerationConfig
+from orca2.engines.config import GenerationConfig
 from orca2.engines.registry import engine_of
 from orca2.project.git import head
 from orca2.recipe.models import Model

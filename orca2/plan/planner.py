@@ -13,7 +13,8 @@ from typing import Literal
 from orca2.core import config
 from orca2.core.errors import Orca2Error, raise_all
 from orca2.engines import speeds
-from orca2.engines.generation import GenerationCluster, arrangement, generations
+from orca2.engines.config import GenerationCluster
+from orca2.engines.generation import arrangement, generations
 from orca2.plan.asking import Asker, Asking
 from orca2.plan.causes import Causes
 from orca2.plan.questions import Collected, Written

@@ -209,10 +209,9 @@ def write(folder: Path, covered: Sequence[Covered], parts: Iterable[Entries]) ->
                 _write(sink.fileno(), covered, parts)
                 os.fsync(sink.fileno())
             temporary.rename(file)
-        except BaseException:
+        finally:  # gone already, when all went well
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
-            raise
         return read(file)
     except (OSError, ValueError):
         return None
