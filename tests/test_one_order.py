@@ -95,7 +95,7 @@ def moved(to):
         (SAMPLED, {"model": "b" * 64, "seed": 7, "samples": 2, "examples": questions(5), "strategies": DIRECT,
                    "edits": EDITS}, {"source", "strategy", "template", "sampling"}),
     ],
-    ids=lambda value: "+".join(value) if isinstance(value, dict | set) else None,
+    ids=lambda value: "+".join(sorted(value)) if isinstance(value, dict | set) else None,
 )  # fmt: skip
 def test_both_name_the_same_causes_for_the_same_rows(tmp_path, before, change, kinds):
     after = before.changed(**change)

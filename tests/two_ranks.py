@@ -12,6 +12,7 @@ from pathlib import Path
 from orca2.core.rows import PackedSequence
 from orca2.project.shards import read_rows
 from orca2.training.loop import TrainConfig, load_model, make_engine, run_steps
+from tests.endpoint import free_port
 
 CONFIG = TrainConfig(
     learning_rate=3e-3,
@@ -50,5 +51,5 @@ def rank_main(rank, packed, model, out):
 if __name__ == "__main__":
     import torch
 
-    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT="29533")
+    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(free_port()))
     torch.multiprocessing.spawn(rank_main, tuple(map(Path, sys.argv[1:])), nprocs=2)
