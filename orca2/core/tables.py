@@ -4,6 +4,8 @@ Rows become columns, and columns rows, one column at a time. Equal turns of conv
 back: worked turns stand in every request of a task.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import itertools
 import types
@@ -13,19 +15,24 @@ from functools import cache
 from hashlib import sha256
 from json.encoder import encode_basestring
 from operator import attrgetter
-from typing import Any, Literal, TypeGuard
+from typing import TYPE_CHECKING, Any, Literal, TypeGuard, TypeVar, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from orca2.core.hashing import SCHEME, digest
 
-_SCALARS = {str: "string", int: "int64", float: "float64", bool: "bool_"}
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_Row = TypeVar("_Row")
+_SCALARS: dict[object, str] = {str: "string", int: "int64", float: "float64", bool: "bool_"}
 _IDENTITY = ("row_id", "sample_index", "strategy", "key")
 _BATCH_ROWS = 1 << 16
 
 
 @cache
-def arrow_schema(row_type: type) -> Any:
+def arrow_schema(row_type: type) -> pa.Schema:
     """The Arrow schema of a frozen dataclass of plain fields, tuples and nested dataclasses."""
     import pyarrow as pa
 
@@ -33,7 +40,7 @@ def arrow_schema(row_type: type) -> Any:
     return pa.schema([_arrow_field(f.name, hints[f.name]) for f in dataclasses.fields(row_type)])
 
 
-def to_table(rows: Sequence[Any], row_type: type) -> Any:
+def to_table(rows: Sequence[object], row_type: type) -> pa.Table:
     """Rows as an Arrow table with the canonical schema, in batches of which no column passes 2 GiB."""
     import pyarrow as pa
 
@@ -42,9 +49,10 @@ def to_table(rows: Sequence[Any], row_type: type) -> Any:
     return pa.Table.from_batches(batches, arrow_schema(row_type))
 
 
-def from_table(table: Any, row_type: type) -> Iterator[Any]:
+def from_table(table: pa.Table, row_type: type[_Row]) -> Iterator[_Row]:
     """The rows of an Arrow table that has the canonical schema."""
-    return itertools.chain.from_iterable(_from_arrow(batch.to_struct_array(), row_type) for batch in table.to_batches())
+    rows = (_from_arrow(batch.to_struct_array(), row_type) for batch in table.to_batches())
+    return cast(Iterator[_Row], itertools.chain.from_iterable(rows))
 
 
 def identity_columns(names: Sequence[str]) -> list[str]:
@@ -52,12 +60,12 @@ def identity_columns(names: Sequence[str]) -> list[str]:
     return ["sequence_index"] if "sequence_index" in names else [name for name in _IDENTITY if name in names]
 
 
-def shard_of(identity: Any, count: int) -> int:
+def shard_of(identity: object, count: int) -> int:
     """Which of `count` shards, a power of two, holds the row of this id (or, of a packed sequence, of this index)."""
     return int(digest("shard", str(identity))[:8], 16) % count
 
 
-def reversed_hashes(table: Any) -> Any:
+def reversed_hashes(table: pa.Table | pa.RecordBatch) -> NDArray[np.uint32]:
     """The bits of the hash of each row's id, the last one first: uint32[n]; where it lies among any number of shards.
 
     So rows in the order of these are in the order of their shards, whatever power of two of shards there are.
@@ -74,12 +82,12 @@ def hash_range(index: int, count: int) -> tuple[int, int]:
     return first, first + (1 << 32) // count
 
 
-def logical_bytes(table: Any) -> int:
+def logical_bytes(table: pa.Table) -> int:
     """The size of a table's rows, which is the sum of that of any parts of it, however it is cut and stored."""
     return sum(_bytes_of(chunk) for column in table.columns for chunk in column.chunks)
 
 
-def take(tables: Sequence[Any], rows: Any) -> Any:
+def take(tables: Sequence[pa.Table], rows: NDArray[np.int64]) -> pa.Table:
     """Some rows, int64[m], counted over tables of one schema, in this order; nothing else of them is copied."""
     import pyarrow as pa
 
@@ -96,7 +104,7 @@ def take(tables: Sequence[Any], rows: Any) -> Any:
     return pa.concat_tables(parts or [tables[0].slice(0, 0)]).combine_chunks().take(pa.array(back))
 
 
-def _bytes_of(array: Any) -> int:
+def _bytes_of(array: pa.Array) -> int:
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -109,14 +117,14 @@ def _bytes_of(array: Any) -> int:
     return len(array) * max(1, int(array.type.bit_width) // 8)
 
 
-def _reversed_bits(values: Any) -> Any:
+def _reversed_bits(values: NDArray[np.uint32]) -> NDArray[np.uint32]:
     """uint32[n] with the 32 bits of each value the other way round."""
     for shift, mask in ((1, 0x55555555), (2, 0x33333333), (4, 0x0F0F0F0F)):
         values = ((values >> np.uint32(shift)) & np.uint32(mask)) | ((values & np.uint32(mask)) << np.uint32(shift))
     return values.byteswap()
 
 
-def _to_batches(rows: Sequence[Any], row_type: type) -> list[Any]:
+def _to_batches(rows: Sequence[object], row_type: type) -> list[pa.RecordBatch]:
     """Rows as few batches as can hold them: halved for as long as a column of theirs is too large."""
     import pyarrow as pa
 
@@ -129,7 +137,7 @@ def _to_batches(rows: Sequence[Any], row_type: type) -> list[Any]:
         return _to_batches(rows[:half], row_type) + _to_batches(rows[half:], row_type)
 
 
-def _arrow_field(name: str, kind: Any) -> Any:
+def _arrow_field(name: str, kind: object) -> pa.Field:
     import pyarrow as pa
 
     args = typing.get_args(kind)
@@ -139,7 +147,7 @@ def _arrow_field(name: str, kind: Any) -> Any:
     return pa.field(name, _arrow_type(kind), nullable=optional)
 
 
-def _arrow_type(kind: Any) -> Any:
+def _arrow_type(kind: object) -> pa.DataType:
     import pyarrow as pa
 
     if typing.get_origin(kind) is Literal:
@@ -155,16 +163,16 @@ def _arrow_type(kind: Any) -> Any:
 
 
 @cache
-def _fields(row_type: type) -> list[tuple[str, Any]]:
+def _fields(row_type: type) -> list[tuple[str, object]]:
     """Name and type of every field."""
     return list(typing.get_type_hints(row_type).items())
 
 
-def _is_row(kind: Any) -> TypeGuard[type]:
+def _is_row(kind: object) -> TypeGuard[type]:
     return dataclasses.is_dataclass(kind)
 
 
-def _to_arrow(values: Sequence[Any], kind: Any) -> Any:
+def _to_arrow(values: Sequence[Any], kind: object) -> pa.Array:
     """Values of one type as an Arrow array, column by column: no dictionary is made for any row."""
     import pyarrow as pa
 
@@ -181,7 +189,7 @@ def _to_arrow(values: Sequence[Any], kind: Any) -> Any:
     return array
 
 
-def _from_arrow(array: Any, kind: Any, *, nested: bool = False) -> list[Any]:
+def _from_arrow(array: pa.Array, kind: object, *, nested: bool = False) -> list[object]:
     """The values of an Arrow array, as `_to_arrow` took them; equal ones inside of rows are one object."""
     if _is_row(kind):
         names = [name for name, _ in _fields(kind)]
@@ -189,7 +197,7 @@ def _from_arrow(array: Any, kind: Any, *, nested: bool = False) -> list[Any]:
         rows = zip(*(_from_arrow(column, inner, nested=True) for column, (_, inner) in columns), strict=True)
         if not nested:
             return [kind(**dict(zip(names, values, strict=True))) for values in rows]
-        made: dict[tuple[Any, ...], Any] = {}
+        made: dict[tuple[object, ...], object] = {}
         return [made.get(v) or made.setdefault(v, kind(**dict(zip(names, v, strict=True)))) for v in rows]
     if typing.get_origin(kind) is not tuple:
         return _values(array)
@@ -199,7 +207,7 @@ def _from_arrow(array: Any, kind: Any, *, nested: bool = False) -> list[Any]:
     return [tuple(itertools.islice(elements, length)) for length in _values(array.value_lengths())]
 
 
-def _values(array: Any) -> list[Any]:
+def _values(array: pa.Array | pa.ChunkedArray) -> list[Any]:
     """The values of a column of scalars, a text that stands in it often as one object."""
     import pyarrow as pa
 

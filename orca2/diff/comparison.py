@@ -4,12 +4,14 @@ Two versions are compared part by part: a part is the shards of either side that
 depends on the size of a shard and not on that of the dataset.
 """
 
+from __future__ import annotations
+
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +19,9 @@ import numpy.typing as npt
 from orca2.core.tables import shard_of
 from orca2.project.revisions import Shard
 from orca2.project.shards import shard_names
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _GROUP = 8
 """Shards of the larger side that one part holds at most, when the sides have different numbers of shards."""
@@ -27,8 +32,6 @@ _FEW = 8
 Digests = npt.NDArray[np.uint64]
 Positions = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
-Table = Any
-"""An Arrow table; pyarrow has no types."""
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -63,7 +66,7 @@ class Part:
         cells: Digests = stored[0] if len(stored) == 1 else np.concatenate([np.empty(0, np.uint64), *stored])
         return cells if self._partition is None else cells[self._rows]
 
-    def take(self, positions: Positions, names: Sequence[str]) -> Table:
+    def take(self, positions: Positions, names: Sequence[str]) -> pa.Table:
         """The rows at these positions, int64[m], as an Arrow table of these columns; read from those shards only."""
         import pyarrow as pa
 
@@ -80,7 +83,7 @@ class Part:
         return len(self.cells(self.columns[0])) if self.columns else 0
 
     @cached_property
-    def _digests(self) -> list[Table]:
+    def _digests(self) -> list[pa.Table]:
         return [shard.read_digests() for shard in self.shards]
 
     @cached_property

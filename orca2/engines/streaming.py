@@ -6,12 +6,15 @@ answers              read once, in the order of the store, into one file a parti
 partitions           requests and answers joined, and written
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Mapping
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from orca2.core.errors import Orca2Error
 from orca2.core.rows import Generation, Outcome, Rejected, Request
@@ -33,6 +36,9 @@ from orca2.project.shards import write_rows
 from orca2.recipe.models import Model
 from orca2.store.segments import key_words
 from orca2.store.store import SegmentsChangedError, Store
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _ATTEMPTS = 5
 _BLOCK = 1024
@@ -74,7 +80,7 @@ def answer_all(
 class Waiting:
     """Requests in a file, in the order in which they are asked; each becomes an object when it is taken."""
 
-    def __init__(self, tables: list[Any], order: Any) -> None:
+    def __init__(self, tables: list[pa.Table], order: NDArray[np.int64]) -> None:
         self._tables, self._order = tables, order
 
     def __len__(self) -> int:
@@ -114,21 +120,21 @@ def _missing(
     return Waiting(read_aside(waiting), order), len(np.unique(np.concatenate(words)))
 
 
-def _keys(requests: Artifact[Request], index: int, count: int) -> tuple[list[str], Any]:
+def _keys(requests: Artifact[Request], index: int, count: int) -> tuple[list[str], NDArray[np.int64]]:
     """The keys of a partition, and the limit of each."""
     table = read(requests, index, count, ["row_id", "key", "sampling"])
     limits = table["sampling"].combine_chunks().field("max_tokens").to_numpy(zero_copy_only=False)
     return table["key"].to_numpy().tolist(), limits
 
 
-def _prefixes(table: Any) -> Any:
+def _prefixes(table: pa.Table) -> NDArray[np.uint64]:
     """uint64[n]: equal for requests that share all but their last turn, so that an engine reads it once."""
     said = ("\0".join(m.content for m in request.messages[:-1]) for request in from_table(table, Request))
     digests = b"".join(blake2b(text.encode(), digest_size=8).digest() for text in said)
     return np.frombuffer(digests, np.uint64)
 
 
-def _scatter(requests: Artifact[Request], count: int, store: Store, folder: Path) -> Any:
+def _scatter(requests: Artifact[Request], count: int, store: Store, folder: Path) -> pa.Table:
     """One file a partition of the answers to its requests, and a table of the requests that have none.
 
     Raises:
@@ -142,7 +148,7 @@ def _scatter(requests: Artifact[Request], count: int, store: Store, folder: Path
     raise Orca2Error("its segments keep changing", str(store.root), "wait for the other process and run again")
 
 
-def _scatter_once(requests: Artifact[Request], count: int, store: Store, folder: Path) -> Any:
+def _scatter_once(requests: Artifact[Request], count: int, store: Store, folder: Path) -> pa.Table:
     """In a file, `request` is the row in the partition."""
     import pyarrow as pa
 
@@ -175,7 +181,7 @@ def _scatter_once(requests: Artifact[Request], count: int, store: Store, folder:
     return pa.concat_tables(without) if without else pa.table({name: [] for name in _OF_REQUEST})
 
 
-def _joined(requests: Any, answers: Any) -> tuple[Any, dict[str, int]]:
+def _joined(requests: pa.Table, answers: pa.Table) -> tuple[pa.Table, dict[str, int]]:
     """The generations of one partition."""
     import pyarrow as pa
     import pyarrow.compute as pc

@@ -4,13 +4,15 @@ Files that git tracks come from git. Artifacts come from the DVC cache, by the d
 revision; what the cache lacks is fetched into it from the DVC remote.
 """
 
+from __future__ import annotations
+
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from orca2.core.errors import Orca2Error, raise_all
 from orca2.core.tables import arrow_schema, shard_of
@@ -19,6 +21,10 @@ from orca2.project import cells, git
 from orca2.project.artifacts import STEPS, Artifact
 from orca2.project.dvc_files import LOCK_FILE, Built, dvc_repository, overlap, read_lock
 from orca2.project.shards import shard_names
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from dvc.repo import Repo
 
 WORKSPACE = "workspace"
 
@@ -35,7 +41,7 @@ class Shard:
     md5: str
     """Of the rows, as DVC knows it; empty in the workspace."""
 
-    def read(self, columns: Sequence[str] | None = None, filters: Any = None) -> Any:
+    def read(self, columns: Sequence[str] | None = None, filters: list[tuple[str, str, str]] | None = None) -> pa.Table:
         """Its rows as an Arrow table: all columns or some, all rows or those that pass Parquet filters.
 
         Raises:
@@ -52,7 +58,7 @@ class Shard:
                         return file.read(names, use_threads=False)
             return pq.read_table(self.rows, columns=names, filters=filters, partitioning=None)
 
-    def read_digests(self) -> Any:
+    def read_digests(self) -> pa.Table:
         """The digests of its cells (see `cells.read`)."""
         with _readable(self.rows):
             return cells.read(self.digests, self.rows)
@@ -182,7 +188,7 @@ class Revision:
             return (self.root / artifact.folder).is_dir()
         return any(overlap(artifact.folder, out) for out in self.outs)
 
-    def table(self, artifact: Artifact[Any], columns: Sequence[str] | None = None, row_id: str = "") -> Any:
+    def table(self, artifact: Artifact[object], columns: Sequence[str] | None = None, row_id: str = "") -> pa.Table:
         """The rows of an artifact as an Arrow table, or those of one row id; no rows where this revision holds none.
 
         Args:
@@ -235,7 +241,7 @@ class Revision:
         return {path.rpartition("/")[2]: _File(self._cached(md5), md5) for path, md5 in inside.items()}
 
     @cached_property
-    def _repository(self) -> Any:
+    def _repository(self) -> Repo:
         with dvc_repository(self.root) as repository:
             return repository
 

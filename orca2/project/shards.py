@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -28,6 +28,7 @@ from orca2.core.tables import (
 )
 from orca2.project import cells
 
+_Row = TypeVar("_Row")
 SHARD_BYTES = 32 << 20
 """A shard is split in two when it would grow past this, by its logical size (see `tables.logical_bytes`)."""
 _HASH = "reversed_hash"
@@ -130,7 +131,7 @@ def shard_count(size: int) -> int:
     return 1 << max(0, -(-size // SHARD_BYTES) - 1).bit_length()
 
 
-def read_rows(folder: Path, row_type: type, filters: Any = None) -> list[Any]:
+def read_rows(folder: Path, row_type: type[_Row], filters: Any = None) -> list[_Row]:
     """Every row of an artifact in canonical order, or those that pass Parquet filters.
 
     Raises:

@@ -4,11 +4,16 @@ A merge writes a new segment that names those it replaces, and only then removes
 leaves copies, never a gap. A file is removed only once another one holds all its rows.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from orca2.store import segments
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 MERGED_BYTES = 1 << 30
 """Of a merged segment in memory: far below the 2 GiB of text that an Arrow column can hold."""
@@ -43,9 +48,9 @@ def merge(root: Path, files: Sequence[Path]) -> Path | None:
     return merged
 
 
-def _fitting(files: Sequence[Path]) -> dict[str, Any]:
+def _fitting(files: Sequence[Path]) -> dict[str, pa.Table]:
     """The tables of as many of the segments as fit together, by name."""
-    tables: dict[str, Any] = {}
+    tables: dict[str, pa.Table] = {}
     filled = 0
     for file in files:
         table = segments.read_table(file).replace_schema_metadata()
@@ -55,7 +60,7 @@ def _fitting(files: Sequence[Path]) -> dict[str, Any]:
     return tables
 
 
-def _without_copies(table: Any) -> Any:
+def _without_copies(table: pa.Table) -> pa.Table:
     """The rows without those that equal an earlier one: two people may have merged what they share differently."""
     import pyarrow.compute as pc
 

@@ -6,7 +6,7 @@ checkout; an artifact that is in neither is an error, because what cannot be kno
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from orca2.core.errors import Orca2Error, raise_all
 from orca2.project import git
@@ -149,7 +149,7 @@ def _project_files(workspace: Path, name: str) -> list[Path]:
     return sorted({file for file in found if file.is_file()})
 
 
-def _keys_in(source: Any) -> list[str]:
+def _keys_in(source: Path | BinaryIO) -> list[str]:
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(source) as file:

@@ -4,6 +4,8 @@ A segment is one Parquet file, named by the time and the digest of its content, 
 and renamed: no half file ever has a good name. None is ever changed; `merging` makes several into one.
 """
 
+from __future__ import annotations
+
 import binascii
 import os
 import time
@@ -13,7 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +26,9 @@ from orca2.core.hashing import file_digest
 from orca2.core.rows import Answer
 from orca2.core.tables import arrow_schema
 from orca2.project.shards import write_parquet
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 SCHEME = 1
 """Of the file format; a segment of a later one is left alone."""
@@ -54,11 +59,11 @@ class Stored:
 class Indexed(NamedTuple):
     """What an index keeps of a segment of n answers."""
 
-    keys: Any
+    keys: NDArray[np.uint64]
     """uint64[n, 4]: the 32 bytes of each key."""
-    limits: Any
+    limits: NDArray[np.int32]
     """int32[n]: max_tokens of an answer that was cut, -completion_tokens of one that stopped."""
-    stored_ns: Any
+    stored_ns: NDArray[np.int64]
     """int64[n]"""
     replaces: tuple[str, ...]
     """Names of the segments whose rows this one holds."""
@@ -77,7 +82,7 @@ def segment_files(root: Path) -> list[Path]:
         return []
 
 
-def publish(root: Path, table: Any, replaces: Iterable[str] = ()) -> Path:
+def publish(root: Path, table: pa.Table, replaces: Iterable[str] = ()) -> Path:
     """Write a table of `Stored` rows as one segment; its content is synced, for its name see `sync_folder`.
 
     Raises:
@@ -133,12 +138,14 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def stored_table(answers: Sequence[Answer], provenances: Sequence[str]) -> Any:
+def stored_table(answers: Sequence[Answer], provenances: Sequence[str]) -> pa.Table:
     """Fresh answers, each with its provenance, as `Stored` rows of this moment, each a nanosecond after the last."""
     import pyarrow as pa
 
     now = time.time_ns()
-    columns: dict[str, Any] = {name: [getattr(a, name) for a in answers] for name in Answer.__dataclass_fields__}
+    columns: dict[str, Sequence[object]] = {
+        name: [getattr(a, name) for a in answers] for name in Answer.__dataclass_fields__
+    }
     columns |= {"stored_ns": range(now, now + len(answers)), "provenance": provenances}
     return pa.table(columns, schema=arrow_schema(Stored))
 
@@ -179,7 +186,7 @@ def is_sound(segment: Path, name: str = "") -> bool:
         return False
 
 
-def key_words(keys: Sequence[str]) -> Any:
+def key_words(keys: Sequence[str]) -> NDArray[np.uint64]:
     """Keys in hex as uint64[n, 4].
 
     Raises:
@@ -188,7 +195,7 @@ def key_words(keys: Sequence[str]) -> Any:
     return _words("".join(keys).encode(), len(keys))
 
 
-def read_table(segment: Path, columns: Sequence[str] | None = None) -> Any:
+def read_table(segment: Path, columns: Sequence[str] | None = None) -> pa.Table:
     """A segment as an Arrow table, its page checksums verified. Arrow's own errors for a spoilt one."""
     import pyarrow.parquet as pq
 
@@ -203,7 +210,7 @@ def read_answers(segment: Path, rows: Sequence[int] | NDArray[np.int64]) -> list
     return [Answer(**dict(zip(names, values, strict=True))) for values in zip(*chosen.values(), strict=True)]
 
 
-def read_groups(segment: Path, rows: Any) -> Iterator[tuple[int, int, Any]]:
+def read_groups(segment: Path, rows: NDArray[np.int64]) -> Iterator[tuple[int, int, pa.Table]]:
     """The answers in these ascending rows, int[n], a row group at a time: from where to where in `rows`, and a table.
 
     Arrow's own errors for a spoilt segment.
@@ -250,7 +257,7 @@ def set_aside(segment: Path, problem: str) -> None:
     warnings.warn(f"{segment} is not a readable segment ({' '.join(problem.split())}); {done}", stacklevel=4)
 
 
-def _check(schema: Any) -> tuple[str, ...]:
+def _check(schema: pa.Schema) -> tuple[str, ...]:
     """The names a segment replaces, once its scheme and columns are known to be ours."""
     about = schema.metadata or {}
     scheme = about.get(b"orca2.scheme", b"")
@@ -261,7 +268,7 @@ def _check(schema: Any) -> tuple[str, ...]:
     return tuple(about.get(b"orca2.replaces", b"").decode().splitlines())
 
 
-def _numbers(column: Any) -> NDArray[np.int64]:
+def _numbers(column: pa.ChunkedArray) -> NDArray[np.int64]:
     """int64[n] of a column; `to_numpy` would import pandas, which takes longer than opening a small store."""
     numbers = column.combine_chunks()
     if numbers.null_count:
@@ -271,7 +278,7 @@ def _numbers(column: Any) -> NDArray[np.int64]:
     return np.frombuffer(numbers.buffers()[1], np.int64, len(numbers), 8 * numbers.offset)
 
 
-def _key_words(column: Any) -> Any:
+def _key_words(column: pa.ChunkedArray | pa.Array) -> NDArray[np.uint64]:
     """uint64[n, 4] of a column of hex keys, without a Python object for each."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -283,7 +290,7 @@ def _key_words(column: Any) -> Any:
     return _words(memoryview(text)[keys.offset * KEY_HEX : (keys.offset + len(keys)) * KEY_HEX], len(keys))
 
 
-def _words(text: Any, count: int) -> Any:
+def _words(text: bytes | memoryview, count: int) -> NDArray[np.uint64]:
     raw = binascii.unhexlify(text)
     if len(raw) != count * KEY_HEX // 2:
         raise ValueError("a key is not 64 hex digits")

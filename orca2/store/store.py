@@ -4,11 +4,13 @@ A folder of immutable segments (see `segments`). Any number of processes may wri
 The first answer to a request wins; a later, different one stays as a conflict and is never served.
 """
 
+from __future__ import annotations
+
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -30,6 +32,9 @@ from orca2.store.index import (
 from orca2.store.runs import Covered, Rows, Run, SpoiltRunError, of_segments
 from orca2.store.segments import Indexed
 from orca2.store.writer import Writer
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _T = TypeVar("_T")
 _ATTEMPTS = 5
@@ -80,7 +85,7 @@ class Store:
         """Merge what opening has left for later: many runs become few, however large they are."""
         self._settle({c.name: (c.size, c.mtime_ns) for c in self.index.known.values()}, None)
 
-    def lookup(self, keys: Sequence[str], max_tokens: Sequence[int]) -> Rows:
+    def lookup(self, keys: Sequence[str], max_tokens: Sequence[int] | Rows) -> Rows:
         """The row of the answer to each key under its limit, counted over `segments`: int64[n], -1 for none.
 
         An answer that stopped by itself serves any limit it fits in; one cut by a limit serves that limit only.
@@ -107,7 +112,7 @@ class Store:
             self.refresh()
         raise Orca2Error("its segments keep changing", str(self.root), "wait for the other process and run again")
 
-    def read_in_order(self, found: Rows) -> Iterator[tuple[Rows, Any]]:
+    def read_in_order(self, found: Rows) -> Iterator[tuple[Rows, pa.Table]]:
         """The answers that `lookup` found, in the order in which they lie on disk, so that each is read once.
 
         Args:
@@ -126,7 +131,7 @@ class Store:
             low += len(rows)
             yield from self._read_segment(self.root / self.index.covered[number].name, rows, which)
 
-    def _read_segment(self, segment: Path, rows: Rows, which: Rows) -> Iterator[tuple[Rows, Any]]:
+    def _read_segment(self, segment: Path, rows: Rows, which: Rows) -> Iterator[tuple[Rows, pa.Table]]:
         import pyarrow as pa
 
         try:

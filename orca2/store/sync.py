@@ -4,18 +4,23 @@ Segments are immutable and named by content, so two stores merge by copying. A t
 it may be interrupted and repeated, and moves nothing twice.
 """
 
+from __future__ import annotations
+
 import errno
 import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from orca2.core.errors import Orca2Error, raise_all
 from orca2.core.folders import make_folder
 from orca2.store import segments
 from orca2.store.store import Store
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
 
 FOLDER = "orca2-store"
 """Of a DVC remote."""
@@ -27,7 +32,7 @@ _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
 class Location(NamedTuple):
     """Where segments are shared."""
 
-    files: Any
+    files: AbstractFileSystem
     """An fsspec file system."""
     folder: str
     name: str
@@ -162,7 +167,7 @@ def _upload(location: Location, segment: Path) -> Orca2Error | None:
     return None  # sent, or merged meanwhile
 
 
-def _put(files: Any, segment: Path, target: str) -> None:
+def _put(files: AbstractFileSystem, segment: Path, target: str) -> None:
     from fsspec import AbstractFileSystem
 
     if type(files).mv is AbstractFileSystem.mv:  # an object store: a file appears only when it is whole

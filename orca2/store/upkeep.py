@@ -3,12 +3,14 @@
 They are answered segment by segment; nothing is changed.
 """
 
+from __future__ import annotations
+
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +20,9 @@ from orca2.core.rows import Answer, Request
 from orca2.recipe.requests import request_key
 from orca2.store import segments
 from orca2.store.store import Store
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _AT_ONCE = 1 << 16
 """So many answers are compared with each other at a time."""
@@ -33,7 +38,7 @@ class Conflict:
     other: str
 
 
-def stat(store: Store) -> dict[str, Any]:
+def stat(store: Store) -> dict[str, int | str | dict[str, int]]:
     """What the store holds: answers, tokens, bytes, files, conflicts, and which engines answered.
 
     Raises:
@@ -80,7 +85,7 @@ def verify(root: Path, asked: Iterable[Request] = ()) -> list[Orca2Error]:
     ]
 
 
-def _table(segment: Path, columns: Sequence[str]) -> Any:
+def _table(segment: Path, columns: Sequence[str]) -> pa.Table:
     import pyarrow as pa
 
     try:
@@ -145,7 +150,7 @@ def _problems(segment: Path) -> Iterator[Orca2Error]:
         yield Orca2Error(f"{len(unsound)} rows are no answers, the first for key {unsound[0][:12]}", str(segment), hint)
 
 
-def _no_answers(table: Any) -> list[str]:
+def _no_answers(table: pa.Table) -> list[str]:
     """The keys of the rows that cannot be answers."""
     import pyarrow.compute as pc
 
