@@ -1,14 +1,19 @@
 """Which rows came from a template, and how good they are."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from orca2.core.errors import Orca2Error
 from orca2.project.artifacts import SPLITS, Artifact, SplitArtifacts
 from orca2.project.shards import read_columns
 from orca2.recipe.templates import Templates
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _KEY = ["row_id", "sample_index", "strategy"]
 _GROUP = ["template", "task", "strategy"]
@@ -72,7 +77,7 @@ def _unsure(root: Path, asked: SplitArtifacts) -> dict[str, bool]:
     }
 
 
-def _requests(root: Path, behind: Sequence[str], asked: SplitArtifacts) -> Any:
+def _requests(root: Path, behind: Sequence[str], asked: SplitArtifacts) -> pa.Table:
     """The requests that these templates rendered, beside what became of each, in the order of their row ids."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -84,7 +89,7 @@ def _requests(root: Path, behind: Sequence[str], asked: SplitArtifacts) -> Any:
     return rows.join(_column(root, asked.dataset, "key", pa.string()), _KEY).sort_by("row_id")
 
 
-def _grouped(rows: Any) -> list[dict[str, Any]]:
+def _grouped(rows: pa.Table) -> list[dict[str, Any]]:
     sums = [
         ("row_id", "count"),
         ("row_id", "list"),
@@ -115,7 +120,7 @@ def _blame(split: str, group: dict[str, Any], unsure: dict[str, bool], examples:
     )
 
 
-def _column(root: Path, artifacts: Sequence[Artifact[object]], name: str, kind: Any) -> Any:
+def _column(root: Path, artifacts: Sequence[Artifact[object]], name: str, kind: pa.DataType) -> pa.Table:
     """One column beside the key of its rows, of all the folders that are there."""
     import pyarrow as pa
 

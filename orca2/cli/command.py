@@ -3,21 +3,23 @@
 import argparse
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import TypeAlias
 
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+"""What `add_subparsers` gives: what commands are added to."""
 WORK = 3
 """The exit status of `orca2 plan` when a rebuild would do something."""
 DECLINED = 4
 """The exit status when a person was asked and did not agree."""
 
 
-def add(commands: Any, name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+def add(commands: Commands, name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
     """Add a command; `run` takes the parsed arguments and returns the exit status, 1 is that of an error.
 
     A command that compares says 1 for a difference and puts the status of an error, 2, into `trouble`. The README lists
     them all.
     """
-    parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
+    parser = commands.add_parser(name, help=text, description=text)
     parser.set_defaults(run=run, trouble=1)
     return parser
 

@@ -5,16 +5,15 @@ import dataclasses
 import json
 import sys
 from pathlib import Path
-from typing import Any
 
-from orca2.cli.command import add, at_least
+from orca2.cli.command import Commands, add, at_least
 from orca2.project.artifacts import COMPARED, DATASET
 
 _DETAIL = 100
 _SHOWN = {"text": 3, "json": 10, "markdown": 10, "html": 10_000}
 
 
-def add_commands(commands: Any) -> None:
+def add_commands(commands: Commands) -> None:
     """Add these commands to those of `orca2`."""
     diff = add(
         commands, "diff", _diff, "what changed in the dataset between two revisions, and why; exits 1 if anything"
@@ -182,7 +181,7 @@ def _tell_uncounted(absent: list[str]) -> None:
         print(f"not built, and so not counted: {', '.join(absent)}", file=sys.stderr)
 
 
-def _json(value: Any) -> str:
+def _json(value: object) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
 
 

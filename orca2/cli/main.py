@@ -5,7 +5,6 @@ import io
 import signal
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 from orca2.cli import dataset, project, store
 from orca2.cli.command import WORK, add, at_least
@@ -55,7 +54,7 @@ class _Version(argparse.Action):
     def __init__(self, option_strings: Sequence[str], dest: str) -> None:
         super().__init__(option_strings, dest, nargs=0, help="the version of the tool")
 
-    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         from importlib.metadata import version
 
         print(f"orca2 {version('orca2')}")

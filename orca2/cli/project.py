@@ -2,9 +2,8 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
 
-from orca2.cli.command import DECLINED, add, agreed
+from orca2.cli.command import DECLINED, Commands, add, agreed
 
 _WORDS = {
     "add": "new",
@@ -15,7 +14,7 @@ _WORDS = {
 }
 
 
-def add_commands(commands: Any) -> None:
+def add_commands(commands: Commands) -> None:
     """Add these commands to those of `orca2`."""
     init = add(commands, "init", _init, "write a project of your own: dvc.yaml, params.yaml, stages/, templates/")
     init.add_argument("folder", type=Path, metavar="DIR", help="where; may be inside a repository of your own")

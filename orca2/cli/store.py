@@ -1,10 +1,15 @@
 """The verbs of `orca2 store`."""
 
+from __future__ import annotations
+
 import argparse
 import sys
-from typing import Any
+from typing import TYPE_CHECKING
 
 from orca2.cli.command import DECLINED, add, agreed
+
+if TYPE_CHECKING:
+    from orca2.store.store import Store
 
 
 def add_commands(store: argparse.ArgumentParser) -> None:
@@ -100,7 +105,7 @@ def _pull(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def open_store() -> Any:
+def open_store() -> Store:
     """The store of this project."""
     from orca2.store.root import default_root
     from orca2.store.store import Store

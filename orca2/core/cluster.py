@@ -3,6 +3,8 @@
 Everything here is speed only. Nothing of it enters an artifact or a key.
 """
 
+from __future__ import annotations
+
 import logging
 import os
 import pickle
@@ -11,9 +13,14 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import chdir, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from types import ModuleType
+from typing import TYPE_CHECKING, TypeVar
 
 from orca2.core.errors import Orca2Error, raise_all
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 _Result = TypeVar("_Result")
 
@@ -31,7 +38,7 @@ QUIET = {
 
 
 @contextmanager
-def ray_session() -> Iterator[Any]:
+def ray_session() -> Iterator[ModuleType]:
     """A connected `ray` module; a Ray that was started here is stopped at the end.
 
     Raises:
@@ -91,7 +98,9 @@ def each(function: Callable[[int], _Result], indices: Iterable[int], *, here: bo
         raise_all(errors)
 
 
-def _call_there(function: Callable[[int], object], folder: Path, batch: dict[str, Any]) -> dict[str, list[bytes]]:
+def _call_there(
+    function: Callable[[int], object], folder: Path, batch: dict[str, NDArray[np.int64]]
+) -> dict[str, list[bytes]]:
     """Errors are results, because Ray would wrap them up."""
     results: list[object] = []
     try:
@@ -102,7 +111,7 @@ def _call_there(function: Callable[[int], object], folder: Path, batch: dict[str
     return {"result": [pickle.dumps(result) for result in results]}
 
 
-def require_slots(ray: Any, workers: int, cpus: float, gpus: float, where: str) -> None:
+def require_slots(ray: ModuleType, workers: int, cpus: float, gpus: float, where: str) -> None:
     """Raise when the cluster's nodes cannot hold so many workers at once; Ray itself would wait for ever.
 
     `cpus` and `gpus` are those of one worker, which lie on one node; `where` is the part of params.yaml that asks.

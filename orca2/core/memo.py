@@ -10,11 +10,18 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import NamedTuple, TypeVar, cast
 
 _T = TypeVar("_T")
 _SETTLED_NS = 1_000_000_000
 """A file that changed less than this ago is not remembered: within a tick of the clock it can change again unseen."""
+
+
+class _Entry(NamedTuple):
+    """What is remembered of one file."""
+
+    state: list[int]
+    value: object
 
 
 class Memo:
@@ -27,8 +34,8 @@ class Memo:
 
     def __init__(self, file: Path, version: str) -> None:
         self._file, self._version = file, version
-        self._known: dict[str, Any] = _read(file, version)
-        self._used: dict[str, Any] = {}
+        self._known: dict[str, _Entry] = _read(file, version)
+        self._used: dict[str, _Entry] = {}
 
     def __enter__(self) -> "Memo":
         return self
@@ -41,12 +48,11 @@ class Memo:
     def of(self, path: Path, compute: Callable[[], _T]) -> _T:
         """What `compute` gives for this file, or gave; it must be JSON."""
         name, state = str(path.absolute()), _state(path)
-        if (known := self._known.get(name)) and known[0] == state:
-            found: _T = known[1]
-            return found
+        if (known := self._known.get(name)) and known.state == state:
+            return cast(_T, known.value)
         value = compute()
         if time.time_ns() - max(state[1:3]) > _SETTLED_NS and _state(path) == state:
-            self._used[name] = [state, value]
+            self._used[name] = _Entry(state, value)
         return value
 
 
@@ -55,15 +61,16 @@ def _state(path: Path) -> list[int]:
     return [found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino]
 
 
-def _read(file: Path, version: str) -> dict[str, Any]:
+def _read(file: Path, version: str) -> dict[str, _Entry]:
     try:
         content = json.loads(file.read_bytes())
-        return dict(content["files"]) if content["version"] == version else {}
-    except (OSError, ValueError, LookupError, TypeError):
+        files = content["files"] if content["version"] == version else {}
+        return {name: _Entry(*entry) for name, entry in files.items()}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return {}
 
 
-def _write(file: Path, content: dict[str, Any]) -> None:
+def _write(file: Path, content: dict[str, object]) -> None:
     """Last writer wins, and a disk that takes nothing is no error: what was found is found again."""
     temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
     with suppress(OSError):

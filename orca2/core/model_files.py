@@ -72,7 +72,7 @@ def _content_digest(file: Path) -> str:
     return digest("model config", json.dumps(essence(file), sort_keys=True))
 
 
-def essence(file: Path) -> dict[str, Any]:
+def essence(file: Path) -> dict[str, object]:
     """A configuration without what says how it was saved."""
     return {name: value for name, value in _parsed(file).items() if name not in _CIRCUMSTANCES}
 

@@ -4,11 +4,10 @@ import dataclasses
 import difflib
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from orca2.core.text import aligned, lines_of, printable
-from orca2.diff.diff import Change, Diff
+from orca2.diff.diff import Change, Diff, Group
 from orca2.diff.shifts import Quality, StrategyShift, quality, strategy_shifts
 from orca2.project.revisions import Revision
 
@@ -33,7 +32,7 @@ class Shifts:
         )
 
 
-def as_json(diff: Diff, shifts: Shifts) -> dict[str, Any]:
+def as_json(diff: Diff, shifts: Shifts) -> dict[str, object]:
     """The whole diff as plain data."""
     return {
         "before": diff.before,
@@ -102,7 +101,7 @@ def tables(diff: Diff, shifts: Shifts) -> Iterator[tuple[str, tuple[str, ...], S
         yield "teacher", ("teacher", "answers", "right and kept", "tokens an answer"), rows
 
 
-def _crossed(counts: Counter[Any], *names: str) -> list[tuple[str, ...]]:
+def _crossed(counts: Counter[Group], *names: str) -> list[tuple[str, ...]]:
     """Rows by one or two of their attributes, largest first, with a column for each status."""
     table: dict[str, Counter[str]] = {}
     for group, rows in counts.items():
@@ -127,7 +126,7 @@ def _quality_rows(before: Mapping[str, Quality], after: Mapping[str, Quality]) -
     return rows
 
 
-def _arrow(before: Quality | None, after: Quality | None, shown: Any) -> str:
+def _arrow(before: Quality | None, after: Quality | None, shown: Callable[[Quality], str]) -> str:
     old, new = (shown(side) if side else "-" for side in (before, after))
     return old if old == new else f"{old} → {new}"
 
@@ -137,7 +136,7 @@ def _score(score: tuple[str, float | None, float | None]) -> str:
     return f"{strategy} {'-' if before is None else before} → {'-' if after is None else after}"
 
 
-def _summed(counts: Counter[Any], name: str) -> Counter[str]:
+def _summed(counts: Counter[Group], name: str) -> Counter[str]:
     total: Counter[str] = Counter()
     for group, rows in counts.items():
         total[getattr(group, name)] += rows
@@ -160,7 +159,7 @@ def _body(change: Change) -> list[str]:
     return [f"{sign} {line}" for name in shown for line in lines_of((record or {})[name])]
 
 
-def _changed(name: str, before: Any, after: Any) -> Iterator[str]:
+def _changed(name: str, before: object, after: object) -> Iterator[str]:
     yield f"{name}:"
     matched = difflib.unified_diff(lines_of(before), lines_of(after), lineterm="", n=0)
     yield from (f"{line[0]} {line[1:]}" for line in matched if not line.startswith(("---", "+++", "@@")))

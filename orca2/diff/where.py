@@ -3,12 +3,19 @@
 import sqlite3
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any
+from typing import Protocol
 
 from orca2.core.errors import Orca2Error
 
 COLUMNS = ("status", "row_id", "sample_index", "task", "strategy", "cause", "detail", "fields")
 """What a condition may name; `fields` holds the names of the columns that differ, with commas between."""
+
+
+class Row(Protocol):
+    """A change as a condition sees it: the other columns are attributes, by their names."""
+
+    @property
+    def fields(self) -> Sequence[str]: ...
 
 
 class Condition:
@@ -35,7 +42,7 @@ class Condition:
     ) -> None:
         self._base.close()
 
-    def __call__(self, changes: Sequence[Any]) -> Sequence[int]:
+    def __call__(self, changes: Sequence[Row]) -> Sequence[int]:
         """The positions of the changes that the condition is true of."""
         if not self._where.strip():
             return range(len(changes))
@@ -52,7 +59,7 @@ class Condition:
             hint = f"write SQL on {', '.join(COLUMNS)}, such as \"task = 'gcd' and cause = 'template'\""
             raise Orca2Error(f"is no condition: {error}", f"--where {self._where!r}", hint) from error
 
-    def _allows(self, action: int, *_: Any) -> int:
+    def _allows(self, action: int, *_: object) -> int:
         """One look at the columns and no other: a query inside the condition would see a part of the changes only."""
         self._selects += action == sqlite3.SQLITE_SELECT
         allowed = action in (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION) and self._selects <= 1

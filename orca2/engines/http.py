@@ -5,6 +5,8 @@ as the endpoint's `Retry-After` says. What becomes of each request is typed, so 
 endpoint adds by itself (its chat template, a repetition penalty) is part of the revision that the user declares.
 """
 
+from __future__ import annotations
+
 import asyncio
 import ipaddress
 import json
@@ -16,7 +18,7 @@ from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
 from importlib.metadata import version
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from orca2.core.errors import Orca2Error
@@ -26,6 +28,10 @@ from orca2.engines.config import GenerationConfig, HttpConfig
 from orca2.engines.http_reply import read_reply, short
 from orca2.recipe.models import Model, http_name
 from orca2.recipe.requests import key_parameters
+
+if TYPE_CHECKING:
+    import httpx
+    import openai
 
 _WHERE = "params.yaml: cluster.generation.http"
 _TICK_S = 1.0
@@ -174,13 +180,13 @@ class _Endpoint:
             del extra["top_k"]  # It keeps every token, which not every endpoint knows how to say.
         return body | ({"extra_body": extra} if extra else {})
 
-    async def _pace(self, sent: Any) -> None:
+    async def _pace(self, sent: httpx.Request) -> None:
         """Wait until the limits allow one more request; the client calls this before each, repeated ones included."""
         await self._requests.wait_for(1)
         if sent.content:
             await self._tokens.wait_for(_num_tokens(json.loads(sent.content)))
 
-    def _without_reply(self, request: Request, error: Any) -> Outcome:
+    def _without_reply(self, request: Request, error: openai.APIError) -> Outcome:
         status, detail = getattr(error, "status_code", None), self._words(error)
         if status in _HOPELESS:
             where = f"model {self._name}, environment variable {self._config.api_key_env}"

@@ -4,18 +4,21 @@ Ray Data feeds small batches to a pool of actors, each holding one engine; every
 so its continuous batch never drains between them. Answers travel back to the driver, so nodes need not share a disk.
 """
 
+from __future__ import annotations
+
 import json
 import logging
 import os
 import re
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import as_completed
 from contextlib import contextmanager
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from orca2.core.cluster import ray_session, require_slots
 from orca2.core.errors import Orca2Error, raise_all
@@ -26,6 +29,13 @@ from orca2.engines.vllm import VllmEngine, check_memory
 from orca2.recipe.chat import encode_prompts, load_tokenizer
 from orca2.recipe.models import Model
 
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+_Record = dict[str, Any]
+"""One row of a batch, by column."""
 _BLOCK_BATCHES = 64
 """Batches whose requests are objects at once."""
 _PROGRESS_S = 10.0
@@ -55,7 +65,9 @@ def answering_on_ray(requests: Iterable[Request], model: Model, config: Generati
             raise Orca2Error(f"an engine failed: {_last_words(error)}", str(folder), hint) from error
 
 
-def _answered_batches(ray: Any, batches: list[Any], model: Path, config: RayConfig, engines: int) -> Iterator[Any]:
+def _answered_batches(
+    ray: ModuleType, batches: list[pa.Table], model: Path, config: RayConfig, engines: int
+) -> Iterator[list[_Record]]:
     """Lists of answered records, as the actors finish them."""
     ray.data.DataContext.get_current().enable_progress_bars = False
     logging.getLogger("ray.data").setLevel(logging.ERROR)
@@ -88,7 +100,7 @@ class EngineActor:
         self._engine = VllmEngine(Path(folder), config)
         self._node, self._ready = ray.get_runtime_context().get_node_id(), time.monotonic()
 
-    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
+    def __call__(self, batch: Mapping[str, NDArray[np.generic]]) -> dict[str, list[object]]:
         prompts = [_prompt({name: column[i] for name, column in batch.items()}) for i in range(len(batch["key"]))]
         answers = [future.result() for future in as_completed(self._engine.submit(prompts))]
         columns = {name: [getattr(a, name) for a in answers] for name in Answer.__dataclass_fields__}
@@ -97,7 +109,7 @@ class EngineActor:
         return columns | {name: [value] * len(answers) for name, value in of_engine.items()}
 
 
-def _tokenise(requests: Iterable[Request], model: Path, config: RayConfig) -> list[Any]:
+def _tokenise(requests: Iterable[Request], model: Path, config: RayConfig) -> list[pa.Table]:
     """Batches of prompts as Arrow tables, a tenth of what they take as objects; too long ones are errors."""
     tokenizer, waiting = load_tokenizer(model), iter(requests)
     batches, errors, said = [], list[Orca2Error](), time.monotonic()
@@ -124,11 +136,11 @@ def _too_long(requests: Sequence[Request], ids: Sequence[Sequence[int]], max_mod
             )
 
 
-def _records(requests: Sequence[Request], ids: Sequence[Sequence[int]]) -> Any:
+def _records(requests: Sequence[Request], ids: Sequence[Sequence[int]]) -> pa.Table:
     """One batch as it travels."""
     import pyarrow as pa
 
-    columns: dict[str, Any] = {
+    columns = {
         "key": [request.key for request in requests],
         "token_ids": pa.array(ids, pa.list_(pa.int32())),
         "seed": [request.seed for request in requests],
@@ -137,7 +149,7 @@ def _records(requests: Sequence[Request], ids: Sequence[Sequence[int]]) -> Any:
     return pa.table(columns)
 
 
-def _prompt(record: dict[str, Any]) -> Prompt:
+def _prompt(record: _Record) -> Prompt:
     sampling: dict[str, Any] = json.loads(str(record["sampling"]))
     sampling |= {name: tuple(value) for name, value in sampling.items() if isinstance(value, list)}
     return Prompt(
@@ -148,7 +160,7 @@ def _prompt(record: dict[str, Any]) -> Prompt:
     )
 
 
-def _batch(records: list[dict[str, Any]]) -> Batch:
+def _batch(records: list[_Record]) -> Batch:
     answers = [Answer(**{name: record[name] for name in Answer.__dataclass_fields__}) for record in records]
     engine = records[0]
     outcomes = [Outcome.of(answer, engine["provenance"]) for answer in answers]

@@ -4,6 +4,8 @@ Requests join its continuous batch the moment they are submitted, from any threa
 moment it is finished: there is no barrier between batches.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import queue
@@ -13,12 +15,15 @@ from concurrent.futures import Future
 from dataclasses import fields
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from orca2.core.errors import Orca2Error
 from orca2.core.rows import Answer
 from orca2.engines.base import Prompt
 from orca2.engines.config import EngineConfig
+
+if TYPE_CHECKING:
+    from vllm import LLMEngine, RequestOutput, SamplingParams
 
 _GIB = 1 << 30
 _LIMITS = (
@@ -44,7 +49,7 @@ class VllmEngine:
         self._thread.start()
         self.provenance = self._ready.result()
 
-    def submit(self, prompts: Sequence[Prompt]) -> list["Future[Answer]"]:
+    def submit(self, prompts: Sequence[Prompt]) -> list[Future[Answer]]:
         """See `Engine`."""
         futures = [Future[Answer]() for _ in prompts]
         with self._lock:
@@ -76,7 +81,7 @@ class VllmEngine:
         else:
             self._fail(RuntimeError("the engine was closed"))
 
-    def _admit(self, engine: Any) -> bool:
+    def _admit(self, engine: LLMEngine) -> bool:
         """Move new prompts into the engine, waiting when it is idle; False when closed."""
         idle = not engine.has_unfinished_requests()
         while idle or not self._inbox.empty():
@@ -90,7 +95,7 @@ class VllmEngine:
             idle = False
         return True
 
-    def _resolve(self, output: Any) -> None:
+    def _resolve(self, output: RequestOutput) -> None:
         prompt, future = self._waiting.pop(output.request_id)
         completion = output.outputs[0]
         if completion.finish_reason not in ("stop", "length"):
@@ -147,14 +152,14 @@ def free_memory(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
     return max(0, free)
 
 
-def _start_vllm(folder: Path, config: EngineConfig) -> Any:
+def _start_vllm(folder: Path, config: EngineConfig) -> LLMEngine:
     on_gpu = bool(os.environ.get("CUDA_VISIBLE_DEVICES"))
     os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
     import torch
     from vllm import EngineArgs
     from vllm.v1.engine.llm_engine import LLMEngine
 
-    memory: dict[str, Any] = {"kv_cache_memory_bytes": int(config.kv_cache_gib * _GIB)}
+    memory: dict[str, float] = {"kv_cache_memory_bytes": int(config.kv_cache_gib * _GIB)}
     if on_gpu:
         memory = {"gpu_memory_utilization": config.gpu_memory_utilization}
     else:
@@ -177,7 +182,7 @@ def _start_vllm(folder: Path, config: EngineConfig) -> Any:
     return LLMEngine.from_engine_args(arguments)
 
 
-def _sampling_params(prompt: Prompt) -> Any:
+def _sampling_params(prompt: Prompt) -> SamplingParams:
     from vllm import SamplingParams
     from vllm.sampling_params import RequestOutputKind
 

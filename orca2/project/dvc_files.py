@@ -5,18 +5,26 @@ they mean to `dvc repro`. A stage is known by what it writes and not by its name
 lock of any revision holds its stages resolved already.
 """
 
+from __future__ import annotations
+
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, TypedDict
 
 import yaml
 
 from orca2.core.errors import Orca2Error
 from orca2.project import git
 from orca2.project.artifacts import STEPS
+
+if TYPE_CHECKING:
+    from dvc.dependency.base import Dependency
+    from dvc.output import Output
+    from dvc.repo import Repo
+    from dvc.stage import Stage as DvcStage
 
 DVC_FILE = Path("dvc.yaml")
 LOCK_FILE = Path("dvc.lock")
@@ -56,10 +64,19 @@ class Built:
     cmd: tuple[str, ...]
     deps: Mapping[str, str]
     """Digest by path."""
-    params: Mapping[str, Mapping[str, Any]]
+    params: Mapping[str, Mapping[str, object]]
     """Values by file and section."""
     outs: Mapping[str, str]
     """Digest by path, from the folder of the lock; that of a folder ends in `.dir`."""
+
+
+class _Locked(TypedDict, total=False):
+    """One stage as dvc.lock spells it."""
+
+    cmd: str | list[str]
+    deps: list[dict[str, object]]
+    params: dict[str, dict[str, object] | None]
+    outs: list[dict[str, object]]
 
 
 def stages(root: Path = Path()) -> tuple[Stage, ...]:
@@ -169,7 +186,7 @@ def up_to(paths: Iterable[str | Path], among: Sequence[Stage]) -> list[Stage]:
 
 
 @contextmanager
-def dvc_repository(root: Path) -> Iterator[Any]:
+def dvc_repository(root: Path) -> Iterator[Repo]:
     """DVC's own view of the repository around a folder; what it refuses is told as an error of the project."""
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
@@ -189,7 +206,7 @@ def dvc_repository(root: Path) -> Iterator[Any]:
         raise Orca2Error("a name that is not UTF-8, which DVC does not take", name, "rename the file") from error
 
 
-def resolved(stage: Any, root: Path) -> Stage:
+def resolved(stage: DvcStage, root: Path) -> Stage:
     """What DVC knows of a stage, its paths taken from the root of the project."""
     from dvc.dependency.param import ParamsDependency
 
@@ -208,21 +225,26 @@ def resolved(stage: Any, root: Path) -> Stage:
     )
 
 
-def _commands(cmd: Any) -> tuple[str, ...]:
+def _commands(cmd: str | Sequence[object] | None) -> tuple[str, ...]:
     return () if cmd is None else (cmd,) if isinstance(cmd, str) else tuple(map(str, cmd))
 
 
-def from_root(item: Any, root: Path) -> str:
+def from_root(item: Dependency | Output, root: Path) -> str:
     """The path of a dependency or an output; an address elsewhere, such as s3://, stays what it is."""
     if item.protocol != "local":
         return str(item.def_path)
     return Path(os.path.relpath(item.fs_path, root.resolve())).as_posix()
 
 
-def _built(stage: Any) -> Built:
-    paths = {
-        kind: {str(entry["path"]): str(entry.get("md5", "")) for entry in stage.get(kind) or ()}
-        for kind in ("deps", "outs")
-    }
+def _built(stage: _Locked) -> Built:
     params = {str(file): dict(values or {}) for file, values in (stage.get("params") or {}).items()}
-    return Built(cmd=_commands(stage.get("cmd")), params=params, **paths)
+    return Built(
+        cmd=_commands(stage.get("cmd")),
+        deps=_digests(stage.get("deps")),
+        params=params,
+        outs=_digests(stage.get("outs")),
+    )
+
+
+def _digests(entries: Iterable[Mapping[str, object]] | None) -> dict[str, str]:
+    return {str(entry["path"]): str(entry.get("md5", "")) for entry in entries or ()}

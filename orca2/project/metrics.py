@@ -14,7 +14,7 @@ SPEED = Path(".orca2/speed")
 """Figures that differ from run to run: neither git nor dvc.lock knows them."""
 
 
-def write_counts(stage: str, rows_in: int, rows_out: int, rejected: Mapping[str, int], **more: Any) -> None:
+def write_counts(stage: str, rows_in: int, rows_out: int, rejected: Mapping[str, int], **more: object) -> None:
     """Write `metrics/<stage>.json` and print one line of counts.
 
     Args:
@@ -52,7 +52,7 @@ def write_speed(stage: str, run: Any) -> None:
     print(f", {figures['tokens_per_s']} tokens/s" if run.num_generated else "")
 
 
-def write_json(file: Path, value: Any) -> None:
+def write_json(file: Path, value: object) -> None:
     """Write JSON with sorted keys and a final newline."""
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n", encoding="utf-8")

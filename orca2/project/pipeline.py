@@ -1,17 +1,25 @@
 """Which stages are stale, and why: DVC's own verdict, with the parameter or the file that changed."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from orca2.core.errors import Orca2Error
 from orca2.project import git
 from orca2.project.dvc_files import DVC_FILE, Stage, dvc_repository, from_root, reads, resolved
 
+if TYPE_CHECKING:
+    from dvc.dependency.param import ParamsDependency
+    from dvc.stage import Stage as DvcStage
+
 _CODE = ("orca2/", "stages/")
 _MEANINGS = "steps.yaml"
 """What the code of each step means, as the stage `code` writes it: a change in it is a change of code."""
+_StatusEntry: TypeAlias = "str | dict[str, dict[str, str | dict[str, str]]]"
+"""Of DVC's status: words, or `changed deps` and `changed outs` by path, of a parameter file by name."""
 _SHOWN = 3
 """Files named in one line; of more, only the number."""
 
@@ -31,7 +39,7 @@ class StageState:
         return self.stage.name
 
 
-def stage_states(root: Path = Path(), will_say: Mapping[str, Mapping[str, Any]] | None = None) -> list[StageState]:
+def stage_states(root: Path = Path(), will_say: Mapping[str, Mapping[str, object]] | None = None) -> list[StageState]:
     """Every stage of dvc.yaml and those before them in other folders, in DVC's order.
 
     Args:
@@ -46,7 +54,9 @@ def stage_states(root: Path = Path(), will_say: Mapping[str, Mapping[str, Any]] 
     with dvc_repository(root) as repo, repo.lock:
         wanted = set(repo.stage.collect(str(root / DVC_FILE), with_deps=True))
         found = [stage for stage in repo.index.stages if stage in wanted]
-        changes: list[list[Any]] = [next(iter(stage.status(check_updates=True).values()), []) for stage in found]
+        changes: list[list[_StatusEntry]] = [
+            next(iter(stage.status(check_updates=True).values()), []) for stage in found
+        ]
     stages = [resolved(stage, root) for stage in found]
     if not stages:
         raise Orca2Error("has no stages", str(root / DVC_FILE), "restore it: `git checkout -- dvc.yaml`")
@@ -94,7 +104,9 @@ def _state(stage: Stage, why: tuple[str, ...], before: Sequence[str]) -> StageSt
     return StageState(stage=stage, state="fresh", why=())
 
 
-def _reasons(root: Path, stage: Any, changed: list[Any], will_say: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+def _reasons(
+    root: Path, stage: DvcStage, changed: list[_StatusEntry], will_say: Mapping[str, Mapping[str, object]]
+) -> Iterator[str]:
     """Why a stage must run; nothing of one that only always does."""
     from dvc.dependency.param import ParamsDependency
 
@@ -123,12 +135,12 @@ def _reasons(root: Path, stage: Any, changed: list[Any], will_say: Mapping[str, 
     yield from (f"output {path} {what}" for path, what in outs.items())
 
 
-def _has_run(stage: Any) -> bool:
+def _has_run(stage: DvcStage) -> bool:
     """Whether dvc.lock knows it."""
     return any(item.hash_info for item in (*stage.deps, *stage.outs))
 
 
-def _changed_params(path: str, dep: Any, now: Mapping[str, Any], names: Iterable[str]) -> Iterator[str]:
+def _changed_params(path: str, dep: ParamsDependency, now: Mapping[str, object], names: Iterable[str]) -> Iterator[str]:
     """What changed in these sections of a parameter file since the stage ran."""
     before = dep.hash_info.value or {}
     for name in names:
@@ -140,7 +152,7 @@ def _changed_params(path: str, dep: Any, now: Mapping[str, Any], names: Iterable
             yield from _leaves(path, name, before.get(name), now.get(name))
 
 
-def _leaves(path: str, name: str, old: Any, new: Any) -> Iterator[str]:
+def _leaves(path: str, name: str, old: object, new: object) -> Iterator[str]:
     """`probe.sampling.max_tokens 64 → 96`, for every leaf that differs."""
     if path == _MEANINGS:
         yield f"code: {name}"
@@ -153,7 +165,7 @@ def _leaves(path: str, name: str, old: Any, new: Any) -> Iterator[str]:
         yield f"{where} {_short(old)} → {_short(new)}"
 
 
-def _short(value: Any) -> str:
+def _short(value: object) -> str:
     text = "absent" if value is None else str(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 

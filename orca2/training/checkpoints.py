@@ -7,12 +7,18 @@ seen. It is found again only by the identity of its inputs. Each save removes ev
 The folder is on a disk that all ranks share. DeepSpeed writes it by pickle: it is ours, and never published.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from deepspeed import DeepSpeedEngine
+    from torch import Tensor
 
 _MARKER = "complete.json"
 
@@ -39,7 +45,7 @@ def holds_others(folder: Path) -> bool:
     return bool(_markers(folder))
 
 
-def save(engine: Any, folder: Path, identity: str, history: list[dict[str, float]]) -> None:
+def save(engine: DeepSpeedEngine, folder: Path, identity: str, history: list[dict[str, float]]) -> None:
     """Save a DeepSpeed engine and its curve; every rank calls it."""
     from deepspeed import comm
 
@@ -51,7 +57,7 @@ def save(engine: Any, folder: Path, identity: str, history: list[dict[str, float
         _remove_others(folder, tag)
 
 
-def load(engine: Any, folder: Path, progress: Progress) -> None:
+def load(engine: DeepSpeedEngine, folder: Path, progress: Progress) -> None:
     """Bring a fresh engine to where the checkpoint was saved; every rank calls it."""
     engine.load_checkpoint(str(folder), tag=progress.tag)
 
@@ -60,7 +66,7 @@ def _markers(folder: Path) -> list[Path]:
     return sorted(folder.glob(f"*-step-*/{_MARKER}"))
 
 
-def _write_marker(file: Path, content: dict[str, Any]) -> None:
+def _write_marker(file: Path, content: dict[str, object]) -> None:
     temporary = file.with_suffix(".tmp")
     with temporary.open("w", encoding="utf-8") as sink:
         json.dump(content, sink)
@@ -77,7 +83,7 @@ def _remove_others(folder: Path, tag: str) -> None:
             shutil.rmtree(other)
 
 
-def publish(engine: Any, kept: Iterable[Path], output: Path) -> None:
+def publish(engine: DeepSpeedEngine, kept: Iterable[Path], output: Path) -> None:
     """Write the trained model as a Hugging Face folder, under its name only when complete; every rank calls it.
 
     Of the files `kept` of the model that training started from, tokenizer and chat template are copied byte for byte.
@@ -98,7 +104,7 @@ def publish(engine: Any, kept: Iterable[Path], output: Path) -> None:
     comm.barrier()
 
 
-def _gather_weights(engine: Any) -> dict[str, Any]:
+def _gather_weights(engine: DeepSpeedEngine) -> dict[str, Tensor]:
     """All parameters on rank 0, one at a time from wherever ZeRO spread them; tied ones once."""
     from deepspeed import comm, zero
 

@@ -5,6 +5,8 @@ many, any ZeRO stage, the curve is the same to rounding. Logits are computed whe
 Position ids restart at each segment; from them Transformers builds attention that stays inside a segment.
 """
 
+from __future__ import annotations
+
 import logging
 import math
 import random
@@ -12,11 +14,16 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from orca2.core.errors import Orca2Error, require
 from orca2.core.hashing import derive_seed
 from orca2.core.rows import PackedSequence
+
+if TYPE_CHECKING:
+    import torch
+    from deepspeed import DeepSpeedEngine
+    from transformers import PreTrainedModel
 
 History = list[dict[str, float]]
 """What each finished step logged, in order."""
@@ -84,7 +91,7 @@ def learning_rate(step: int, num_steps: int, config: TrainConfig) -> float:
     return config.learning_rate * share[config.schedule]
 
 
-def load_model(folder: Path, dtype: str) -> Any:
+def load_model(folder: Path, dtype: str) -> PreTrainedModel:
     """The causal language model of a folder, safetensors only, ready for packed sequences."""
     import torch
     from transformers import AutoModelForCausalLM
@@ -99,7 +106,7 @@ def load_model(folder: Path, dtype: str) -> Any:
     )
 
 
-def make_engine(model: Any, config: TrainConfig) -> Any:
+def make_engine(model: PreTrainedModel, config: TrainConfig) -> DeepSpeedEngine:
     """DeepSpeed around the model, with torch's AdamW so that nothing is compiled."""
     import deepspeed
     import torch
@@ -118,7 +125,7 @@ def make_engine(model: Any, config: TrainConfig) -> Any:
 
 
 def run_steps(
-    engine: Any,
+    engine: DeepSpeedEngine,
     sequences: Sequence[PackedSequence],
     config: TrainConfig,
     seed: int,
@@ -147,7 +154,9 @@ def run_steps(
         on_step()
 
 
-def supervised_loss(model: Any, sequence: PackedSequence, device: Any) -> Any:
+def supervised_loss(
+    model: PreTrainedModel | DeepSpeedEngine, sequence: PackedSequence, device: torch.device
+) -> torch.Tensor:
     """The sum of the losses on the labels of one packed sequence, as a tensor to go backward from."""
     import torch
     from torch.nn.functional import cross_entropy
@@ -165,7 +174,7 @@ def supervised_loss(model: Any, sequence: PackedSequence, device: Any) -> Any:
     return cross_entropy(logits[0].float(), targets, reduction="sum")
 
 
-def _deepspeed_config(config: TrainConfig) -> dict[str, Any]:
+def _deepspeed_config(config: TrainConfig) -> dict[str, object]:
     """Accumulation and the learning rate are ours (see `_accumulate`, `_prepare_step`); the rest is DeepSpeed's."""
     from deepspeed import comm
 
@@ -182,7 +191,7 @@ def _deepspeed_config(config: TrainConfig) -> dict[str, Any]:
     }
 
 
-def _prepare_step(engine: Any, rate: float, seed: int, step: int) -> None:
+def _prepare_step(engine: DeepSpeedEngine, rate: float, seed: int, step: int) -> None:
     """What a step depends on beside weights and data is set anew before each, so that a resumed run repeats it."""
     import torch
     from deepspeed import comm
@@ -192,7 +201,7 @@ def _prepare_step(engine: Any, rate: float, seed: int, step: int) -> None:
     torch.manual_seed(derive_seed(seed, "dropout", str(step), comm.get_rank()))
 
 
-def _accumulate(engine: Any, batch: Sequence[PackedSequence]) -> float:
+def _accumulate(engine: DeepSpeedEngine, batch: Sequence[PackedSequence]) -> float:
     """Gradients of the global batch's mean loss, left in the engine; returns that loss, the same on every rank."""
     import torch
     from deepspeed import comm

@@ -5,6 +5,8 @@ output, the checkpoints and the curve are on a disk that all workers share. A ru
 checkpoint when data, model, config, seed and number of workers are the same, and otherwise starts afresh and says so.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import threading
@@ -13,7 +15,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 from orca2.core.cluster import ray_session, require_slots
 from orca2.core.config import Sections
@@ -21,6 +24,10 @@ from orca2.core.errors import Orca2Error, require
 from orca2.core.rows import PackedSequence
 from orca2.training import checkpoints
 from orca2.training.loop import History, TrainConfig, load_model, make_engine, plan_steps, run_steps
+
+if TYPE_CHECKING:
+    import ray
+    from dvclive import Live
 
 _PROGRESS_S = 15.0
 """Seconds between two lines of progress."""
@@ -57,7 +64,7 @@ class TrainingCluster(Sections):
 class _Job:
     """All that a worker needs; the data lies in Ray's object store."""
 
-    sequences: Any
+    sequences: ray.ObjectRef
     model_folder: Path
     output: Path
     checkpoint_dir: Path
@@ -82,7 +89,7 @@ def train(
     kept_files: Iterable[str],
     checkpoint_dir: Path,
     live_dir: Path,
-) -> dict[str, Any]:
+) -> dict[str, dict[str, float]]:
     """Train the model and write it to `output` as a Hugging Face folder in safetensors.
 
     Args:
@@ -169,7 +176,7 @@ def _say_where_it_starts(checkpoint_dir: Path, identity: str) -> None:
         print(f"train: the checkpoint in {checkpoint_dir} is of other inputs: starting afresh", flush=True)
 
 
-def _cpus_per_worker(ray: Any, cluster: TrainClusterConfig) -> int:
+def _cpus_per_worker(ray: ModuleType, cluster: TrainClusterConfig) -> int:
     """CPUs for each worker: as asked for, else an even share, at most what the largest node has."""
     per_node = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
     num_cpus = cluster.cpus_per_worker or max(1, min(sum(per_node) // cluster.workers, max(per_node)))
@@ -201,11 +208,11 @@ def _run_workers(job: _Job, cluster: TrainClusterConfig) -> History:
     return outcome
 
 
-def _worker(arguments: dict[str, Any]) -> History | Orca2Error:
+def _worker(arguments: dict[str, _Job]) -> History | Orca2Error:
     """One rank, in a process of its own. An error that the user can mend is returned: Ray would wrap it up."""
     import ray
 
-    job: _Job = arguments["job"]
+    job = arguments["job"]
     os.environ["HF_HUB_OFFLINE"] = "1"
     if not job.use_gpu:
         os.environ["DS_ACCELERATOR"] = "cpu"
@@ -241,7 +248,7 @@ def _train_rank(job: _Job, sequences: list[PackedSequence]) -> History:
     return history
 
 
-def _open_curve(live_dir: Path, history: History) -> Any:
+def _open_curve(live_dir: Path, history: History) -> Live:
     """DVCLive at the end of what is already done: steps after the last checkpoint are not there twice."""
     os.environ.update(DVC_NO_ANALYTICS="1", DVC_STUDIO_OFFLINE="1")
     from dvclive import Live
@@ -252,7 +259,7 @@ def _open_curve(live_dir: Path, history: History) -> Any:
     return live
 
 
-def _log(live: Any, entry: dict[str, float]) -> None:
+def _log(live: Live, entry: dict[str, float]) -> None:
     for name in _CURVES:
         live.log_metric(name, entry[name])
     live.next_step()
@@ -260,7 +267,7 @@ def _log(live: Any, entry: dict[str, float]) -> None:
 
 def _summary(
     sequences: Sequence[PackedSequence], config: TrainConfig, seed: int, history: History, seconds: float
-) -> dict[str, Any]:
+) -> dict[str, dict[str, float]]:
     tokens = config.epochs * sum(len(sequence.input_ids) for sequence in sequences)
     supervised = config.epochs * sum(label >= 0 for sequence in sequences for label in sequence.labels)
     last_epoch = history[-(len(plan_steps(len(sequences), config, seed)) // config.epochs) :]
