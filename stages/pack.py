@@ -5,11 +5,13 @@
 Reads data/chats and models/. Writes data/packed, data/rejected/pack and metrics/pack.json.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from orca2.core import config
 from orca2.core.errors import exit_on_error
@@ -18,6 +20,9 @@ from orca2.project.metrics import write_counts
 from orca2.project.partitions import map_tables, read_aside, scratch, writing
 from orca2.recipe import models
 from orca2.recipe.packing import PackConfig, encode, gather, lay_out, pack_metrics, stretches, tokenizer_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +43,9 @@ def main() -> None:
     write_counts("pack", mapped.rows_in[0], len(layout.order), mapped.reasons, **figures)
 
 
-def encoded_and_rejected(params: PackConfig, student: Path, chats: Any) -> tuple[Any, Any, Mapping[str, int]]:
+def encoded_and_rejected(
+    params: PackConfig, student: Path, chats: pa.Table
+) -> tuple[pa.Table, pa.Table, Mapping[str, int]]:
     """One partition, as tables."""
     return *encode(chats, tokenizer_of(student), params), {}
 

@@ -5,6 +5,8 @@ holds the rows of the shards i and i + N of 2 N. So a join by row id never leave
 mapped in this process, a large one by Ray Data over cores and nodes: the same function and the same bytes.
 """
 
+from __future__ import annotations
+
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -30,6 +32,9 @@ from orca2.project.shards import (
     shard_count,
     write_shards,
 )
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 PARTITION_SHARDS = 4
 """Shards of all inputs together that one partition reads: what a process holds at once."""
@@ -125,7 +130,7 @@ def partitions_of(*inputs: Artifact[object]) -> tuple[int, bool]:
     return 1 << max(0, -(-shards // PARTITION_SHARDS) - 1).bit_length(), shards <= HERE_SHARDS
 
 
-def read(artifact: Artifact[object], index: int, count: int, columns: Sequence[str] | None = None) -> Any:
+def read(artifact: Artifact[object], index: int, count: int, columns: Sequence[str] | None = None) -> pa.Table:
     """The rows of one of `count` partitions as an Arrow table: all columns or some, of them the one of the id.
 
     Raises:
@@ -158,7 +163,7 @@ def scratch(name: str) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def write_aside(file: Path, table: Any) -> None:
+def write_aside(file: Path, table: pa.Table) -> None:
     """Write a table as an Arrow file that can be mapped into memory."""
     import pyarrow as pa
 
@@ -166,7 +171,7 @@ def write_aside(file: Path, table: Any) -> None:
         writer.write_table(table.combine_chunks())
 
 
-def read_aside(folder: Path, names: str = "*.arrow") -> list[Any]:
+def read_aside(folder: Path, names: str = "*.arrow") -> list[pa.Table]:
     """The tables that were written there, in order, mapped into memory."""
     import pyarrow as pa
 
@@ -184,8 +189,8 @@ def num_rows(artifact: Artifact[object]) -> int:
     return sum(pq.read_metadata(shard).num_rows for shard in complete_shards(artifact.path))
 
 
-def distinct(artifact: Artifact[object], column: str, **where: str) -> set[Any]:
-    """The different values of a column, of all rows or of those with these values in other columns.
+def distinct(artifact: Artifact[object], column: str, **where: str) -> set[str]:
+    """The different values of a column of text, of all rows or of those with these values in other columns.
 
     Raises:
         Orca2Error: the artifact is missing or torn.
@@ -205,7 +210,7 @@ class Draft:
         self.fragments.mkdir()
         self.held: list[Fragment] = []
 
-    def add(self, table: Any) -> None:
+    def add(self, table: pa.Table) -> None:
         """Add rows, to be kept on disk."""
         self.held.append(fragment_of(table, self.fragments / f"{len(self.held)}.arrow"))
 
@@ -261,15 +266,15 @@ def _artifact(source: Artifact[object] | Columns) -> Artifact[object]:
     return source.artifact if isinstance(source, Columns) else source
 
 
-def _read(source: Input, index: int, count: int) -> Any:
+def _read(source: Input, index: int, count: int) -> pa.Table:
     if isinstance(source, Path):
         return read_aside(source, f"{index:06}.arrow")[0]
     return read(_artifact(source), index, count, source.names if isinstance(source, Columns) else None)
 
 
 def _of_rows(
-    function: Function, inputs: Sequence[Artifact[object]], outputs: Sequence[Artifact[object]], *tables: Any
-) -> list[Any]:
+    function: Function, inputs: Sequence[Artifact[object]], outputs: Sequence[Artifact[object]], *tables: pa.Table
+) -> list[object]:
     rows = [list(from_table(table, artifact.row_type)) for table, artifact in zip(tables, inputs, strict=True)]
     made = list(function(*rows))
     figures = made.pop() if len(made) > len(outputs) else {}

@@ -5,6 +5,8 @@ by a hash of their id, so that adding one touches one shard, and sorted inside a
 depends on the rows alone. Nothing is written under its final name before it is complete.
 """
 
+from __future__ import annotations
+
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -12,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -28,7 +30,12 @@ from orca2.core.tables import (
 )
 from orca2.project import cells
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 _Row = TypeVar("_Row")
+_Filters: TypeAlias = Sequence[tuple[str, str, object]]
+"""Column, comparison and value: what a row must pass, all of them."""
 SHARD_BYTES = 32 << 20
 """A shard is split in two when it would grow past this, by its logical size (see `tables.logical_bytes`)."""
 _HASH = "reversed_hash"
@@ -44,13 +51,13 @@ class Fragment:
     rows: int
     size: int
     """Logical bytes."""
-    held: Any
+    held: Sequence[pa.RecordBatch] | Path
     """Their record batches, or the Arrow file that holds them."""
     index: int = 0
     """Of `count` partitions, the one whose rows these are; of 1 where they may be any."""
     count: int = 1
 
-    def between(self, first: int, end: int) -> Iterator[Any]:
+    def between(self, first: int, end: int) -> Iterator[pa.RecordBatch]:
         """Record batches of the rows whose reversed hashes lie there."""
         import pyarrow as pa
 
@@ -62,7 +69,7 @@ class Fragment:
             yield from _between(self.held, first, end)
 
 
-def write_rows(folder: Path, row_type: type, rows: Iterable[Any]) -> int:
+def write_rows(folder: Path, row_type: type, rows: Iterable[object]) -> int:
     """Write rows of one frozen dataclass as a canonical artifact, replacing `folder`; return how many.
 
     Raises:
@@ -96,7 +103,7 @@ def replacing(folder: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def fragment_of(table: Any, file: Path | None = None, index: int = 0, count: int = 1) -> Fragment:
+def fragment_of(table: pa.Table, file: Path | None = None, index: int = 0, count: int = 1) -> Fragment:
     """A table as a fragment of an artifact, in memory or in an Arrow file of its own."""
     import pyarrow as pa
 
@@ -113,7 +120,10 @@ def fragment_of(table: Any, file: Path | None = None, index: int = 0, count: int
 
 
 def write_shards(
-    folder: Path, row_type: type, fragments: Sequence[Fragment], each: Callable[[Any, Iterable[int]], Iterable[object]]
+    folder: Path,
+    row_type: type,
+    fragments: Sequence[Fragment],
+    each: Callable[[Callable[[int], None], Iterable[int]], Iterable[object]],
 ) -> None:
     """Write the shards of an artifact that these fragments make up; `each` maps the work over their indices.
 
@@ -131,7 +141,7 @@ def shard_count(size: int) -> int:
     return 1 << max(0, -(-size // SHARD_BYTES) - 1).bit_length()
 
 
-def read_rows(folder: Path, row_type: type[_Row], filters: Any = None) -> list[_Row]:
+def read_rows(folder: Path, row_type: type[_Row], filters: _Filters | None = None) -> list[_Row]:
     """Every row of an artifact in canonical order, or those that pass Parquet filters.
 
     Raises:
@@ -143,7 +153,7 @@ def read_rows(folder: Path, row_type: type[_Row], filters: Any = None) -> list[_
     return sorted(rows, key=row_identity)
 
 
-def read_columns(folder: Path, names: Sequence[str]) -> Any:
+def read_columns(folder: Path, names: Sequence[str]) -> pa.Table:
     """Some columns of an artifact as an Arrow table, without building rows; shard by shard, in their order.
 
     Raises:
@@ -154,7 +164,7 @@ def read_columns(folder: Path, names: Sequence[str]) -> Any:
     return pa.concat_tables(read_table(shard, names) for shard in complete_shards(folder))
 
 
-def row_identity(row: Any) -> tuple[Any, ...]:
+def row_identity(row: Any) -> tuple[str | int, ...]:
     """What orders rows and keeps them apart: packed sequences by index, all others by row, sample and strategy."""
     if hasattr(row, "sequence_index"):
         return (row.sequence_index,)
@@ -182,7 +192,7 @@ def complete_shards(folder: Path) -> list[Path]:
     return [folder / name for name in names]
 
 
-def read_table(shard: Path, names: Sequence[str] | None = None, filters: Any = None) -> Any:
+def read_table(shard: Path, names: Sequence[str] | None = None, filters: _Filters | None = None) -> pa.Table:
     """A shard as an Arrow table: all columns or some, all rows or those that pass Parquet filters.
 
     Raises:
@@ -200,7 +210,7 @@ def read_table(shard: Path, names: Sequence[str] | None = None, filters: Any = N
         raise Orca2Error(f"cannot be read: {error}", str(shard), "run `dvc checkout` or `dvc repro`") from error
 
 
-def read_shard(shard: Path, row_type: type, filters: Any = None) -> Any:
+def read_shard(shard: Path, row_type: type, filters: _Filters | None = None) -> pa.Table:
     """A shard of rows of this type as an Arrow table.
 
     Raises:
@@ -214,7 +224,7 @@ def read_shard(shard: Path, row_type: type, filters: Any = None) -> Any:
     return table
 
 
-def write_parquet(file: Path, table: Any) -> None:
+def write_parquet(file: Path, table: pa.Table) -> None:
     """Write one Parquet file with the settings that every artifact and store segment shares, and fsync it."""
     import pyarrow.parquet as pq
 
@@ -228,7 +238,7 @@ def write_parquet(file: Path, table: Any) -> None:
         os.fsync(sink.fileno())
 
 
-def _in_order(batch: Any) -> Any:
+def _in_order(batch: pa.RecordBatch) -> pa.RecordBatch:
     """The rows of a record batch in the order of their reversed hashes, which become its last column."""
     import pyarrow as pa
 
@@ -237,7 +247,7 @@ def _in_order(batch: Any) -> Any:
     return batch.take(pa.array(order)).append_column(_HASH, pa.array(at[order]))
 
 
-def _between(batches: Iterable[Any], first: int, end: int) -> Iterator[Any]:
+def _between(batches: Iterable[pa.RecordBatch], first: int, end: int) -> Iterator[pa.RecordBatch]:
     for batch in batches:
         at = batch.column(_HASH).to_numpy()
         start, stop = at.searchsorted(np.uint32(first), "left"), at.searchsorted(np.uint32(end - 1), "right")
@@ -260,7 +270,7 @@ def _write_shard(folder: Path, row_type: type, count: int, fragments: Sequence[F
     cells.write(file, table)
 
 
-def _refuse_duplicates(folder: Path, identities: Any) -> None:
+def _refuse_duplicates(folder: Path, identities: pa.Table) -> None:
     """Rows of one identity lie in one shard, and there side by side."""
     import pyarrow.compute as pc
 

@@ -11,19 +11,26 @@ Conversations are encoded a partition at a time, laid out by their lengths alone
 a time: all but the lengths stays on disk.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from orca2.core.errors import Orca2Error, require
 from orca2.core.rows import Chat, PackedSequence, Rejected
 from orca2.core.tables import arrow_schema, from_table, take, to_table
 from orca2.recipe.chat import AnswerNotKeptError, Encoded, encode_conversations, load_tokenizer
+from orca2.recipe.chat.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 IGNORED = -100
 """The label of a position without loss, as PyTorch and Hugging Face have it."""
@@ -47,13 +54,15 @@ class PackConfig:
 class Layout(NamedTuple):
     """Which conversations each sequence is made of."""
 
-    order: Any
+    order: NDArray[np.int64]
     """int64[n]: the conversations, sequence after sequence."""
-    starts: Any
+    starts: NDArray[np.int64]
     """int64[sequences + 1]: where in `order` each sequence begins, and the end."""
 
 
-def pack(chats: Sequence[Chat], tokenizer: Any, config: PackConfig) -> tuple[list[PackedSequence], list[Rejected]]:
+def pack(
+    chats: Sequence[Chat], tokenizer: Tokenizer, config: PackConfig
+) -> tuple[list[PackedSequence], list[Rejected]]:
     """Encode every conversation and pack those that fit; the same chats in any order give the same sequences.
 
     Raises:
@@ -66,12 +75,12 @@ def pack(chats: Sequence[Chat], tokenizer: Any, config: PackConfig) -> tuple[lis
 
 
 @cache
-def tokenizer_of(folder: Path) -> Any:
+def tokenizer_of(folder: Path) -> Tokenizer:
     """The tokenizer of a model folder, loaded once a process."""
     return load_tokenizer(folder)
 
 
-def encode(chats: Any, tokenizer: Any, config: PackConfig) -> tuple[Any, Any]:
+def encode(chats: pa.Table, tokenizer: Tokenizer, config: PackConfig) -> tuple[pa.Table, pa.Table]:
     """A table of chats in token ids, those that fit, the longest first; and the rejected others.
 
     The columns of the first are `row_id`, `sample_index`, `input_ids`, `length`, `supervised_start`, `supervised_end`.
@@ -90,7 +99,7 @@ def encode(chats: Any, tokenizer: Any, config: PackConfig) -> tuple[Any, Any]:
     return in_order(pa.concat_tables(tables)), to_table(rejected, Rejected)
 
 
-def in_order(encoded: Any) -> Any:
+def in_order(encoded: pa.Table) -> pa.Table:
     """The longest first; of equal length, in order of their ids."""
     import pyarrow.compute as pc
 
@@ -98,7 +107,7 @@ def in_order(encoded: Any) -> Any:
     return encoded.take(pc.sort_indices(encoded, keys))
 
 
-def lay_out(encoded: Sequence[Any], config: PackConfig) -> Layout:
+def lay_out(encoded: Sequence[pa.Table], config: PackConfig) -> Layout:
     """Best fit decreasing over all conversations of some tables; equal lengths in order of their ids.
 
     A conversation is known by its row, counted over the tables.
@@ -114,7 +123,7 @@ def lay_out(encoded: Sequence[Any], config: PackConfig) -> Layout:
     return Layout(rows[order].astype(np.int64), starts)
 
 
-def best_fit(lengths: Any, capacity: int) -> Layout:
+def best_fit(lengths: NDArray[np.int_], capacity: int) -> Layout:
     """Lay lengths, int[n], into bins of at most `capacity`, by best fit decreasing; equal lengths keep their order.
 
     Each length goes into the bin that it leaves least room in, the earliest of equals, or else into a new one. All of
@@ -125,7 +134,7 @@ def best_fit(lengths: Any, capacity: int) -> Layout:
         raise ValueError(f"every length must be between 1 and {capacity}")
     order = np.argsort(-lengths, kind="stable")
     bin_of = np.empty(len(lengths), np.int64)
-    bins, free = 0, dict[int, Any]()  # by room: the bins that have it, in order
+    bins, free = 0, dict[int, NDArray[np.int64]]()  # by room: the bins that have it, in order
     ends = np.append(np.flatnonzero(np.diff(lengths[order])) + 1, len(order))
     start = 0
     for end in ends.tolist() if len(order) else ():
@@ -143,7 +152,9 @@ def best_fit(lengths: Any, capacity: int) -> Layout:
     return Layout(order[laid], np.searchsorted(bin_of[laid], np.arange(bins + 1)))
 
 
-def _lay(free: dict[int, Any], room: int, bins: Any, length: int, bin_of: Any) -> int:
+def _lay(
+    free: dict[int, NDArray[np.int64]], room: int, bins: NDArray[np.int64], length: int, bin_of: NDArray[np.int64]
+) -> int:
     """Fill these bins of one room in turn with one length; the number that found room."""
     each = room // length
     laid = min(len(bin_of), each * len(bins))
@@ -157,7 +168,7 @@ def _lay(free: dict[int, Any], room: int, bins: Any, length: int, bin_of: Any) -
     return laid
 
 
-def stretches(layout: Layout, encoded: Sequence[Any]) -> Iterator[range]:
+def stretches(layout: Layout, encoded: Sequence[pa.Table]) -> Iterator[range]:
     """The sequences in stretches that are gathered at once."""
     lengths = np.concatenate([table["length"].to_numpy() for table in encoded])
     ends = np.cumsum(lengths[layout.order], dtype=np.int64)[layout.starts[1:] - 1]
@@ -166,7 +177,7 @@ def stretches(layout: Layout, encoded: Sequence[Any]) -> Iterator[range]:
     yield from (range(first, last) for first, last in pairwise(bounds))
 
 
-def gather(encoded: Sequence[Any], layout: Layout, sequences: range) -> Any:
+def gather(encoded: Sequence[pa.Table], layout: Layout, sequences: range) -> pa.Table:
     """Some sequences, as a table of `PackedSequence`."""
     import pyarrow as pa
 
@@ -202,7 +213,7 @@ def gather(encoded: Sequence[Any], layout: Layout, sequences: range) -> Any:
     return pa.table([pa.array(np.arange(chosen.start, chosen.stop)), *built], schema=schema)
 
 
-def pack_metrics(encoded: Sequence[Any], layout: Layout, config: PackConfig) -> dict[str, int | float]:
+def pack_metrics(encoded: Sequence[pa.Table], layout: Layout, config: PackConfig) -> dict[str, int | float]:
     """What the packing came to, in tokens and the share of the sequences' room that is filled."""
     tokens, sequences = sum(_sum(table["length"]) for table in encoded), len(layout.starts) - 1
     return {
@@ -213,12 +224,12 @@ def pack_metrics(encoded: Sequence[Any], layout: Layout, config: PackConfig) -> 
     }
 
 
-def _sum(column: Any) -> int:
+def _sum(column: pa.ChunkedArray) -> int:
     return int(column.to_numpy().sum(dtype=np.int64))
 
 
 def _encode_rows(
-    chats: Sequence[Chat], tokenizer: Any, config: PackConfig
+    chats: Sequence[Chat], tokenizer: Tokenizer, config: PackConfig
 ) -> tuple[list[tuple[Chat, Encoded]], list[Rejected]]:
     answered = [chat for chat in chats if chat.messages[-1].role == "assistant" and chat.messages[-1].content]
     known = set(map(id, answered))
@@ -236,7 +247,7 @@ def _encode_rows(
     return kept, rejected
 
 
-def _encoded_table(rows: Iterable[tuple[Chat, Encoded]]) -> Any:
+def _encoded_table(rows: Iterable[tuple[Chat, Encoded]]) -> pa.Table:
     import pyarrow as pa
 
     rows = list(rows)
