@@ -7,8 +7,8 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
+from orca2.audit.story import Answered, Choice, Erasure, LeftOut, Row, Story
 from orca2.core.errors import Orca2Error
 from orca2.diff.shifts import strategies
 from orca2.project.artifacts import EXAMPLES, LEFT_OUT, PACKED, REJECTIONS, SPLITS, Artifact
@@ -29,13 +29,13 @@ class _Rows:
     absent: list[str] = field(default_factory=list)
     """The artifacts that this revision does not hold."""
 
-    def rows(self, artifact: Artifact[object], columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
+    def rows(self, artifact: Artifact[object], columns: Sequence[str] | None = None) -> list[Row]:
         if not self.revision.holds(artifact) and artifact.folder not in self.absent:
             self.absent.append(artifact.folder)
         return list(self.revision.table(artifact, columns, self.row_id).to_pylist())
 
 
-def why(revision: Revision, prefix: str, store: Path) -> dict[str, Any]:
+def why(revision: Revision, prefix: str, store: Path) -> Story | LeftOut:
     """The whole story of the question whose row id begins with `prefix`, as plain data.
 
     Args:
@@ -51,7 +51,7 @@ def why(revision: Revision, prefix: str, store: Path) -> dict[str, Any]:
     return _story(rows, examples[0], store) if examples else _rejection(rows)
 
 
-def _story(rows: _Rows, example: dict[str, Any], store: Path) -> dict[str, Any]:
+def _story(rows: _Rows, example: Row, store: Path) -> Story:
     revision, asked = rows.revision, SPLITS[example["split"]]
     requests = rows.rows(asked.requests)
     answered = [row for artifact in _distinct(asked.answers + asked.verdicts) for row in rows.rows(artifact)]
@@ -73,7 +73,7 @@ def _story(rows: _Rows, example: dict[str, Any], store: Path) -> dict[str, Any]:
     }
 
 
-def _rejection(rows: _Rows) -> dict[str, Any]:
+def _rejection(rows: _Rows) -> LeftOut:
     """The story of a question that became no example: why, where from, and of whom it is a duplicate."""
     found = rows.rows(LEFT_OUT)
     originals = dict.fromkeys(
@@ -126,7 +126,7 @@ def find(revision: Revision, prefix: str) -> str:
     raise Orca2Error(f"{len(found) or 'no'} question{'s' * (len(found) != 1)} begin so", prefix, hint)
 
 
-def _choice(revision: Revision, task: str) -> dict[str, Any]:
+def _choice(revision: Revision, task: str) -> Choice:
     """The strategy of the task, what it scored on the probe, and the runner-up."""
     chosen = strategies(revision)
     evidence = chosen["evidence"].get(task) or {}
@@ -163,9 +163,9 @@ def _models(revision: Revision, asked: set[str]) -> list[dict[str, str]]:
     return [{"digest": digest, "reference": names.get(digest, "not in models/models.json")} for digest in sorted(asked)]
 
 
-def _answer(request: dict[str, Any], answered: list[dict[str, Any]], chats: list[dict[str, Any]]) -> dict[str, Any]:
+def _answer(request: Row, answered: list[Row], chats: list[Row]) -> Answered:
     """A request with what it was answered, the verdict, and whether it became training data."""
-    facts: dict[str, Any] = {}
+    facts: Row = {}
     for row in answered:
         if all(row[name] == request[name] for name in ("sample_index", "strategy")):
             facts |= row
@@ -174,11 +174,9 @@ def _answer(request: dict[str, Any], answered: list[dict[str, Any]], chats: list
     return {"request": request, "answer": {k: v for k, v in facts.items() if k not in same} or None, "kept": kept}
 
 
-def _erasure(chat: dict[str, Any], requests: list[dict[str, Any]]) -> dict[str, Any]:
+def _erasure(chat: Row, requests: list[Row]) -> Erasure:
     """The turns that the student does not see, and those that it sees in their place."""
-    asked: list[dict[str, str]] = next(
-        (r["messages"] for r in requests if r["sample_index"] == chat["sample_index"]), []
-    )
+    asked: list[Row] = next((r["messages"] for r in requests if r["sample_index"] == chat["sample_index"]), [])
     seen = chat["messages"]
     return {
         "sample_index": chat["sample_index"],
@@ -189,7 +187,7 @@ def _erasure(chat: dict[str, Any], requests: list[dict[str, Any]]) -> dict[str, 
     }
 
 
-def _packed(revision: Revision, row_id: str) -> Iterator[dict[str, Any]]:
+def _packed(revision: Revision, row_id: str) -> Iterator[Row]:
     import pyarrow.compute as pc
 
     for shard in revision.shards(PACKED.folder) if revision.holds(PACKED) else ():
@@ -203,12 +201,12 @@ def _packed(revision: Revision, row_id: str) -> Iterator[dict[str, Any]]:
                 }
 
 
-def _provenance(store: Path, keys: Sequence[str]) -> dict[str, Any]:
+def _provenance(store: Path, keys: Sequence[str]) -> dict[str, dict[str, object]]:
     """How the stored answers to these keys came to be: engine, versions, hardware."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    found: dict[str, Any] = {}
+    found: dict[str, dict[str, object]] = {}
     for segment in segment_files(store) if keys else ():
         try:
             table = read_segment(segment, ["key", "provenance"])

@@ -1,22 +1,22 @@
 """The story of one question as text, in the order in which things happened."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
+from orca2.audit.story import Answered, Choice, LeftOut, Row, Story
 from orca2.core.text import lines_of, printable
 
 
-def as_text(story: Mapping[str, Any]) -> str:
+def as_text(story: Story | LeftOut) -> str:
     """Question, strategy, templates, each answer with its verdict, what was erased, where it is packed."""
     return "\n".join(_lines(story)) + "\n"
 
 
-def _lines(story: Mapping[str, Any]) -> Iterator[str]:
-    yield from _asked(story) if story["question"] else _left_out(story)
+def _lines(story: Story | LeftOut) -> Iterator[str]:
+    yield from _left_out(story) if story["question"] is None else _asked(story)
     yield from (f"not here   {folder}: it was not built, or not checked out" for folder in story["absent"])
 
 
-def _left_out(story: Mapping[str, Any]) -> Iterator[str]:
+def _left_out(story: LeftOut) -> Iterator[str]:
     """A question that became no example."""
     yield f"{story['row_id']}  {', '.join(dict.fromkeys(printable(row['task']) for row in story['rejected']))}"
     for source in story["sources"]:
@@ -28,12 +28,12 @@ def _left_out(story: Mapping[str, Any]) -> Iterator[str]:
     yield "kept in    no artifact: nothing was asked about it"
 
 
-def _rejected(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def _rejected(rows: Sequence[Row]) -> Iterator[str]:
     for row in rows:
         yield f"rejected   by {row['stage']}: {printable(row['reason'])}  {printable(row['detail'])}".rstrip()
 
 
-def _asked(story: Mapping[str, Any]) -> Iterator[str]:
+def _asked(story: Story) -> Iterator[str]:
     question = story["question"]
     yield printable(f"{question['row_id']}  {question['task']} ({question['category']}), split {question['split']}")
     yield f"source     {printable(question['source'])}, licence {printable(question['licence'])}"
@@ -56,7 +56,7 @@ def _asked(story: Mapping[str, Any]) -> Iterator[str]:
         yield f"packed     sequence {span['sequence_index']}, tokens {span['start']} to {end}, loss on {supervised}"
 
 
-def _strategy(choice: Mapping[str, Any]) -> str:
+def _strategy(choice: Choice) -> str:
     if not choice["chosen"]:
         return "none chosen yet"
     text = f"{choice['chosen']} for {choice['task']}"
@@ -67,7 +67,7 @@ def _strategy(choice: Mapping[str, Any]) -> str:
     return text
 
 
-def _answer(answer: Mapping[str, Any], provenance: Mapping[str, Any]) -> Iterator[str]:
+def _answer(answer: Answered, provenance: Mapping[str, Mapping[str, object]]) -> Iterator[str]:
     request, said = answer["request"], answer["answer"]
     sampling = ", ".join(f"{name} {value}" for name, value in request["sampling"].items() if value != [])
     engine = provenance.get(request["key"])
