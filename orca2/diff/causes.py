@@ -6,7 +6,7 @@ A row has the first of the causes in `KINDS` that differs between the two versio
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
@@ -25,6 +25,10 @@ QUESTION = ("question", "answer", "category", "grader", "metadata", "source", "l
 _DIGEST = 64
 VERDICT = ("expected", "strict_answer", "lenient_answer", "strict_correct", "lenient_correct")
 
+Cell: TypeAlias = Any
+"""What stands in a column, in plain data of the type of that column; None where there is no row."""
+Record = Mapping[str, Cell]
+"""Some columns of a row."""
 Detail = Callable[[Positions], list[str]]
 """Tells the detail of a cause for some of the changed rows."""
 _Candidate = tuple[str, Mask, Detail]
@@ -50,7 +54,7 @@ class Step(Protocol):
         """bool[n]: in both versions, and not the same in one of these columns."""
         ...
 
-    def values(self, name: str, rows: Positions) -> list[tuple[Any, Any]]:
+    def values(self, name: str, rows: Positions) -> list[tuple[Cell, Cell]]:
         """Cells before and after of some of the changed rows; None where there is none."""
         ...
 
@@ -79,21 +83,18 @@ class Stored:
                 result[both] |= cells[0] != cells[1]
         return result
 
-    def values(self, name: str, rows: Positions) -> list[tuple[Any, Any]]:
+    def values(self, name: str, rows: Positions) -> list[tuple[Cell, Cell]]:
         """Cells before and after of some of the changed rows; None where there is none."""
         return list(zip(self._side(0, name, rows), self._side(1, name, rows), strict=True))
 
-    def _side(self, side: int, name: str, rows: Positions) -> list[Any]:
+    def _side(self, side: int, name: str, rows: Positions) -> list[Cell]:
         part, positions = self.parts[side], self.positions[rows, side]
-        values: list[Any] = [None] * len(positions)
+        values: list[Cell] = [None] * len(positions)
         there = np.flatnonzero(positions >= 0)
         if there.size and name in part.columns:
             for row, value in zip(there, part.take(positions[there], [name])[name].to_pylist(), strict=True):
                 values[row] = value
         return values
-
-
-Record = Mapping[str, Any]
 
 
 class Known:
@@ -115,7 +116,7 @@ class Known:
             for a, b in zip(*self._sides, strict=True)
         ], np.bool_)  # fmt: skip
 
-    def values(self, name: str, rows: Positions) -> list[tuple[Any, Any]]:
+    def values(self, name: str, rows: Positions) -> list[tuple[Cell, Cell]]:
         """Cells before and after of some of the changed rows; None where there is none."""
         before, after = ([(side[row] or {}).get(name) for row in rows] for side in self._sides)
         return list(zip(before, after, strict=True))
@@ -286,6 +287,6 @@ def _sampling(request: Step) -> Detail:
     return detail
 
 
-def _changed_fields(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
+def _changed_fields(before: Record, after: Record) -> str:
     names = [name for name in after if before.get(name) != after[name]]
     return ", ".join(f"{name} {before.get(name)} → {after[name]}" for name in names)

@@ -6,20 +6,19 @@ key of last time. So no conversation is read, and none is rendered.
 """
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
 
 from orca2.core.rows import Sampling
-from orca2.diff.causes import Cause, Known, Outside, first_causes
+from orca2.diff.causes import Cause, Known, Outside, Record, first_causes
 from orca2.diff.template_changes import TemplateChanges
-from orca2.plan.earlier import Earlier
+from orca2.plan.earlier import Asked, Earlier
 from orca2.plan.keys import Keys
 from orca2.plan.made import Made
-from orca2.plan.questions import Sides
+from orca2.plan.questions import Side, Sides
 from orca2.project import git
 from orca2.project.dvc_files import LOCK_FILE
 from orca2.project.revisions import Revision
@@ -76,7 +75,7 @@ class Causes:
         return told[: len(wanted)], told[len(wanted) :]
 
     def _tell_messages(
-        self, wanted: Sequence[Made], before: Sequence[dict[str, Any] | None], after: Sequence[dict[str, Any] | None]
+        self, wanted: Sequence[Made], before: Sequence[Asked | None], after: Sequence[Asked | None]
     ) -> None:
         for made, old, new in zip(wanted, before, after, strict=False):
             if old and new:
@@ -87,7 +86,7 @@ class Causes:
             if record:
                 record["sampling"] = _plain(record["sampling"])
 
-    def _lost(self, before: Sequence[dict[str, Any] | None], after: Sequence[dict[str, Any] | None]) -> list[bool]:
+    def _lost(self, before: Sequence[Asked | None], after: Sequence[Asked | None]) -> list[bool]:
         """Whether the very same was asked, and the store has not even the answer of last time."""
         same = [bool(a and b and a["key"] == b["key"]) for a, b in zip(before, after, strict=True)]
         olds = [record for record, is_same in zip(before, same, strict=True) if record and is_same]
@@ -110,11 +109,11 @@ class Causes:
 
 
 @cache
-def _plain(sampling: Sampling) -> dict[str, Any]:
+def _plain(sampling: Sampling) -> dict[str, object]:
     return asdict(sampling)
 
 
-def _record(made: Made) -> dict[str, Any]:
+def _record(made: Made) -> Asked:
     return {
         "strategy": made.strategy, "template": made.template, "model": made.model, "sampling": made.sampling,
         "seed": made.seed, "key": made.key,
@@ -123,13 +122,13 @@ def _record(made: Made) -> dict[str, Any]:
 
 def _examples(
     ids: Sequence[str],
-    sides: tuple[Mapping[str, Mapping[str, Any]], Mapping[str, Mapping[str, Any]]],
+    sides: tuple[Side, Side],
     asked_before: frozenset[str],
     asked_now: frozenset[str],
 ) -> Known:
     """A question is there where it was asked, or where it is known to be in another split."""
 
-    def there(row_id: str, side: int, asked: frozenset[str]) -> Mapping[str, Any] | None:
+    def there(row_id: str, side: int, asked: frozenset[str]) -> Record | None:
         mine, other = sides[side].get(row_id), sides[1 - side].get(row_id)
         moved = mine and other and mine["split"] != other["split"]
         return (mine or {}) if row_id in asked or moved else None

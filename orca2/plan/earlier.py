@@ -1,14 +1,21 @@
 """What was asked last time: the requests of an artifact as it lies in the workspace, one partition at a time."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Sequence
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from orca2.core.errors import Orca2Error
 from orca2.core.rows import Sampling
 from orca2.project.shards import shard_names
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Asked: TypeAlias = dict[str, Any]
+"""A request by the names of its columns, without its messages."""
 Identity = tuple[str, int, str]
 """Row, sample and, where a question is asked under several side by side, strategy (else an empty one)."""
 _COLUMNS = ("row_id", "sample_index", "strategy", "template", "model", "key", "sampling", "seed", "task")
@@ -26,8 +33,8 @@ def shards(folder: Path) -> list[Path]:
     return found
 
 
-def read(files: Sequence[Path], columns: Sequence[str], split: str = "") -> Iterator[dict[str, Any]]:
-    """Some columns of each file, as lists by name; of a split alone where one is named.
+def read(files: Sequence[Path], columns: Sequence[str], split: str = "") -> Iterator[dict[str, pa.ChunkedArray]]:
+    """Some columns of each file, by name; of a split alone where one is named.
 
     Raises:
         Orca2Error: a file is torn.
@@ -82,14 +89,14 @@ class Earlier:
         """The ids of all questions that anything was asked about."""
         return frozenset(self._lists["row_id"])
 
-    def records(self, rows: Sequence[int]) -> list[dict[str, Any]]:
+    def records(self, rows: Sequence[int]) -> list[Asked]:
         """Some of the requests without their messages; the sampling parameters as this version knows them."""
         import pyarrow as pa
 
         if not rows:
             return []
         parts = [pa.table(part) for part in read(self._files, _COLUMNS)]
-        records: list[dict[str, Any]] = pa.concat_tables(parts).take(pa.array(rows, pa.int64())).to_pylist()
+        records: list[Asked] = pa.concat_tables(parts).take(pa.array(rows, pa.int64())).to_pylist()
         for record in records:
             record["sampling"] = _sampling(**record["sampling"] | {"stop": tuple(record["sampling"]["stop"])})
         return records

@@ -2,15 +2,17 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import NamedTuple
 
 from orca2.core.errors import Orca2Error
 from orca2.core.rows import Example, Rejected
 from orca2.core.tables import shard_of
+from orca2.diff.causes import Record
 from orca2.plan.earlier import read, shards
 from orca2.project.artifacts import EXAMPLES, LEFT_OUT
 
-Side = Mapping[str, Mapping[str, Any]]
+Side = Mapping[str, Record]
 """What is known of questions, by row id."""
 
 
@@ -104,8 +106,8 @@ class Collected:
         return self._cut
 
 
-def _side(files: Sequence[Any], names: tuple[str, ...]) -> Side:
-    known: dict[str, Mapping[str, Any]] = {}
+def _side(files: Sequence[Path], names: tuple[str, ...]) -> Side:
+    known: dict[str, Record] = {}
     for part in read(files, ("row_id", *names)):
         records = (
             dict(zip(names, values, strict=True)) for values in zip(*(part[n].to_pylist() for n in names), strict=True)
