@@ -51,12 +51,16 @@ def page(inputs: Inputs) -> str:
     accuracy = accuracy_figure(inputs.evaluation, "svg") if inputs.evaluation else b""
     loss = loss_figure(inputs.loss) if inputs.loss else b""
     return environment.get_template("report.html.j2").render(
-        inputs=inputs, models=[m for m in MODELS if m in inputs.evaluation], extractions=EXTRACTIONS,
-        results=results(inputs.evaluation), headline=headline(inputs.evaluation), compare=compare,
+        inputs=inputs,
+        models=[m for m in MODELS if m in inputs.evaluation],
+        extractions=EXTRACTIONS,
+        results=results(inputs.evaluation),
+        headline=headline(inputs.evaluation),
+        compare=compare,
         heat=heat_rows(inputs.chosen, inputs.evidence),
         accuracy_figure=inline(accuracy, "Accuracy by task and model; table below") if accuracy else "",
         loss_figure=inline(loss, "Training loss by step; table below") if loss else "",
-    )  # fmt: skip
+    )
 
 
 def headline(evaluation: Evaluation) -> str:

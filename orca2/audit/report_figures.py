@@ -16,9 +16,14 @@ EXTRACTIONS: dict[Extraction, str] = {
     "lenient": "any clear statement counts",
 }
 COLOURS = {
-    "base": "#8b95a5", "student": "#0072b2", "teacher": "#e69f00",
-    "ink": "#1b1f24", "muted": "#5f6b7a", "rule": "#e3e7ec", "paper": "#fefefe",
-}  # fmt: skip
+    "base": "#8b95a5",
+    "student": "#0072b2",
+    "teacher": "#e69f00",
+    "ink": "#1b1f24",
+    "muted": "#5f6b7a",
+    "rule": "#e3e7ec",
+    "paper": "#fefefe",
+}
 """Light palette of the figures, blue and orange of Okabe and Ito; in the page each is the CSS variable of its name."""
 _STYLE = {
     "svg.hashsalt": "orca2", "svg.fonttype": "none", "font.family": "DejaVu Sans", "font.size": 8,

@@ -113,9 +113,14 @@ def read_inputs(root: Path = Path()) -> Inputs:
     if not (evaluation or chosen or loss or counts or samples):
         raise Orca2Error("there is nothing to report: no stage has written anything", str(root), _AGAIN)
     return Inputs(
-        evaluation=evaluation, chosen=chosen, evidence=evidence, loss=loss, counts=counts, samples=samples,
+        evaluation=evaluation,
+        chosen=chosen,
+        evidence=evidence,
+        loss=loss,
+        counts=counts,
+        samples=samples,
         absent=tuple(absent),
-    )  # fmt: skip
+    )
 
 
 def choose_samples(chats: Iterable[Mapping[str, Any]], per_group: int = 2) -> list[Mapping[str, Any]]:

@@ -112,13 +112,19 @@ def _blame(arguments: argparse.Namespace) -> int:
     )
     lines = [
         (
-            row.split, row.template, row.task, row.strategy, f"{row.requests:,}", _count(row.answered),
+            row.split,
+            row.template,
+            row.task,
+            row.strategy,
+            f"{row.requests:,}",
+            _count(row.answered),
             _count(row.right) + ("" if row.right is None else f" ({100 * row.right / row.requests:.0f} %)"),
             _count(row.in_dataset),
-            "-" if row.tokens is None else f"{row.tokens:.1f}", " ".join(example[:12] for example in row.examples),
+            "-" if row.tokens is None else f"{row.tokens:.1f}",
+            " ".join(example[:12] for example in row.examples),
         )
         for row in found
-    ]  # fmt: skip
+    ]
     print("\n".join(aligned([header, *lines], left=4)) if lines else "no request came from it")
     return 0
 
@@ -156,12 +162,17 @@ def _log(arguments: argparse.Namespace) -> int:
     header = ("commit", "date", "dataset", "strategies", "rows", "tasks", "student", "teacher")
     lines = [
         (
-            v.commit, v.date, v.digest[:8] or "-",
+            v.commit,
+            v.date,
+            v.digest[:8] or "-",
             ", ".join(f"{name} {count}" for name, count in v.strategies.items()) or "-",
-            _count(v.rows), _count(v.tasks), _percent(v.student), _percent(v.teacher),
+            _count(v.rows),
+            _count(v.tasks),
+            _percent(v.student),
+            _percent(v.teacher),
         )
         for v in versions
-    ]  # fmt: skip
+    ]
     subjects = ["", *(printable(v.subject + (f" [{v.problem}]" if v.problem else "")) for v in versions)]
     table = aligned([header, *lines], left=4)
     print("\n".join(f"{line}  {subject}".rstrip() for line, subject in zip(table, subjects, strict=True)))

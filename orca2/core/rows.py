@@ -58,13 +58,15 @@ class Sampling:
         # 0, 0.0 and -0.0 are one temperature, and must be one key.
         object.__setattr__(self, "temperature", self.temperature + 0.0)
         object.__setattr__(self, "top_p", self.top_p + 0.0)
-        require({
-            "temperature must be 0 or more": self.temperature >= 0,
-            "top_p must be above 0 and at most 1": 0 < self.top_p <= 1,
-            "top_k must be 0 or more": self.top_k >= 0,
-            "max_tokens must be 1 or more": self.max_tokens >= 1,
-            "stop: a stop string must not be empty nor hold a NUL": all(s and "\0" not in s for s in self.stop),
-        })  # fmt: skip
+        require(
+            {
+                "temperature must be 0 or more": self.temperature >= 0,
+                "top_p must be above 0 and at most 1": 0 < self.top_p <= 1,
+                "top_k must be 0 or more": self.top_k >= 0,
+                "max_tokens must be 1 or more": self.max_tokens >= 1,
+                "stop: a stop string must not be empty nor hold a NUL": all(s and "\0" not in s for s in self.stop),
+            }
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

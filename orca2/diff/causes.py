@@ -111,10 +111,11 @@ class Known:
 
     def differs(self, *names: str) -> Mask:
         """bool[n]: in both versions, and not the same in one of these columns."""
-        return np.array([
+        differing = [
             a is not None and b is not None and any(name in a and name in b and a[name] != b[name] for name in names)
             for a, b in zip(*self._sides, strict=True)
-        ], np.bool_)  # fmt: skip
+        ]
+        return np.array(differing, np.bool_)
 
     def values(self, name: str, rows: Positions) -> list[tuple[Cell, Cell]]:
         """Cells before and after of some of the changed rows; None where there is none."""

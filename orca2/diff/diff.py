@@ -177,11 +177,13 @@ class _Comparison:
             result.shown.append(Change(**shown))
 
     def _explained(self, partition: Partition, before: Part, after: Part, found: Differences) -> _Changes:
-        positions = np.concatenate([
-            np.stack([found.removed, np.full(len(found.removed), -1)], axis=1),
-            np.stack([np.full(len(found.added), -1), found.added], axis=1),
-            found.changed,
-        ])  # fmt: skip
+        positions = np.concatenate(
+            [
+                np.stack([found.removed, np.full(len(found.removed), -1)], axis=1),
+                np.stack([np.full(len(found.added), -1), found.added], axis=1),
+                found.changed,
+            ]
+        )
         lonely = len(found.removed) + len(found.added)
         here = positions[:, 1] >= 0
         sides = (np.where(here, -1, positions[:, 0]), positions[:, 1])

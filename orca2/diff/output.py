@@ -117,12 +117,14 @@ def _quality_rows(before: Mapping[str, Quality], after: Mapping[str, Quality]) -
     for task in sorted({*before, *after}):
         a, b = before.get(task), after.get(task)
         if a != b:
-            rows.append((
-                task or "all tasks",
-                _arrow(a, b, lambda q: f"{q.answers:,}"),
-                _arrow(a, b, lambda q: f"{100 * q.accuracy:.1f} %"),
-                _arrow(a, b, lambda q: f"{q.tokens:.1f}"),
-            ))  # fmt: skip
+            rows.append(
+                (
+                    task or "all tasks",
+                    _arrow(a, b, lambda q: f"{q.answers:,}"),
+                    _arrow(a, b, lambda q: f"{100 * q.accuracy:.1f} %"),
+                    _arrow(a, b, lambda q: f"{q.tokens:.1f}"),
+                )
+            )
     return rows
 
 

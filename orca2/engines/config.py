@@ -32,14 +32,16 @@ class EngineConfig:
     """Skip compilation: it costs minutes at start and gains about a tenth on a CPU."""
 
     def __post_init__(self) -> None:
-        require({
-            "max_num_seqs must be 1 or more": self.max_num_seqs >= 1,
-            "max_model_len must be 2 or more: a token to read and one to write": self.max_model_len >= 2,
-            "block_size must be 1 or more": self.block_size >= 1,
-            "kv_cache_gib must be above 0": self.kv_cache_gib > 0,
-            "gpu_memory_utilization must be above 0 and at most 1": 0 < self.gpu_memory_utilization <= 1,
-            "tensor_parallel_size must be 1 or more": self.tensor_parallel_size >= 1,
-        })  # fmt: skip
+        require(
+            {
+                "max_num_seqs must be 1 or more": self.max_num_seqs >= 1,
+                "max_model_len must be 2 or more: a token to read and one to write": self.max_model_len >= 2,
+                "block_size must be 1 or more": self.block_size >= 1,
+                "kv_cache_gib must be above 0": self.kv_cache_gib > 0,
+                "gpu_memory_utilization must be above 0 and at most 1": 0 < self.gpu_memory_utilization <= 1,
+                "tensor_parallel_size must be 1 or more": self.tensor_parallel_size >= 1,
+            }
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,16 +59,18 @@ class RayConfig:
 
     def __post_init__(self) -> None:
         gpus, spread, decoded = self.gpus_per_engine, self.engine.tensor_parallel_size, self.engine.max_num_seqs
-        require({
-            "engines must be 1 or more": self.engines >= 1,
-            "cpus_per_engine must be above 0": self.cpus_per_engine > 0,
-            "gpus_per_engine must be 0 or more, and whole above 1": gpus >= 0 and (gpus <= 1 or gpus == int(gpus)),
-            "batch_size must be 1 or more": self.batch_size >= 1,
-            f"batch_size must be at most engine.max_num_seqs, {decoded}: what is finished would wait for what has"
-            " not begun": self.batch_size <= decoded,
-            f"engine.tensor_parallel_size {spread} needs gpus_per_engine of as many, not {gpus:g}": spread == 1
-            or gpus == spread,
-        })  # fmt: skip
+        require(
+            {
+                "engines must be 1 or more": self.engines >= 1,
+                "cpus_per_engine must be above 0": self.cpus_per_engine > 0,
+                "gpus_per_engine must be 0 or more, and whole above 1": gpus >= 0 and (gpus <= 1 or gpus == int(gpus)),
+                "batch_size must be 1 or more": self.batch_size >= 1,
+                f"batch_size must be at most engine.max_num_seqs, {decoded}: what is finished would wait for what has"
+                " not begun": self.batch_size <= decoded,
+                f"engine.tensor_parallel_size {spread} needs gpus_per_engine of as many, not {gpus:g}": spread == 1
+                or gpus == spread,
+            }
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,16 +96,18 @@ class HttpConfig:
 
     def __post_init__(self) -> None:
         # What was given is not repeated: it may be the key.
-        require({
-            "base_url must be http(s)://HOST with a path, no user, password or query": _is_address(self.base_url),
-            "api_key_env must be a variable's name, in capitals, never the key": _is_variable(self.api_key_env),
-            "concurrency must be 1 to 1000": 1 <= self.concurrency <= 1000,
-            "timeout_s must be above 0": self.timeout_s > 0,
-            "max_retries must be 0 or more": self.max_retries >= 0,
-            "requests_per_minute must be 0 or more": self.requests_per_minute >= 0,
-            "tokens_per_minute must be 0 or more": self.tokens_per_minute >= 0,
-            "max_failure_share must be 0 to 1": 0 <= self.max_failure_share <= 1,
-        })  # fmt: skip
+        require(
+            {
+                "base_url must be http(s)://HOST with a path, no user, password or query": _is_address(self.base_url),
+                "api_key_env must be a variable's name, in capitals, never the key": _is_variable(self.api_key_env),
+                "concurrency must be 1 to 1000": 1 <= self.concurrency <= 1000,
+                "timeout_s must be above 0": self.timeout_s > 0,
+                "max_retries must be 0 or more": self.max_retries >= 0,
+                "requests_per_minute must be 0 or more": self.requests_per_minute >= 0,
+                "tokens_per_minute must be 0 or more": self.tokens_per_minute >= 0,
+                "max_failure_share must be 0 to 1": 0 <= self.max_failure_share <= 1,
+            }
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

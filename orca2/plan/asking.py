@@ -110,9 +110,14 @@ class Asker:
         return min(numbers, default=1), files
 
     def _one(
-        self, made: list[Made], earlier: Earlier, partition: tuple[int, int], artifact: Artifact[object],
-        sums: "_Sums", built: bool,
-    ) -> None:  # fmt: skip
+        self,
+        made: list[Made],
+        earlier: Earlier,
+        partition: tuple[int, int],
+        artifact: Artifact[object],
+        sums: "_Sums",
+        built: bool,
+    ) -> None:
         missing = self._missing(made)
         sums.count(made)
         keys = {m.key for m in made}

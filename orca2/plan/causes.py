@@ -44,9 +44,14 @@ class Causes:
         self._open.close()
 
     def of(
-        self, wanted: Sequence[Made], dropped: Sequence[int], asked_now: frozenset[str], earlier: Earlier,
-        sides: Sides, asked: str,
-    ) -> tuple[list[Cause], list[Cause]]:  # fmt: skip
+        self,
+        wanted: Sequence[Made],
+        dropped: Sequence[int],
+        asked_now: frozenset[str],
+        earlier: Earlier,
+        sides: Sides,
+        asked: str,
+    ) -> tuple[list[Cause], list[Cause]]:
         """The cause of each request that has no answer, and of each that is not asked any more.
 
         Args:
@@ -115,9 +120,13 @@ def _plain(sampling: Sampling) -> dict[str, object]:
 
 def _record(made: Made) -> Asked:
     return {
-        "strategy": made.strategy, "template": made.template, "model": made.model, "sampling": made.sampling,
-        "seed": made.seed, "key": made.key,
-    }  # fmt: skip
+        "strategy": made.strategy,
+        "template": made.template,
+        "model": made.model,
+        "sampling": made.sampling,
+        "seed": made.seed,
+        "key": made.key,
+    }
 
 
 def _examples(

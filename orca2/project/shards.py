@@ -230,10 +230,18 @@ def write_parquet(file: Path, table: pa.Table) -> None:
 
     with file.open("wb") as sink:
         pq.write_table(
-            table, sink, compression="zstd", compression_level=3, version="2.6", row_group_size=1 << 16,
-            data_page_version="1.0", use_dictionary=True, write_statistics=True, store_schema=True,
+            table,
+            sink,
+            compression="zstd",
+            compression_level=3,
+            version="2.6",
+            row_group_size=1 << 16,
+            data_page_version="1.0",
+            use_dictionary=True,
+            write_statistics=True,
+            store_schema=True,
             write_page_checksum=True,
-        )  # fmt: skip
+        )
         sink.flush()
         os.fsync(sink.fileno())
 

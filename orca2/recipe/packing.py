@@ -268,6 +268,11 @@ def _encoded_table(rows: Iterable[tuple[Chat, Encoded]]) -> pa.Table:
 
 def _reject(chat: Chat, reason: str, detail: str) -> Rejected:
     return Rejected(
-        row_id=chat.row_id, sample_index=chat.sample_index, task=chat.task, stage="pack", reason=reason, detail=detail,
+        row_id=chat.row_id,
+        sample_index=chat.sample_index,
+        task=chat.task,
+        stage="pack",
+        reason=reason,
+        detail=detail,
         strategy=chat.strategy,
-    )  # fmt: skip
+    )

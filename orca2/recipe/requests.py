@@ -37,11 +37,13 @@ class GenerateConfig:
 
     def __post_init__(self) -> None:
         drawn = self.sampling.temperature > 0
-        require({
-            "samples must be 1 or more": self.samples >= 1,
-            "samples above 1 need sampling.temperature above 0: greedy answers are all the same": drawn
-            or self.samples <= 1,
-        })  # fmt: skip
+        require(
+            {
+                "samples must be 1 or more": self.samples >= 1,
+                "samples above 1 need sampling.temperature above 0: greedy answers are all the same": drawn
+                or self.samples <= 1,
+            }
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

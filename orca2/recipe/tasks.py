@@ -34,12 +34,14 @@ class SplitConfig:
 
     def __post_init__(self) -> None:
         taken = min(self.probe_fraction, self.evaluation_fraction)
-        require({
-            "the fractions must be above 0 and leave something to train on": taken > 0 and self.train_fraction > 0,
-            "probe_limit must be 0 (all) or more": self.probe_limit >= 0,
-            "train_limit must be 0 (all) or more": self.train_limit >= 0,
-            "evaluation_limit must be 0 (all) or more": self.evaluation_limit >= 0,
-        })  # fmt: skip
+        require(
+            {
+                "the fractions must be above 0 and leave something to train on": taken > 0 and self.train_fraction > 0,
+                "probe_limit must be 0 (all) or more": self.probe_limit >= 0,
+                "train_limit must be 0 (all) or more": self.train_limit >= 0,
+                "evaluation_limit must be 0 (all) or more": self.evaluation_limit >= 0,
+            }
+        )
 
     @property
     def train_fraction(self) -> float:

@@ -28,7 +28,7 @@ from orca2.store.index import (
     load,
     publish,
     settle,
-)  # fmt: skip
+)
 from orca2.store.runs import Covered, Rows, Run, SpoiltRunError, of_segments
 from orca2.store.segments import Indexed
 from orca2.store.writer import Writer

@@ -59,15 +59,17 @@ class TrainConfig:
     """Optimiser steps between checkpoints: what a kill can cost."""
 
     def __post_init__(self) -> None:
-        require({
-            "epochs must be 1 or more": self.epochs >= 1,
-            "global_batch_sequences must be 1 or more": self.global_batch_sequences >= 1,
-            "checkpoint_every_steps must be 1 or more": self.checkpoint_every_steps >= 1,
-            "learning_rate must be above 0": self.learning_rate > 0,
-            "warmup_ratio must be between 0 and 1": 0 <= self.warmup_ratio <= 1,
-            "weight_decay must be 0 or more": self.weight_decay >= 0,
-            "max_grad_norm must be 0 or more": self.max_grad_norm >= 0,
-        })  # fmt: skip
+        require(
+            {
+                "epochs must be 1 or more": self.epochs >= 1,
+                "global_batch_sequences must be 1 or more": self.global_batch_sequences >= 1,
+                "checkpoint_every_steps must be 1 or more": self.checkpoint_every_steps >= 1,
+                "learning_rate must be above 0": self.learning_rate > 0,
+                "warmup_ratio must be between 0 and 1": 0 <= self.warmup_ratio <= 1,
+                "weight_decay must be 0 or more": self.weight_decay >= 0,
+                "max_grad_norm must be 0 or more": self.max_grad_norm >= 0,
+            }
+        )
 
 
 def plan_steps(num_sequences: int, config: TrainConfig, seed: int) -> list[list[int]]:

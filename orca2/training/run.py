@@ -47,10 +47,12 @@ class TrainClusterConfig:
 
     def __post_init__(self) -> None:
         cpus = self.cpus_per_worker
-        require({
-            "workers must be 1 or more": self.workers >= 1,
-            "cpus_per_worker must be 1 or more, or null": cpus is None or cpus >= 1,
-        })  # fmt: skip
+        require(
+            {
+                "workers must be 1 or more": self.workers >= 1,
+                "cpus_per_worker must be 1 or more, or null": cpus is None or cpus >= 1,
+            }
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -52,11 +52,13 @@ class Source:
             groups = re.compile(self.answer_pattern).groups
         except re.error as error:
             problem = str(error)
-        require({
-            "size must be 0 or more": self.size >= 0,
-            f"answer_pattern: {problem}": not problem,
-            "answer_pattern: needs one group, the answer": bool(problem or groups or not self.answer_pattern),
-        })  # fmt: skip
+        require(
+            {
+                "size must be 0 or more": self.size >= 0,
+                f"answer_pattern: {problem}": not problem,
+                "answer_pattern: needs one group, the answer": bool(problem or groups or not self.answer_pattern),
+            }
+        )
 
 
 class Record(NamedTuple):
