@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 from orca2.core.errors import Orca2Error
 from orca2.project.artifacts import SPLITS, Artifact, SplitArtifacts
@@ -39,6 +39,20 @@ class Blame:
     """Mean length of an answer; None without one."""
     examples: tuple[str, ...]
     """Some row ids."""
+
+
+class _Group(TypedDict):
+    """What Arrow sums up over one task and strategy of one template; None where there was nothing to sum."""
+
+    template: str
+    task: str
+    strategy: str
+    row_id_count: int
+    row_id_list: list[str]
+    completion_tokens_count: int
+    completion_tokens_mean: float | None
+    strict_correct_sum: int | None
+    key_count: int
 
 
 def blame(template: str, root: Path = Path(), examples: int = 3) -> list[Blame]:
@@ -89,7 +103,7 @@ def _requests(root: Path, behind: Sequence[str], asked: SplitArtifacts) -> pa.Ta
     return rows.join(_column(root, asked.dataset, "key", pa.string()), _KEY).sort_by("row_id")
 
 
-def _grouped(rows: pa.Table) -> list[dict[str, Any]]:
+def _grouped(rows: pa.Table) -> list[_Group]:
     sums = [
         ("row_id", "count"),
         ("row_id", "list"),
@@ -102,7 +116,7 @@ def _grouped(rows: pa.Table) -> list[dict[str, Any]]:
     return list(grouped.sort_by([(name, "ascending") for name in _GROUP]).to_pylist())
 
 
-def _blame(split: str, group: dict[str, Any], unsure: dict[str, bool], examples: int) -> Blame:
+def _blame(split: str, group: _Group, unsure: dict[str, bool], examples: int) -> Blame:
     counts = {
         "answered": group["completion_tokens_count"],
         "right": group["strict_correct_sum"] or 0,

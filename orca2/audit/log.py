@@ -81,7 +81,7 @@ def _version(revision: Revision, name: str, date: str, subject: str) -> Version:
         return replace(nothing, problem=f"{error.where}: {error.message.splitlines()[0]}")
 
 
-def _metrics(revision: Revision, path: str) -> Any:
+def _metrics(revision: Revision, path: str) -> object:
     """A metrics file that git tracks; None where the commit has none, or has another one than `dvc.lock` names."""
     text = revision.text(path)
     try:
@@ -92,7 +92,7 @@ def _metrics(revision: Revision, path: str) -> Any:
     return found if revision.outs.get(path) == md5 else None
 
 
-def _number(found: Any, *names: str) -> Any:
+def _number(found: object, *names: str) -> Any:
     for name in names:
         found = found.get(name) if isinstance(found, dict) else None
     return found if isinstance(found, int | float) else None

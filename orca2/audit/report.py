@@ -8,7 +8,7 @@ the page's own policy forbids scripts and the network.
 
 import os
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from orca2.audit.report_figures import EXTRACTIONS, accuracy_figure, inline, loss_figure, name, results, whole
 from orca2.audit.report_inputs import MODELS, Evaluation, Evidence, Inputs, read_inputs
@@ -91,7 +91,7 @@ def compare(one: Interval, other: Interval) -> Comparison:
     return {"points": points, "overlap": overlap, "verdict": verdict}
 
 
-def accuracy_points(evaluation: Evaluation) -> list[dict[str, Any]]:
+def accuracy_points(evaluation: Evaluation) -> list[dict[str, object]]:
     """Strict accuracy as rows for `dvc plots`: the macro average, then every task, for each model."""
     rows = results(evaluation) if evaluation else {}
     return [
@@ -101,13 +101,13 @@ def accuracy_points(evaluation: Evaluation) -> list[dict[str, Any]]:
     ]
 
 
-def strategy_points(evidence: Evidence) -> list[dict[str, Any]]:
+def strategy_points(evidence: Evidence) -> list[dict[str, object]]:
     """Probe accuracy as rows for `dvc plots`: every task and strategy."""
     scores = sorted((task, s["strategy"], s["accuracy"]) for task, found in evidence.items() for s in found["scores"])
     return [{"task": task, "strategy": strategy, "accuracy": accuracy} for task, strategy, accuracy in scores]
 
 
-def heat_rows(chosen: dict[str, str], evidence: Evidence) -> list[dict[str, Any]]:
+def heat_rows(chosen: dict[str, str], evidence: Evidence) -> list[dict[str, object]]:
     """For each task its score by strategy, the choice, and how clear that was or that a person made it."""
     rows = []
     for task, strategy in sorted(chosen.items()):

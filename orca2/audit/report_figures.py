@@ -1,15 +1,22 @@
 """The figures of the report: bars with intervals, and the loss curve; equal inputs give equal bytes."""
 
+from __future__ import annotations
+
 import io
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import accumulate
 from textwrap import fill
-from typing import Any
+from typing import TYPE_CHECKING
 
-from orca2.audit.report_inputs import MODELS, Evaluation, Extraction
-from orca2.recipe.evaluation import Interval
+from orca2.audit.report_inputs import MODELS, Evaluation, Extraction, TaskResult
+from orca2.recipe.evaluation import Interval, Macro
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 EXTRACTIONS: dict[Extraction, str] = {
     "strict": "the last Answer: line counts",
@@ -74,7 +81,7 @@ def loss_figure(loss: Sequence[tuple[int, float]]) -> bytes:
 
 
 def _draw_panel(
-    axes: Any, extraction: Extraction, models: Sequence[str], results: Sequence[dict[str, Interval]]
+    axes: Axes, extraction: Extraction, models: Sequence[str], results: Sequence[dict[str, Interval]]
 ) -> None:
     for row, result in enumerate(results):
         for position, model in enumerate(models):
@@ -89,12 +96,12 @@ def _draw_panel(
     axes.set_xticklabels(["0", "25", "50", "75", "100 %"])
     axes.grid(axis="x")
     axes.axhline(0.5, color=COLOURS["rule"], linewidth=1.2)
-    above = {"xycoords": "axes fraction", "textcoords": "offset points"}
-    axes.annotate(extraction.capitalize(), (0, 1), (0, 20), weight="bold", fontsize=11, **above)
-    axes.annotate(EXTRACTIONS[extraction], (0, 1), (0, 7), color=COLOURS["muted"], **above)
+    above = partial(axes.annotate, xycoords="axes fraction", textcoords="offset points")
+    above(extraction.capitalize(), (0, 1), (0, 20), weight="bold", fontsize=11)
+    above(EXTRACTIONS[extraction], (0, 1), (0, 7), color=COLOURS["muted"])
 
 
-def _saved(figure: Any, kind: str) -> bytes:
+def _saved(figure: Figure, kind: str) -> bytes:
     """The figure's bytes; an SVG without ids that could clash in a page, and with the reader's own fonts."""
     sink = io.BytesIO()
     figure.savefig(sink, format=kind, dpi=200, metadata=_METADATA[kind])
@@ -118,7 +125,7 @@ def results(evaluation: Evaluation) -> dict[str, dict[str, dict[Extraction, Inte
     tasks = list(dict.fromkeys(task for result in evaluation.values() for task in result["tasks"]))
     rows = {task: {m: r["tasks"][task] for m, r in evaluation.items() if task in r["tasks"]} for task in tasks}
     macro = {model: result["macro"] for model, result in evaluation.items()}
-    scored: dict[str, Any] = {"macro average": macro} | rows
+    scored: Mapping[str, Mapping[str, Macro | TaskResult]] = {"macro average": macro, **rows}
     return {
         row: {model: {name: found[name] for name in EXTRACTIONS} for model, found in by_model.items()}
         for row, by_model in scored.items()

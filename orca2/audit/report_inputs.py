@@ -54,6 +54,15 @@ class Count(TypedDict):
     rejected: dict[str, int]
 
 
+class ChatId(TypedDict):
+    """Which conversation, and what it is grouped by."""
+
+    row_id: str
+    sample_index: int
+    task: str
+    strategy: str
+
+
 Evaluation = dict[str, Result]
 """By the role of the model; only of those that were examined."""
 Evidence = Mapping[str, Mapping[str, Any]]
@@ -123,10 +132,10 @@ def read_inputs(root: Path = Path()) -> Inputs:
     )
 
 
-def choose_samples(chats: Iterable[Mapping[str, Any]], per_group: int = 2) -> list[Mapping[str, Any]]:
+def choose_samples(chats: Iterable[ChatId], per_group: int = 2) -> list[ChatId]:
     """A few chats of each task and strategy, drawn by the hash of their identity: the same ones on any day."""
 
-    def order(chat: Mapping[str, Any]) -> tuple[str, str, str]:
+    def order(chat: ChatId) -> tuple[str, str, str]:
         return chat["task"], chat["strategy"], digest("report sample", [chat["row_id"], chat["sample_index"]])
 
     groups = groupby(sorted(chats, key=order), key=lambda chat: (chat["task"], chat["strategy"]))

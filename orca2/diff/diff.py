@@ -6,15 +6,15 @@ shown, so that neither time nor memory depends on how long the texts are.
 
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from orca2.core.errors import Orca2Error
-from orca2.diff.causes import Cause, Outside, Stored, first_causes
+from orca2.diff.causes import Cause, Cell, Outside, Record, Stored, first_causes
 from orca2.diff.comparison import Differences, Part, Partition, Positions, comparisons, holding, look_up
 from orca2.diff.template_changes import TemplateChanges
 from orca2.diff.where import Condition
@@ -40,9 +40,9 @@ class Change:
     detail: str
     fields: tuple[str, ...]
     """Columns that differ, of a row that both versions have."""
-    before: dict[str, Any] | None = None
+    before: Record | None = None
     """The row itself; None where it is not, and of rows that are counted only."""
-    after: dict[str, Any] | None = None
+    after: Record | None = None
 
 
 class Group(NamedTuple):
@@ -269,14 +269,14 @@ def _found(step: Part, sides: tuple[Part, Part], positions: Positions, identity:
     return found
 
 
-def _identity(record: Mapping[str, Any]) -> dict[str, Any]:
+def _identity(record: Record) -> dict[str, Cell]:
     """Which row a change is of, as far as the record tells."""
     row_id = str(record.get("row_id", record.get("sequence_index", "")))
     return {"row_id": row_id, "sample_index": record.get("sample_index", 0)}
 
 
-def _records(part: Part, positions: Positions, names: Sequence[str] = ()) -> list[dict[str, Any] | None]:
-    records: list[dict[str, Any] | None] = [None] * len(positions)
+def _records(part: Part, positions: Positions, names: Sequence[str] = ()) -> list[Record | None]:
+    records: list[Record | None] = [None] * len(positions)
     there = np.flatnonzero(positions >= 0)
     if there.size:
         columns = [name for name in names if name in part.columns] if names else list(part.columns)

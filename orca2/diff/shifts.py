@@ -2,13 +2,22 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 import yaml
 
 from orca2.core.errors import Orca2Error
 from orca2.project.artifacts import CHOICES, GENERATIONS, GRADED, Artifact
 from orca2.project.revisions import Revision
+
+
+class Choices(TypedDict):
+    """What the file of choices says."""
+
+    strategies: dict[str, str]
+    """By task."""
+    evidence: dict[str, dict[str, Any]]
+    """By task, what the probe found, as far as a person left it there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +68,8 @@ def quality(revision: Revision) -> Mapping[str, Quality]:
     return {"": _over_all(list(tasks.values())), **tasks} if tasks else {}
 
 
-def strategies(revision: Revision) -> Mapping[str, Any]:
-    """What the file of choices says: `strategies` by task, and the `evidence` for them; empty without the file.
+def strategies(revision: Revision) -> Choices:
+    """What the file of choices says; empty without the file.
 
     Raises:
         Orca2Error: the file is torn.
@@ -68,7 +77,7 @@ def strategies(revision: Revision) -> Mapping[str, Any]:
     text = revision.text(str(CHOICES))
     try:
         read = yaml.safe_load(text or "") or {}
-        return {name: dict(read.get(name) or {}) for name in ("strategies", "evidence")}
+        return Choices(strategies=dict(read.get("strategies") or {}), evidence=dict(read.get("evidence") or {}))
     except (yaml.YAMLError, AttributeError, TypeError, ValueError) as error:
         raise Orca2Error(f"is torn: {error}", f"{CHOICES} of {revision}", "mend it") from error
 
@@ -92,12 +101,10 @@ def _over_all(tasks: list[Quality]) -> Quality:
     )
 
 
-def _scores(
-    task: str, strategy: str, old: Mapping[str, Any], new: Mapping[str, Any]
-) -> tuple[str, float | None, float | None]:
+def _scores(task: str, strategy: str, old: Choices, new: Choices) -> tuple[str, float | None, float | None]:
     return strategy, _score(old, task, strategy), _score(new, task, strategy)
 
 
-def _score(chosen: Mapping[str, Any], task: str, strategy: str) -> float | None:
+def _score(chosen: Choices, task: str, strategy: str) -> float | None:
     scores = (chosen["evidence"].get(task) or {}).get("scores") or []
     return next((score["accuracy"] for score in scores if score["strategy"] == strategy), None)

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import yaml
 
@@ -21,6 +21,8 @@ from orca2.core.hashing import digest, file_digest
 from orca2.core.memo import Memo
 from orca2.project.syntax import SCHEME, Module, named_module, understand
 
+Body: TypeAlias = Mapping[str, Any]
+"""A stage as dvc.yaml writes it."""
 STEPS_FILE = Path("steps.yaml")
 EXTENSIONS = "orca2.core.plugins"
 """The module that imports what params.yaml names: a stage that reaches it depends on all that is named there."""
@@ -67,7 +69,7 @@ class Code:
         self._modules: dict[Path, Module] = {}
         self._files: dict[tuple[str, tuple[Path, ...]], Path | None] = {}
 
-    def digest(self, stage: Mapping[str, Any], where: str) -> str:
+    def digest(self, stage: Body, where: str) -> str:
         """What the code of one stage of dvc.yaml means.
 
         Raises:
@@ -131,7 +133,7 @@ class Code:
         return [module for text in named for module in named_module(text)]
 
 
-def _stages(root: Path) -> dict[str, Any]:
+def _stages(root: Path) -> dict[str, object]:
     file = root / "dvc.yaml"
     content = _yaml(file)
     stages = content.get("stages") if isinstance(content, dict) else None
@@ -140,13 +142,13 @@ def _stages(root: Path) -> dict[str, Any]:
     return stages
 
 
-def _watching(stages: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def _watching(stages: Mapping[str, object]) -> dict[str, Body]:
     """The stages that have `steps.yaml` among their params; a `foreach` or `matrix` is one."""
     bodies = {str(name): stage.get("do", stage) for name, stage in stages.items() if isinstance(stage, dict)}
     return {name: body for name, body in bodies.items() if isinstance(body, dict) and _watches(body)}
 
 
-def _watches(stage: Mapping[str, Any]) -> bool:
+def _watches(stage: Body) -> bool:
     return any(
         isinstance(entry, dict) and STEPS_FILE.name in map(_file_name, entry) for entry in stage.get("params") or ()
     )
@@ -156,7 +158,7 @@ def _file_name(path: object) -> str:
     return Path(str(path)).name
 
 
-def _yaml(file: Path) -> Any:
+def _yaml(file: Path) -> object:
     try:
         return yaml.load(file.read_bytes(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506  (both safe)
     except FileNotFoundError as error:
@@ -165,7 +167,7 @@ def _yaml(file: Path) -> Any:
         raise Orca2Error(f"not valid YAML: {error}", str(file), "mend the line it names") from error
 
 
-def _strings(value: Any) -> Iterator[str]:
+def _strings(value: object) -> Iterator[str]:
     """Every text of nested YAML."""
     if isinstance(value, str):
         yield value
@@ -174,7 +176,7 @@ def _strings(value: Any) -> Iterator[str]:
             yield from _strings(item)
 
 
-def _scripts(stage: Mapping[str, Any]) -> list[str]:
+def _scripts(stage: Body) -> list[str]:
     """The modules and files of Python that a stage's command runs."""
     commands = stage.get("cmd") or ()
     text = commands if isinstance(commands, str) else "\n".join(map(str, commands))

@@ -7,17 +7,24 @@ today. An edited file is merged where git can do so without a conflict, and else
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, TypedDict
 
 import yaml
 
 from orca2.core.errors import Orca2Error
 from orca2.project import git, scaffold
-from orca2.project.code import STEPS_FILE, step_digests
+from orca2.project.code import STEPS_FILE, Body, step_digests
 from orca2.project.dvc_files import stages
+
+
+class _Record(TypedDict):
+    """What `orca2 init` or the last upgrade wrote."""
+
+    example: str
+    files: dict[str, str]
+    """git's id of each file's content, by its path."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +88,7 @@ def upgrade(root: Path = Path()) -> Upgrade:
     return Upgrade(example=record["example"], changes=tuple(change for change in changes if change))
 
 
-def _read_record(root: Path) -> Mapping[str, Any]:
+def _read_record(root: Path) -> _Record:
     """The record; of a project from before there was one, what the tool's repository held then."""
     file = (
         root / scaffold.RECORD
@@ -91,7 +98,7 @@ def _read_record(root: Path) -> Mapping[str, Any]:
     try:
         record = yaml.safe_load(file.read_text("utf-8"))
         if record["example"] in scaffold.EXAMPLES and isinstance(record["files"], dict):
-            return dict(record)
+            return _Record(example=record["example"], files=record["files"])
     except (yaml.YAMLError, UnicodeDecodeError, TypeError, KeyError):
         pass
     raise Orca2Error("is torn", str(file), f"take it back with `git checkout -- {scaffold.RECORD}`")
@@ -146,11 +153,11 @@ def _carried(base: bytes, now: bytes, new: bytes) -> bytes | None:
     return (text + "".join(f"\n  {name}:\n{block}" for name, block in blocks if name in added)).encode()
 
 
-def _deps(stage: Mapping[str, Any]) -> list[Any]:
+def _deps(stage: Body) -> list[str]:
     return list(stage.get("deps") or [])
 
 
-def _without(stage: Mapping[str, Any], deps: list[tuple[str, Any]], name: str) -> dict[str, Any]:
+def _without(stage: Body, deps: list[tuple[str, str]], name: str) -> Body:
     left = [dep for dep in _deps(stage) if (name, dep) not in deps]
     return {key: value for key, value in stage.items() if key != "deps"} | ({"deps": left} if left else {})
 
