@@ -8,7 +8,7 @@ the page's own policy forbids scripts and the network.
 
 import os
 from pathlib import Path
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from orca2.audit.report_figures import EXTRACTIONS, accuracy_figure, inline, loss_figure, name, results, whole
 from orca2.audit.report_inputs import MODELS, Evaluation, Evidence, Inputs, read_inputs
@@ -51,16 +51,12 @@ def page(inputs: Inputs) -> str:
     accuracy = accuracy_figure(inputs.evaluation, "svg") if inputs.evaluation else b""
     loss = loss_figure(inputs.loss) if inputs.loss else b""
     return environment.get_template("report.html.j2").render(
-        inputs=inputs,
-        models=[m for m in MODELS if m in inputs.evaluation],
-        extractions=EXTRACTIONS,
-        results=results(inputs.evaluation),
-        headline=headline(inputs.evaluation),
-        compare=compare,
+        inputs=inputs, models=[m for m in MODELS if m in inputs.evaluation], extractions=EXTRACTIONS,
+        results=results(inputs.evaluation), headline=headline(inputs.evaluation), compare=compare,
         heat=heat_rows(inputs.chosen, inputs.evidence),
         accuracy_figure=inline(accuracy, "Accuracy by task and model; table below") if accuracy else "",
         loss_figure=inline(loss, "Training loss by step; table below") if loss else "",
-    )
+    )  # fmt: skip
 
 
 def headline(evaluation: Evaluation) -> str:
@@ -91,7 +87,7 @@ def compare(one: Interval, other: Interval) -> Comparison:
     return {"points": points, "overlap": overlap, "verdict": verdict}
 
 
-def accuracy_points(evaluation: Evaluation) -> list[dict[str, object]]:
+def accuracy_points(evaluation: Evaluation) -> list[dict[str, Any]]:
     """Strict accuracy as rows for `dvc plots`: the macro average, then every task, for each model."""
     rows = results(evaluation) if evaluation else {}
     return [
@@ -101,13 +97,13 @@ def accuracy_points(evaluation: Evaluation) -> list[dict[str, object]]:
     ]
 
 
-def strategy_points(evidence: Evidence) -> list[dict[str, object]]:
+def strategy_points(evidence: Evidence) -> list[dict[str, Any]]:
     """Probe accuracy as rows for `dvc plots`: every task and strategy."""
     scores = sorted((task, s["strategy"], s["accuracy"]) for task, found in evidence.items() for s in found["scores"])
     return [{"task": task, "strategy": strategy, "accuracy": accuracy} for task, strategy, accuracy in scores]
 
 
-def heat_rows(chosen: dict[str, str], evidence: Evidence) -> list[dict[str, object]]:
+def heat_rows(chosen: dict[str, str], evidence: Evidence) -> list[dict[str, Any]]:
     """For each task its score by strategy, the choice, and how clear that was or that a person made it."""
     rows = []
     for task, strategy in sorted(chosen.items()):
