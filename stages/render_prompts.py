@@ -5,21 +5,25 @@
 Reads data/examples, data/strategies.yaml, models/models.json and templates/. Writes data/requests.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from orca2.core import config
 from orca2.core.errors import exit_on_error
-from orca2.core.rows import Example, Request
 from orca2.project.artifacts import CHOICES, EXAMPLES, REQUESTS
 from orca2.project.metrics import write_counts
-from orca2.project.partitions import distinct, map_rows
+from orca2.project.partitions import Columns, distinct, map_tables
 from orca2.recipe import models
-from orca2.recipe.requests import GenerateConfig, teaching_requests
+from orca2.recipe.request_tables import COLUMNS, request_table
+from orca2.recipe.requests import GenerateConfig, teaching
 from orca2.recipe.strategies import read_choices, require_choices
 from orca2.recipe.templates import opened
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,17 +40,20 @@ def main() -> None:
     opened(templates).check_strategies(chosen.values(), str(CHOICES))
     require_choices(chosen, distinct(EXAMPLES, "task", split="train"), CHOICES)
     teacher = models.read_prepared()["teacher"].digest
-    mapped = map_rows(partial(requests_of, params, templates, chosen, teacher), [EXAMPLES], [REQUESTS])
+    function = partial(requests_of, params, templates, chosen, teacher)
+    mapped = map_tables(function, [Columns(EXAMPLES, COLUMNS)], [REQUESTS])
     asked = mapped.figures["questions"] * params.generate.samples
     write_counts("render_prompts", asked, mapped.rows_out[0], mapped.reasons)
 
 
 def requests_of(
-    params: Params, templates: Path, chosen: Mapping[str, str], teacher: str, examples: Sequence[Example]
-) -> tuple[list[Request], dict[str, int]]:
+    params: Params, templates: Path, chosen: Mapping[str, str], teacher: str, examples: "pa.Table"
+) -> tuple["pa.Table", dict[str, int]]:
     """One partition."""
-    requests = teaching_requests(examples, opened(templates), chosen, params.generate, teacher, params.seed)
-    return requests, {"questions": sum(example.split == "train" for example in examples)}
+    known = opened(templates)
+    asks = teaching(known, chosen, params.generate, teacher, params.seed)
+    requests = request_table(asks, examples, known)
+    return requests, {"questions": len(requests) // params.generate.samples}
 
 
 if __name__ == "__main__":

@@ -3,15 +3,18 @@
 import dataclasses
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orca2.core.rows import Chat, Rejected
-from orca2.recipe.erasure import SHINGLE_WORDS, erase, quoted
-from orca2.recipe.templates import Templates
+from orca2.core.rows import Chat, Example, Graded, Rejected, Request
+from orca2.core.tables import from_table, to_table
+from orca2.recipe.erasure import SHINGLE_WORDS, erase, erase_table, quoted
+from orca2.recipe.templates import Templates, opened
 from tests.examples import ROOT, example, graded, request, turns
 
 INSTRUCTION = "First break the question into small parts, then solve each part in turn, don't skip the café check."
+WHOLE_QUESTION = "What is two and three, when you count them one after the other?"
+WORKED = "One and one are two, since one after one is two. Answer: 2"
 STUDENT = turns("What is 2 + 3?", system="You are a helpful assistant.")
 
 
@@ -129,3 +132,25 @@ def test_a_student_template_that_repeats_the_instruction_would_be_caught_here():
     teacher = turns("q", system=INSTRUCTION)
     leaking = dataclasses.replace(STUDENT[0], content=f"Be kind. {INSTRUCTION}")
     assert quoted(leaking.content, teacher[:-1], allowed=())
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3), st.integers(0, 4)), max_size=8))
+def test_a_table_of_answers_is_erased_as_they_are_one_by_one(rows):
+    templates = opened(ROOT / "templates")
+    lasts = [WHOLE_QUESTION, f"{WHOLE_QUESTION} {INSTRUCTION}", " a blank first"]
+    examples, asked, kept = [], [], []
+    for number, (last, worked, said) in enumerate(rows):
+        names = {"row_id": f"row {number}", "sample_index": number % 2}
+        examples.append(example(row_id=names["row_id"], question=lasts[last] if last != 1 else WHOLE_QUESTION))
+        told = turns(*("1 + 1?", WORKED) * worked, lasts[last], system=INSTRUCTION)
+        asked.append(request(messages=told, template=f"strategies/{worked}.j2", **names))
+        kept.append(graded(text=["5", INSTRUCTION, WORKED, WHOLE_QUESTION, f"So: {WORKED}"][said], **names))
+    tables = (to_table(examples, Example), to_table(asked[::-1], Request), to_table(kept, Graded))
+    chats, rejected = erase_table(*tables, templates, "generic")
+    one_by_one = []
+    for shown, teacher, row in zip(examples, asked, kept, strict=True):
+        student = templates.student(shown, "generic")
+        one_by_one.append(erase(row, teacher, student.messages, student.template))
+    assert list(from_table(chats, Chat)) == [row for row in one_by_one if isinstance(row, Chat)]
+    assert list(from_table(rejected, Rejected)) == [row for row in one_by_one if isinstance(row, Rejected)]

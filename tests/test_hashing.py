@@ -67,6 +67,12 @@ def test_the_error_says_where_the_unhashable_value_stands():
         digest("t", {"a": [set()]})
 
 
+@given(st.integers() | st.booleans(), st.text(), st.text() | st.just("\ud800"), st.integers(0, 9))
+def test_a_seed_is_the_digest_of_its_record(seed, purpose, row_id, sample_index):
+    named = digest("seed", [seed, purpose, row_id, sample_index])
+    assert derive_seed(seed, purpose, row_id, sample_index) == int(named[:16], 16) >> 1
+
+
 def test_golden_digests_pin_the_scheme():
     assert digest("golden", {"b": [1, 1.5, None, True], "a": "ß"}) == GOLDEN_DIGEST
     assert derive_seed(42, "sampling", "row", 3) == GOLDEN_SEED

@@ -1,4 +1,4 @@
-"""Keys of questions that are never rendered are those of the requests that a stage asks."""
+"""Keys of questions that are never rendered, and tables of requests, are those of the requests that a stage asks."""
 
 import dataclasses
 
@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orca2.core.rows import Sampling
-from orca2.plan.keys import Keys
-from orca2.recipe.requests import own_seed, request_key
+from orca2.core.rows import Example, Request, Sampling
+from orca2.core.tables import from_table, to_table
+from orca2.recipe import turns
+from orca2.recipe.request_tables import Keys, request_table
+from orca2.recipe.requests import Asks, Form, own_seed, request_key
 from orca2.recipe.templates import Templates
 from tests.closure import ROOT
 from tests.dataset import questions
@@ -55,3 +57,37 @@ def test_a_template_that_holds_what_stands_for_a_hole_gets_its_own_key(tmp_path,
     messages = templates.render("strategies/odd.j2", dataclasses.replace(questions(1)[0], question="why?")).messages
     key = Keys(templates, SAMPLINGS[1]).under("strategies/odd.j2", "m", "reversal", "any")
     assert key("why?", 7, 1) == request_key("m", messages, SAMPLINGS[1], 7, 1)
+
+
+ODD = ["{% call user() %}{{ question | upper }}{% endcall %}", "{% call user() %} {{ question }} {% endcall %}"]
+QUESTIONS = st.lists(st.tuples(TEXT | st.just("  two\n"), st.sampled_from(["train", "probe"])), max_size=5)
+
+
+@pytest.mark.parametrize("sampling", SAMPLINGS, ids=["greedy", "sampled"])
+@settings(max_examples=60, deadline=None)
+@given(asked=QUESTIONS, chosen=st.lists(st.sampled_from(ENTRIES), min_size=1, max_size=2), at_once=st.integers(1, 4))
+def test_a_table_of_requests_holds_the_requests_that_are_made_one_by_one(sampling, asked, chosen, at_once):
+    check_table(TEMPLATES, sampling, asked, chosen, at_once)
+
+
+@pytest.mark.parametrize("text", ODD)
+def test_a_template_that_changes_the_question_makes_the_same_table(text, tmp_path):
+    (tmp_path / "strategies").mkdir()
+    (tmp_path / "strategies/odd.j2").write_text(text)
+    check_table(Templates(tmp_path), SAMPLINGS[1], [(" why? ", "train"), ("so", "train")], ["strategies/odd.j2"], 9)
+
+
+def check_table(templates, sampling, asked, chosen, at_once):
+    examples = [
+        dataclasses.replace(questions(1)[0], row_id=f"row {number}", question=text, split=split)
+        for number, (text, split) in enumerate(asked)
+        if "\ud800" not in text
+    ]
+    forms = [Form(f"s{number}", template, "m" * 64) for number, template in enumerate(chosen)]
+    asks = Asks(split="train", forms=lambda *_: forms, sampling=sampling, samples=2, seed=7)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(turns, "_CHUNK_TEXT", 200 * at_once)
+        made = request_table(asks, to_table(examples, Example), templates)
+    expected = asks.requests(examples, templates)
+    assert list(from_table(made, Request)) == expected
+    assert made.schema == to_table(expected, Request).schema

@@ -16,12 +16,12 @@ from orca2.core.rows import Sampling
 from orca2.diff.causes import Cause, Known, Outside, Record, first_causes
 from orca2.diff.template_changes import TemplateChanges
 from orca2.plan.earlier import Asked, Earlier
-from orca2.plan.keys import Keys
 from orca2.plan.made import Made
 from orca2.plan.questions import Side, Sides
 from orca2.project import git
 from orca2.project.dvc_files import LOCK_FILE
 from orca2.project.revisions import Revision
+from orca2.recipe.request_tables import Keys
 from orca2.recipe.templates import Templates
 from orca2.store.store import Store
 

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from orca2.core.rows import Sampling
-from orca2.plan.keys import Key, Keys
 from orca2.plan.questions import Question
+from orca2.recipe.request_tables import Key, Keys
 from orca2.recipe.requests import Asks, own_seed
 from orca2.recipe.templates import Templates
 

@@ -6,15 +6,28 @@ be left in the answer, unless the question or the student's own instruction says
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from orca2.core.rows import Chat, Graded, Message, Rejected, Request
+import numpy as np
+
+from orca2.core.rows import Chat, Graded, Message, Rejected, Request, Role
+from orca2.core.tables import arrow_schema, to_table
+from orca2.recipe.request_tables import Rendered
+from orca2.recipe.templates import Templates
+from orca2.recipe.turns import ROLES, Conversations
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 SHINGLE_WORDS = 8
 """Shortest run of equal words that counts as a quotation of the instruction."""
+EXAMPLE_COLUMNS = ("row_id", "task", "category", "question")
+REQUEST_COLUMNS = ("row_id", "sample_index", "template", "messages")
+GRADED_COLUMNS = ("row_id", "sample_index", "task", "strategy", "key", "text")
+_IDENTITY = ("row_id", "sample_index")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,15 +51,7 @@ def erase(row: Graded, teacher: Request, student: tuple[Message, ...], student_t
     erased = [message for message in teacher.messages if message not in shown]
     quotation = quoted(row.text, erased, allowed=student)
     if quotation:
-        return Rejected(
-            row_id=row.row_id,
-            sample_index=row.sample_index,
-            task=row.task,
-            stage="erase",
-            reason="answer quotes the erased instruction",
-            detail=quotation,
-            strategy=row.strategy,
-        )
+        return _rejected(quotation, row.row_id, row.sample_index, row.task, row.strategy)
     return Chat(
         row_id=row.row_id,
         sample_index=row.sample_index,
@@ -59,16 +64,105 @@ def erase(row: Graded, teacher: Request, student: tuple[Message, ...], student_t
     )
 
 
+def erase_table(
+    examples: "pa.Table", requests: "pa.Table", graded: "pa.Table", templates: Templates, student: str
+) -> tuple["pa.Table", "pa.Table"]:
+    """The same of all kept answers of a partition, as tables of `Chat` and of `Rejected`; no object a turn.
+
+    Args:
+        examples: the columns `EXAMPLE_COLUMNS` of all questions.
+        requests: the columns `REQUEST_COLUMNS` of all requests.
+        graded: the columns `GRADED_COLUMNS`.
+        templates: of which one shows the question to the student.
+        student: its name.
+    """
+    import pyarrow as pa
+
+    template = f"student/{student}.j2"
+    asked = _Asked(requests)
+    question_of = {row_id: about for row_id, *about in _rows(examples, EXAMPLE_COLUMNS)}
+    shows: dict[tuple[str, str], Rendered] = {}
+    chats, rejected, kept, at = Conversations(arrow_schema(Chat).field("messages").type), list[Rejected](), [], []
+    for number, (row_id, sample_index, task, strategy, _, text) in enumerate(_rows(graded, GRADED_COLUMNS)):
+        of_task, category, question = question_of[row_id]
+        if (of_task, category) not in shows:
+            shows[of_task, category] = Rendered(templates, template, of_task, category)
+        roles, contents = shows[of_task, category].turns(row_id, question)
+        request = asked.at[row_id, sample_index]
+        quotation = _quotation(text, asked.erased(request, roles, contents), contents)
+        if quotation:
+            rejected.append(_rejected(quotation, row_id, sample_index, task, strategy))
+        else:
+            chats.add([*roles, "assistant"], [*contents, text])
+            kept.append(number)
+            at.append(request)
+    schema = arrow_schema(Chat)
+    columns: dict[str, Any] = {name: graded[name].take(pa.array(kept, pa.int64())) for name in GRADED_COLUMNS[:-1]}
+    columns["erased_template"] = requests["template"].take(pa.array(at, pa.int64()))
+    columns["student_template"] = pa.array([template] * len(kept), pa.string())
+    columns["messages"] = chats.column()
+    return pa.table([columns[name] for name in schema.names], schema=schema), to_table(rejected, Rejected)
+
+
+class _Asked:
+    """The requests of a partition by number, each turn known by a number too: most stand in many requests."""
+
+    def __init__(self, requests: "pa.Table") -> None:
+        self.at = {(row_id, sample_index): n for n, (row_id, sample_index) in enumerate(_rows(requests, _IDENTITY))}
+        """By row id and sample index."""
+        self._ends, self._turns, self._contents, self._number = [0], list[int](), list[str](), dict[str, int]()
+        for chunk in requests["messages"].chunks:
+            roles, contents = (chunk.flatten().field(name).dictionary_encode() for name in ("role", "content"))
+            role = np.array([ROLES.index(name) for name in roles.dictionary.to_pylist()], np.int64)
+            content = np.array([self._numbered(text) for text in contents.dictionary.to_pylist()], np.int64)
+            self._turns += (content[contents.indices] * len(ROLES) + role[roles.indices]).tolist()
+            self._ends += (self._ends[-1] + np.cumsum(chunk.value_lengths())).tolist()
+        self._told = lru_cache(maxsize=512)(self._read)
+
+    def erased(self, request: int, roles: Sequence[str], contents: Sequence[str]) -> "_Told":
+        """The turns of a request without those that are shown to the student."""
+        numbers = [self._number.get(content, -1) for content in contents]
+        shown = {n * len(ROLES) + ROLES.index(cast(Role, role)) for n, role in zip(numbers, roles, strict=True)}
+        own = self._turns[self._ends[request] : self._ends[request + 1]]
+        return self._told(tuple([turn for turn in own if turn not in shown]))
+
+    def _read(self, turns: tuple[int, ...]) -> "_Told":
+        pairs = (divmod(turn, len(ROLES)) for turn in turns)
+        return _told(tuple(Message(role=ROLES[role], content=self._contents[number]) for number, role in pairs))
+
+    def _numbered(self, content: str) -> int:
+        if content not in self._number:
+            self._number[content] = len(self._contents)
+            self._contents.append(content)
+        return self._number[content]
+
+
+def _rows(table: "pa.Table", names: Sequence[str]) -> Iterable[tuple[Any, ...]]:
+    return zip(*(table[name].to_pylist() for name in names), strict=True)
+
+
+def _rejected(quotation: str, row_id: str, sample_index: int, task: str, strategy: str) -> Rejected:
+    return Rejected(
+        row_id=row_id, sample_index=sample_index, task=task, stage="erase",
+        reason="answer quotes the erased instruction", detail=quotation, strategy=strategy,
+    )  # fmt: skip
+
+
 def quoted(text: str, erased: Iterable[Message], allowed: Iterable[Message]) -> str:
     """The first run of `SHINGLE_WORDS` words that `text` shares with the erased turns but not with the allowed ones.
 
     Worked answers show the form that an answer should take, so a run from one of those counts only when the whole
     worked answer was copied.
     """
+    return _quotation(text, _told(tuple(erased)), (message.content for message in allowed))
+
+
+def _quotation(text: str, told: "_Told", allowed: Iterable[str]) -> str:
     words = _words(text)
-    told = _told(tuple(erased))
+    if len(words) < SHINGLE_WORDS:
+        return ""
     copied = [run for run in _runs(words) if run in told.runs]
-    permitted = {run for message in allowed if copied for run in _runs(_words(message.content))}
+    permitted = {run for content in allowed if copied for run in _runs(_words(content))}
     haystack = f" {' '.join(words)} "
     whole = (worked for worked in told.worked if f" {worked} " in haystack)
     return next((" ".join(run) for run in copied if run not in permitted), "") or next(whole, "")
