@@ -5,6 +5,8 @@ VENV ?= .venv
 LOCK ?= $(or $(patsubst $(VENV)/ready-%,requirements/%,$(firstword $(wildcard $(VENV)/ready-*))),requirements/cpu.lock)
 TORCH_CPU_INDEX := https://download.pytorch.org/whl/cpu
 RESOLVE := --quiet --upgrade --no-header --no-annotate --python-version 3.11 --override requirements/overrides.txt
+# A test process a core; tests/conftest.py says which tests stay together.
+PARALLEL := --numprocesses logical --dist loadscope --no-loadscope-reorder
 READY := $(VENV)/ready-$(notdir $(LOCK))
 EDITABLE := $(VENV)/editable
 
@@ -26,10 +28,10 @@ repro: setup  ## rebuild what is stale, from questions to the report
 	dvc repro
 
 test: setup check  ## lint, types, layers, then the whole test suite
-	pytest
+	pytest $(PARALLEL)
 
-quick: setup  ## the tests that start no engine: a few minutes
-	pytest -m "not engine"
+quick: setup  ## the tests that start no engine and are not slow: three minutes
+	pytest $(PARALLEL) -m "not engine and not slow"
 
 check: setup  ## lint, types, layers
 	@ruff check --quiet .

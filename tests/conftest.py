@@ -6,12 +6,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import hypothesis
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.answered import answered_project
 from tests.closure import ROOT
 from tests.disk import full_disk
 
+hypothesis.settings.register_profile("busy machine", deadline=None)
+hypothesis.settings.load_profile("busy machine")
 _PREPARE = "import sys, orca2.recipe.models as m; print(m.prepare(sys.argv[1]).folder)"
 
 
@@ -23,12 +27,49 @@ def cache_of_its_own(tmp_path_factory):
 
 _ENGINES = {"ray", "packaged", "two_nodes", "base_url", "reference", "killed", "two_ranks"}
 """Fixtures that start vLLM, Ray, DeepSpeed or the whole pipeline; `make quick` leaves out what needs one."""
+_SLOW = {"answered", "built", "monorepo", "revisions"}
+"""Fixtures that run the stages of a project, from stored answers; `make quick` leaves them out too."""
+_TOGETHER = {
+    "engine": ["cluster", "generation", "http", "models", "partitions", "pipeline", "training", "verify"],
+    "answered": ["dataset_commands", "dvc_files", "plan", "replay"],
+}
+"""Modules that one process runs: no two engines share the processors, and one project is built, not one a process."""
+
+
+class _Together(LoadScopeScheduling):
+    """A process a module, but for those that stay together."""
+
+    def _split_scope(self, nodeid):
+        module = nodeid.partition("::")[0]
+        names = {f"tests/test_{name}.py": group for group, names in _TOGETHER.items() for name in names}
+        return names.get(module, module)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    return _Together(config, log)
 
 
 def pytest_collection_modifyitems(items):
+    """The longest come first, so that no process waits for another at the end."""
     for item in items:
-        if _ENGINES & set(getattr(item, "fixturenames", ())):
-            item.add_marker("engine")
+        fixtures = set(getattr(item, "fixturenames", ()))
+        kinds = [kind for kind, names in (("engine", _ENGINES), ("slow", _SLOW)) if fixtures & names]
+        for kind in kinds:
+            item.add_marker(kind)
+        group = "engine" if "engine" in kinds else "answered" if "answered" in fixtures else ""
+        if group and item.path.stem.removeprefix("test_") not in {*_TOGETHER["engine"], *_TOGETHER.get(group, ())}:
+            raise pytest.UsageError(f"{item.nodeid} must run with others: add its module to {group!r} of _TOGETHER")
+    items.sort(key=lambda item: [item.get_closest_marker(kind) is None for kind in ("engine", "slow")])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item):
+    """In CI nothing is skipped: what a test looks for outside the repository must be there."""
+    report = yield
+    if report.skipped and os.environ.get("CI"):
+        report.outcome = "failed"
+    return report
 
 
 @pytest.fixture
@@ -38,9 +79,9 @@ def tiny_disk(tmp_path):
         yield tmp_path
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def ray():
-    """One Ray for all tests of a module."""
+    """One Ray for all tests."""
     from orca2.core.cluster import ray_session
 
     with ray_session() as ray:

@@ -109,9 +109,9 @@ def spoil(root, path, how):
         target.mkdir()
 
 
+@pytest.mark.slow
 @settings(
     max_examples=15,
-    deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )

@@ -39,7 +39,7 @@ def test_ids_of_a_prompt_equal_those_of_transformers(tokenizer, messages):
 
 
 @given(question=st.text("abc \n.?0"), answer=st.text("abc \n.?0").map(lambda text: "a" + text))
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 def test_ids_of_ordinary_text_equal_those_of_transformers(tokenizer, question, answer):
     messages = (SYSTEM, Message(role="user", content=question), Message(role="assistant", content=answer))
     expected = tokenizer.apply_chat_template(as_dicts(messages), return_dict=False)
@@ -63,7 +63,7 @@ def test_transformers_itself_would_let_control_text_open_a_turn(tokenizer):
 
 
 @given(answer=st.text(min_size=1).filter(lambda text: text.isprintable() or "\n" in text))
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 def test_the_supervised_span_is_the_answer_and_its_end(tokenizer, answer):
     messages = (QUESTION, Message(role="assistant", content=answer))
     ids, start, end = encode_conversation(tokenizer, messages)

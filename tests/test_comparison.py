@@ -121,14 +121,14 @@ def numbered(part: Part):
     return [identity for identity, _ in by_identity(table.to_pylist() if table else [])]
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=250, suppress_health_check=[HealthCheck.too_slow])
 @given(left=versions(), right=versions())
 def test_the_same_as_nested_loops_over_two_lists(tmp_path_factory, left, right):
     folder = tmp_path_factory.mktemp("case")
     assert found_in(stored(folder / "left", left), stored(folder / "right", right)) == reference(left, right)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(version=versions(), count=st.sampled_from([1, 2, 8]), chance=st.randoms(use_true_random=False))
 def test_other_shards_and_another_order_of_rows_that_stand_once_are_no_difference(
     tmp_path_factory, version, count, chance

@@ -280,13 +280,13 @@ def naive_strict_answer(text):
     return (found[-1].strip().strip("*`").strip() or None) if found else None
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(st.sampled_from(["Answer:", "answer", "*", ":", " ", "\t", "\n", "\r", "\x85", "5", "b"]), max_size=12))
 def test_a_strict_answer_is_what_one_regular_expression_would_find(parts):
     assert strict_answer("".join(parts)) == naive_strict_answer("".join(parts))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(st.sampled_from(["1", "23", "456", "7890", ",", ",", ".", "-", "/", "e", " ", "x"]), max_size=14))
 def test_the_numbers_of_a_text_are_what_one_regular_expression_would_find(parts):
     assert list(_numbers("".join(parts))) == NAIVE_NUMBER.findall("".join(parts))

@@ -547,6 +547,7 @@ def _rejected(workspace, stage):
     return stored(workspace.root / "data" / "rejected" / stage)
 
 
+@pytest.mark.slow
 def test_the_pipeline_fails_with_the_list_goes_on_from_there_and_counts_what_it_goes_without(endpoint, tmp_path):
     workspace = Workspace(tmp_path)
     make_tiny_model(tmp_path / "tiny")

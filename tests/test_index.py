@@ -120,7 +120,7 @@ def flip(file, position):
     file.write_bytes(content)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(STEPS, min_size=4, max_size=14), read_rows=st.integers(1, 30), open_rows=st.integers(1, 30))
 def test_whatever_happens_to_segments_and_index_it_finds_what_a_naive_one_finds(
     tmp_path_factory, steps, read_rows, open_rows

@@ -30,7 +30,7 @@ def naive(template, question, task, sampling, sample_index):
 
 
 @pytest.mark.parametrize("sampling", SAMPLINGS, ids=["greedy", "sampled"])
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(question=TEXT, template=st.sampled_from(ENTRIES), sample_index=st.integers(0, 2))
 def test_a_key_without_rendering_is_the_key_of_the_rendered_request(sampling, question, template, sample_index):
     key, seed = naive(template, question, "reversal", sampling, sample_index)

@@ -153,6 +153,7 @@ def test_reversed_hashes_are_those_of_the_shards_and_a_size_is_the_sum_of_any_pa
     assert sum(map(logical_bytes, cut)) == logical_bytes(table) == logical_bytes(pa.concat_tables(cut))
 
 
+@pytest.mark.slow
 def test_three_gib_in_one_column_are_written_and_read_back(tmp_path):
     """Arrow's texts have 32-bit offsets: all 3,000 rows of 1 MiB never lie in one array."""
     rows = [make.graded(row_id=f"{i:064x}", text=f"{i} " + "x" * (1 << 20)) for i in range(3000)]

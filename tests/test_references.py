@@ -85,6 +85,7 @@ def gc(repository, monkeypatch):
     return gc
 
 
+@pytest.mark.slow
 def test_what_any_branch_tag_stash_worktree_or_workspace_asks_is_kept_and_only_the_rest_goes(repository, gc):
     run(repository, "git", "checkout", "-q", "-b", "other")
     build(repository, 2)
@@ -152,6 +153,7 @@ def test_an_artifact_in_neither_cache_nor_remote_is_named_and_nothing_is_removed
     assert "run `dvc push` where other was built" in done.stderr
 
 
+@pytest.mark.slow
 def test_an_artifact_that_only_the_remote_has_is_read_from_there(repository):
     run(repository, "git", "checkout", "-q", "-b", "other")
     run(repository, "dvc", "remote", "add", "-q", "-d", "far", "../far")

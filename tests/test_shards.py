@@ -40,7 +40,7 @@ def canonical_order(rows):
     return sorted(rows, key=lambda row: (row.row_id, row.sample_index))
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=ROWS, shuffle=st.randoms(use_true_random=False), shard_bytes=st.sampled_from([300, 1 << 25]))
 def test_every_row_comes_back_and_the_order_they_came_in_leaves_no_trace(
     tmp_path, monkeypatch, rows, shuffle, shard_bytes

@@ -136,7 +136,7 @@ ANSWERS = st.builds(
 )  # fmt: skip
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(batches=st.lists(st.lists(ANSWERS, max_size=5), max_size=4), limit=st.integers(1, 6))
 def test_find_agrees_with_a_plain_list_of_answers_in_the_order_they_came(tmp_path_factory, batches, limit):
     root = tmp_path_factory.mktemp("store")
@@ -361,6 +361,7 @@ def test_a_merge_leaves_out_what_would_make_a_column_too_long(tmp_path, monkeypa
     assert texts(tmp_path, *map(asked, range(4))) == ["x" * length for length in [1000, 1200, 2000, 100]]
 
 
+@pytest.mark.slow
 def test_answers_of_more_than_two_gib_are_compacted_and_read(tmp_path):
     import pyarrow as pa
 
@@ -580,7 +581,7 @@ def test_a_segment_whose_content_is_not_its_name_is_never_merged_into_a_sound_on
     assert segments(tmp_path) == [one, other]
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     steps=st.lists(
         st.one_of(st.lists(ANSWERS, max_size=4), st.tuples(st.integers(0, 3), st.integers(2, 4))), max_size=7

@@ -151,6 +151,7 @@ def kill_often(root, authors, stack):
     return kept
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("authors", [False, True], ids=["all answer alike", "each answers otherwise"])
 def test_random_kills_of_two_writers_and_a_compactor_lose_nothing_and_change_nothing(tmp_path, authors):
     root = tmp_path / "store"

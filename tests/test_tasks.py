@@ -349,7 +349,7 @@ def test_the_same_question_in_two_tasks_is_kept_once_so_that_none_is_taught_and_
     assert [(r.task, r.reason) for r in rejected] == [("b", "duplicate question")] * 4
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     numbers=st.lists(st.integers(0, 30), max_size=40, min_size=1),
     limits=st.tuples(*[st.integers(0, 4)] * 3),
@@ -370,7 +370,7 @@ def test_whatever_is_read_is_kept_or_rejected_once(tmp_path, numbers, limits, se
         assert taken[name] == limit if cut else not limit or taken[name] <= limit
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(count=st.integers(1, 40), more=st.integers(1, 40), front=st.booleans(), seed=st.integers(0, 9))
 def test_adding_rows_moves_no_other_row_between_splits(tmp_path, count, more, front, seed):
     rows, added = sums(count), [{"question": f"new {i}", "answer": "1"} for i in range(more)]

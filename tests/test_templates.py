@@ -74,13 +74,13 @@ def test_a_question_that_looks_like_a_template_is_rendered_letter_by_letter(ship
     assert shipped.student(asked, "generic").messages[-1].content.count(question) == 1
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(question=st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(str.strip))
 def test_any_question_survives_rendering_but_for_whitespace_at_its_ends(shipped, question):
     assert shipped.student(example(question=question), "generic").messages[-1].content == question.strip()
 
 
-@settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(question=st.text(min_size=1, max_size=30).filter(str.strip))
 def test_filling_a_question_in_gives_what_rendering_the_whole_file_gives(shipped, question):
     asked = example(question=question)

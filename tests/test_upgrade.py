@@ -202,6 +202,7 @@ def asked(project, code):
     return {row["key"] for row in plan["asking"]["probe"]["to_generate"]}
 
 
+@pytest.mark.slow
 def test_a_project_from_before_init_loses_no_edit_and_no_key(before_init):
     keys = asked(before_init, before_init)
     before = snapshot(before_init)
