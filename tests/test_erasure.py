@@ -3,7 +3,7 @@
 import dataclasses
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from orca2.core.rows import Chat, Example, Graded, Rejected, Request
@@ -134,7 +134,6 @@ def test_a_student_template_that_repeats_the_instruction_would_be_caught_here():
     assert quoted(leaking.content, teacher[:-1], allowed=())
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3), st.integers(0, 4)), max_size=8))
 def test_a_table_of_answers_is_erased_as_they_are_one_by_one(rows):
     templates = opened(ROOT / "templates")
