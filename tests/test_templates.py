@@ -5,7 +5,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from orca2.core.errors import Orca2Error
-from orca2.recipe.templates import BLOCKS, Templates
+from orca2.recipe.templates import Templates
+from orca2.recipe.templates.folder import BLOCKS
 from tests.examples import ROOT, example, write_templates
 
 USER = "{% call user() %}{{ question }}{% endcall %}"

@@ -68,6 +68,7 @@ class Code:
         self._root, self._memo = root, memo
         self._modules: dict[Path, Module] = {}
         self._files: dict[tuple[str, tuple[Path, ...]], Path | None] = {}
+        self._near: dict[tuple[str, tuple[Path, ...]], list[str]] = {}
 
     def digest(self, stage: Body, where: str) -> str:
         """What the code of one stage of dvc.yaml means.
@@ -106,14 +107,19 @@ class Code:
                 continue
             found[name] = file
             try:
-                reached = self._read(file).imports
+                wanted += self._imported(name, file, roots)
             except Orca2Error as error:
                 errors.append(error)
-                continue
-            wanted += [near for far in reached for near in _spelt(_absolute(far, name, file), roots)]
-            wanted += self._extensions if name == EXTENSIONS else ()
         raise_all(errors)
         return dict(sorted(found.items()))
+
+    def _imported(self, name: str, file: Path, roots: tuple[Path, ...]) -> list[str]:
+        """What a module imports of what is found here; asked once, since most modules belong to several stages."""
+        if (name, roots) not in self._near:
+            spelt = {near for far in self._read(file).imports for near in _spelt(_absolute(far, name, file), roots)}
+            spelt.update(self._extensions if name == EXTENSIONS else ())
+            self._near[name, roots] = [near for near in spelt if self._locate(near, roots)]
+        return self._near[name, roots]
 
     def _locate(self, name: str, roots: tuple[Path, ...]) -> Path | None:
         if (name, roots) not in self._files:

@@ -11,21 +11,19 @@ questions of a task stand in one file, and each technique's file gives its answe
 
 import re
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache
 from pathlib import Path
 
 import jinja2
-from jinja2 import meta, nodes
-from jinja2.sandbox import SandboxedEnvironment
+from jinja2 import nodes
 
 from orca2.core.errors import Orca2Error, raise_all
 from orca2.core.rows import Example, Message
-from orca2.recipe.turns import ROLES, conversation_fault, recorders
+from orca2.recipe.templates.folder import VARIABLES, Folder, environment
+from orca2.recipe.turns import conversation_fault, recorders
 
-VARIABLES = ("question", "task", "category")
-BLOCKS = ("instruction", "examples", "question")
 QUESTION = "\0question\0"
 """Stands for the question while everything around it is rendered."""
 _TRANSPARENT = (
@@ -47,8 +45,8 @@ class Conversation:
     messages: tuple[Message, ...]
 
 
-class Templates:
-    """The template folder, checked as a whole when it is opened.
+class Templates(Folder):
+    """A template folder, checked as a whole when it is opened.
 
     Raises:
         InputErrors: syntax errors, undefined variables, unknown blocks, unreachable files, unknown strategies: every
@@ -56,28 +54,12 @@ class Templates:
     """
 
     def __init__(self, root: Path = Path("templates")) -> None:
-        self.root = root
-        loader = jinja2.FileSystemLoader(root)
-        self._environment = SandboxedEnvironment(
-            loader=loader, undefined=jinja2.StrictUndefined, autoescape=False, auto_reload=False, finalize=_printable
-        )
-        # The same question gives the same prompt on any day: nothing random is at hand, and no memory address.
-        del self._environment.globals["lipsum"], self._environment.filters["random"]
-        self._trees: dict[str, nodes.Template] = {}
+        super().__init__(root)
+        self._environment = environment(jinja2.FileSystemLoader(root))
         self._printing: dict[str, bool] = {}
         self._skeletons: dict[tuple[str, str, str], tuple[Message, ...] | None] = {}
-        raise_all(error for file in self.files for error in self._errors_in(file))
-        raise_all(self._unreachable())
-
-    @cached_property
-    def files(self) -> tuple[str, ...]:
-        """Every template, relative to the root."""
-        return tuple(sorted(file.relative_to(self.root).as_posix() for file in self.root.rglob("*.j2")))
-
-    @cached_property
-    def strategies(self) -> tuple[str, ...]:
-        """The names of all strategies: one file each."""
-        return tuple(Path(file).stem for file in self.files if re.fullmatch(r"strategies/[^/]+", file))
+        raise_all(self.errors())
+        raise_all(self.unreachable())
 
     def check_strategies(self, names: Iterable[str], where: str) -> None:
         """Raise for every name that is not a strategy."""
@@ -168,7 +150,7 @@ class Templates:
     def _only_prints_question(self, template: str) -> bool:
         """Whether every file behind this one does no more with the question than print it, so it can be filled in."""
         if template not in self._printing:
-            trees = [self._parse(name) for name in self.reach(template)]
+            trees = [self.parse(name) for name in self.reach(template)]
             every = [node for tree in trees for node in (tree, *tree.find_all(nodes.Node))]
             uses = sum(isinstance(node, nodes.Name) and node.name == "question" for node in every)
             printed = sum(
@@ -189,102 +171,8 @@ class Templates:
         lines = [f"{frame.filename}:{frame.lineno}" for frame in frames if frame.filename.endswith(".j2")]
         return lines[-1] if lines else str(self.root / template)
 
-    def reach(self, template: str) -> set[str]:
-        """The files that a template is made of: itself, and all it extends or includes."""
-        seen: set[str] = set()
-        waiting = [template]
-        while waiting:
-            name = waiting.pop()
-            if name not in seen:
-                seen.add(name)
-                waiting += [r for r in meta.find_referenced_templates(self._parse(name)) if r]
-        return seen
-
-    def _parse(self, template: str) -> nodes.Template:
-        if template not in self._trees:
-            text = (self.root / template).read_text("utf-8")
-            self._trees[template] = self._environment.parse(text, filename=template)
-        return self._trees[template]
-
-    def _errors_in(self, template: str) -> Iterator[Orca2Error]:
-        file = self.root / template
-        try:
-            tree = self._parse(template)
-            undeclared = meta.find_undeclared_variables(tree)
-        except jinja2.TemplateSyntaxError as error:
-            yield Orca2Error(f"template syntax: {error.message}", f"{file}:{error.lineno}", "mend the line")
-            return
-        except UnicodeDecodeError as error:
-            yield Orca2Error(f"is not UTF-8: {error.reason}", str(file), "save it as UTF-8")
-            return
-        known = {*VARIABLES, *ROLES}
-        for name in sorted(undeclared - known):
-            line = next((n.lineno for n in tree.find_all(nodes.Name) if n.name == name), 1)
-            yield Orca2Error(f"undefined variable `{name}`", f"{file}:{line}", f"known: {', '.join(VARIABLES)}")
-        for block in tree.find_all(nodes.Block):
-            if block.name not in BLOCKS:
-                yield Orca2Error(
-                    f"unknown block `{block.name}`", f"{file}:{block.lineno}", f"known: {', '.join(BLOCKS)}"
-                )
-        for other in meta.find_referenced_templates(tree):
-            if other is None or other not in self.files:
-                problem = f"extends, includes or imports {other!r}, which is not there"
-                yield Orca2Error(problem, str(file), "names are literal")
-        imports: list[nodes.Import | nodes.FromImport] = list(tree.find_all(nodes.Import))
-        imports += tree.find_all(nodes.FromImport)
-        for node in imports:
-            yield from self._errors_in_import(node, f"{file}:{node.lineno}")
-
-    def _errors_in_import(self, node: nodes.Import | nodes.FromImport, where: str) -> Iterator[Orca2Error]:
-        """An import takes macros and drops all else, so all else is an error; without context a macro makes no turn."""
-        name = node.template.value if isinstance(node.template, nodes.Const) else None
-        if name not in self.files:
-            return
-        if not node.with_context:
-            yield Orca2Error("imports without context", where, "end it in `with context`, or no turn can be written")
-        try:
-            body = self._parse(name).body
-        except (jinja2.TemplateSyntaxError, UnicodeDecodeError):
-            return  # Told with that file.
-        macros = [found.name for found in body if isinstance(found, nodes.Macro)]
-        for other in body:
-            if not isinstance(other, nodes.Macro) and not _is_blank(other):
-                hint = "an import takes macros only: move it into one, or include the file"
-                yield Orca2Error(f"line {other.lineno} of {name} is lost by this import", where, hint)
-        wanted = [n if isinstance(n, str) else n[0] for n in node.names] if isinstance(node, nodes.FromImport) else []
-        for absent in sorted(set(wanted) - set(macros)):
-            yield Orca2Error(f"{name} has no macro `{absent}`", where, f"it has: {', '.join(macros) or 'none'}")
-
-    def _is_entry(self, file: str) -> bool:
-        """Whether a strategy or a student template may begin with this file."""
-        folder, *rest = file.split("/")
-        if folder == "tasks":
-            return len(rest) == 2 and Path(file).stem in self.strategies
-        return folder in ("strategies", "student") and len(rest) == 1
-
-    def _unreachable(self) -> Iterator[Orca2Error]:
-        """Files that no render could ever use: a task's version of a strategy that does not exist, or a stray one."""
-        used = {name for file in self.files if self._is_entry(file) for name in self.reach(file)}
-        for file in sorted(set(self.files) - used):
-            hint = f"name it after a strategy ({', '.join(self.strategies)}) as tasks/<task or category>/<strategy>.j2"
-            yield Orca2Error("no strategy can reach this file", str(self.root / file), hint)
-
-
-def _is_blank(node: nodes.Node) -> bool:
-    """Whether a node prints only whitespace."""
-    return isinstance(node, nodes.Output) and all(
-        isinstance(shown, nodes.TemplateData) and not shown.data.strip() for shown in node.nodes
-    )
-
 
 @cache
 def opened(root: Path) -> Templates:
     """The templates of a folder, opened once a process; name it absolutely."""
     return Templates(root)
-
-
-def _printable(value: object) -> object:
-    """What a template prints, unless it is a thing without a text of its own, such as a forgotten `()` leaves."""
-    if isinstance(value, str | int | float | list | tuple | dict | jinja2.Undefined) or value is None:
-        return value
-    raise TypeError(f"a {type(value).__name__} cannot be printed; is a pair of brackets missing?")
