@@ -14,6 +14,9 @@ from tests.answered import answered_project
 from tests.closure import ROOT
 from tests.disk import full_disk
 
+# Two processes of tests share two processors. Engines are no less than others here: as the least of all, with several
+# threads that spin while they wait for each other, they would take minutes for seconds of work.
+os.environ |= {"RAY_worker_niceness": "0", "OMP_NUM_THREADS": "1"}
 hypothesis.settings.register_profile("busy machine", deadline=None)
 hypothesis.settings.load_profile("busy machine")
 _PREPARE = "import sys, orca2.recipe.models as m; print(m.prepare(sys.argv[1]).folder)"
@@ -30,10 +33,11 @@ _ENGINES = {"ray", "packaged", "two_nodes", "base_url", "reference", "killed", "
 _SLOW = {"answered", "built", "monorepo", "revisions"}
 """Fixtures that run the stages of a project, from stored answers; `make quick` leaves them out too."""
 _TOGETHER = {
-    "engine": ["cluster", "generation", "http", "models", "partitions", "pipeline", "training", "verify"],
-    "answered": ["dataset_commands", "dvc_files", "plan", "replay"],
+    "engines": ["cluster", "generation", "http", "regenerate", "training"],
+    "packaged": ["models", "pipeline"],
+    "answered": ["dataset_commands", "dvc_files", "plan", "replay", "verify"],
 }
-"""Modules that one process runs: no two engines share the processors, and one project is built, not one a process."""
+"""Modules that one process runs: what they share is started or built once. Two may start engines, one thread each."""
 
 
 class _Together(LoadScopeScheduling):
@@ -57,9 +61,9 @@ def pytest_collection_modifyitems(items):
         kinds = [kind for kind, names in (("engine", _ENGINES), ("slow", _SLOW)) if fixtures & names]
         for kind in kinds:
             item.add_marker(kind)
-        group = "engine" if "engine" in kinds else "answered" if "answered" in fixtures else ""
-        if group and item.path.stem.removeprefix("test_") not in {*_TOGETHER["engine"], *_TOGETHER.get(group, ())}:
-            raise pytest.UsageError(f"{item.nodeid} must run with others: add its module to {group!r} of _TOGETHER")
+        shared = next((name for name in _TOGETHER if name in fixtures), "")
+        if shared and item.path.stem.removeprefix("test_") not in _TOGETHER[shared]:
+            raise pytest.UsageError(f"{item.nodeid} must run with others: add its module to {shared!r} of _TOGETHER")
     items.sort(key=lambda item: [item.get_closest_marker(kind) is None for kind in ("engine", "slow")])
 
 

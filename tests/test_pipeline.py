@@ -23,6 +23,8 @@ def built(packaged, tmp_path_factory):
     """A workspace in which everything was built once from nothing, with the embedded model."""
     model = dict.fromkeys(("teacher", "student"), f"path:{packaged[1]}")
     workspace = Workspace(tmp_path_factory.mktemp("project"), SMALL | {"models": model, "train": {"epochs": 1}})
+    generation = workspace.params()["cluster"]["generation"] | {"cpus_per_engine": 1}
+    workspace.set_params({"cluster": {"generation": generation}})
     workspace.add_dep("prepare_models", str(packaged[1]))
     workspace.repro()
     workspace.commit("built")
