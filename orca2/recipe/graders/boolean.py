@@ -5,9 +5,9 @@ import re
 from orca2.recipe.graders.base import Grader
 from orca2.recipe.graders.extraction import normal
 
-_VALUES = {word: True for word in ("yes", "true", "correct", "right", "y", "t", "1", "valid")} | {
-    word: False for word in ("no", "false", "incorrect", "wrong", "n", "f", "0", "invalid")
-}
+_TRUE = ("yes", "true", "correct", "right", "y", "t", "1", "valid")
+_FALSE = ("no", "false", "incorrect", "wrong", "n", "f", "0", "invalid")
+_VALUES = dict.fromkeys(_TRUE, True) | dict.fromkeys(_FALSE, False)
 _SAID = re.compile(r"\b(?:yes|no|true|false|correct|incorrect)\b", re.IGNORECASE)
 _LEAD = re.compile(r"(?:(?:it|this|that|the (?:statement|claim|sentence|expression|result|argument)) (?:is|was) )")
 _DENIED = re.compile(r"\bnot\b|n't\b")

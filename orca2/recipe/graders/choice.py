@@ -17,7 +17,9 @@ _LEAD = re.compile(
     r"(?:that\s+)?(?:it\s+is\s+|it's\s+)?|it\s+is\s+|it's\s+|must\s+be\s+|(?:option|choice|letter|answer)\s+)+",
     re.IGNORECASE,
 )
-_LABEL = re.compile(r"[(\[{<*_`\"'“‘ ]*([A-Za-z]|\d{1,2})(?:[)\]}>*_`\"'”’]+|[.:)](?!\d)|(?![\w.,/-]|')|(?=[.,](?!\d)))")
+_LABEL = re.compile(
+    r"[(\[{<*_`\"'“‘ ]*([A-Za-z]|\d{1,2})(?:[)\]}>*_`\"'”’]+|[.:)](?!\d)|(?![\w.,/-]|')|(?=[.,](?!\d)))"
+)
 _ARTICLE = re.compile(r"\s+(?!(?:because|is|since|as|for|due|was|would|and|or|with|by|seems|fits|best)\b)[a-z]")
 _PRONOUN = re.compile(r"\s+(?!(?:because|is|since|as|for|due|and|or|by|seems|fits|best)\b)[a-z']|'")
 _NEXT = re.compile(

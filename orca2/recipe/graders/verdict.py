@@ -1,5 +1,6 @@
 """One answer judged: extracted strictly and leniently, each with its verdict."""
 
+import re
 from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple
@@ -9,6 +10,8 @@ from orca2.recipe.graders.base import Grader
 from orca2.recipe.graders.extraction import Shape, answer_line, lenient_answer
 from orca2.recipe.graders.known import known
 from orca2.recipe.graders.wrappers import peel
+
+_BLANK_LINE = re.compile(r"\n[ \t]*\n")
 
 
 class Verdict(NamedTuple):
@@ -45,7 +48,7 @@ def judge(grader: Grader, name: str, expected: str, text: str, metadata: str) ->
 def _shape(golds: Sequence[str], grader: Grader) -> Shape:
     bare = [gold.strip("\n") for gold in golds]
     rows = max(1 + gold.count("\n") for gold in bare)
-    return Shape(max(rows, 1 + grader.takes_lines), any("\n\n" in gold for gold in bare))
+    return Shape(max(rows, 1 + grader.takes_lines), any(_BLANK_LINE.search(gold) for gold in bare))
 
 
 def _is_right(grader: Grader, name: str, golds: Sequence[str], metadata: str, given: str) -> bool:
