@@ -6,13 +6,13 @@ numbers too large to write down is not even asked. The answer is parsed as LaTeX
 """
 
 import json
+import os
 import re
 import subprocess
 import sys
 import threading
 from functools import cache
 from math import prod
-from pathlib import Path
 
 from orca2.core.errors import Orca2Error
 from orca2.recipe.graders.base import Grader
@@ -24,7 +24,7 @@ _MOST_POWERS = 24
 _POWER = re.compile(r"\^\s*\{?\s*[-+]?\s*(\d+)")
 _TOO_LARGE = re.compile(
     r"\d{100}|\^\s*\{[^}]*\d[\s)\]}]*\^|\^\s*\d+\s*\^|\d{4,}\s*!|[)}\]]\s*!|!\s*!"
-    r"|\\(?:binom|dbinom|tbinom|Gamma|sum|prod|int|iint|lim|zeta|bigcup|bigcap|choose|pmod|mod)\b"
+    r"|\\(?:binom|dbinom|tbinom|Gamma|sum|prod|int|iint|lim|zeta|bigcup|bigcap|choose|pmod|mod)(?![a-zA-Z])"
 )
 _MATHS = re.compile(r"\$|\\\(|\\\[")
 _ANSWER_MATHS = re.compile(r"\$[^$]+\$|\\\(.+?\\\)|\\\[.+?\\\]")
@@ -85,10 +85,15 @@ class _Process:
                 return False
 
     def _start(self) -> subprocess.Popen[str]:
-        # Not from its folder, whose modules have names of the standard library.
-        command = [sys.executable, "-P", str(Path(__file__).with_name("latex_process.py"))]
-        pipe = subprocess.PIPE
-        self._running = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True)
+        pipe, path = subprocess.PIPE, os.pathsep.join(filter(None, sys.path))
+        self._running = subprocess.Popen(
+            [sys.executable, "-m", "orca2.recipe.graders.latex_process"],
+            env=os.environ | {"PYTHONPATH": path},
+            stdin=pipe,
+            stdout=pipe,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
         assert self._running.stdout  # noqa: S101  (it is a pipe)
         if self._running.stdout.readline() != "ready\n":
             raise Orca2Error("cannot start", "grader latex", "install `math-verify`, which it asks")

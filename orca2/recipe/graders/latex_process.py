@@ -1,6 +1,6 @@
 """The process behind the grader `latex`: reads `[expected, given]` a line, and writes `right` or `wrong`.
 
-    python -P latex_process.py
+    python -m orca2.recipe.graders.latex_process
 
 Each verdict may take 0.8 seconds of the processor and the process 2 GiB of memory; what needs more is wrong.
 """
