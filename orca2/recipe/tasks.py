@@ -12,7 +12,7 @@ from typing import Literal
 from orca2.core.errors import Orca2Error, raise_all, require
 from orca2.core.hashing import unit_interval
 from orca2.core.rows import Example, Rejected, Split
-from orca2.recipe.golds import rejected_golds, sound_golds
+from orca2.recipe.graders.golds import rejected_golds, sound_golds
 from orca2.recipe.graders.reasoning_gym import UNSOUND_VERDICTS
 from orca2.recipe.sources import SourceConfig, read_source
 
