@@ -124,6 +124,12 @@ def lenient_answer(
     return found or (_last_rows(tail) if awaited.rows > 1 else find(tail))
 
 
+def last_line(text: str) -> str | None:
+    """The last line of what a model says; None where it says nothing."""
+    spoken = said(text)
+    return (spoken or "").strip().rsplit("\n", 1)[-1] or None
+
+
 def last_words(text: str) -> str | None:
     """The last line of a text if it is short, else its last word."""
     words = peel(text.strip().rsplit("\n", 1)[-1]).rstrip(".").split()

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from orca2.core.errors import Orca2Error
 from orca2.recipe.graders.base import Grader
-from orca2.recipe.graders.extraction import Shape, answer_line, lenient_answer
+from orca2.recipe.graders.extraction import Shape, answer_line, last_line, lenient_answer
 from orca2.recipe.graders.known import known
 from orca2.recipe.graders.wrappers import peel
 
@@ -42,6 +42,9 @@ def judge(grader: Grader, name: str, expected: str, text: str, metadata: str) ->
         # What is right by the strict extraction is right by the lenient one.
         return Verdict(strict, strict, True, True)
     lenient = lenient_answer(text, grader.find, facts.answer_lines, awaited, grader.read)
+    if lenient is None and facts.choices:
+        # A sentence may name an option by its text.
+        lenient = last_line(text)
     return Verdict(strict, lenient, False, lenient is not None and is_right(lenient))
 
 
