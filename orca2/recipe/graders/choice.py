@@ -59,7 +59,8 @@ def _resolve(text: str, options: Sequence[Option]) -> frozenset[str]:
     if several := labels_in(plain):
         return frozenset(several if {label.casefold() for label in several} <= by_label.keys() else ())
     named = option_in(plain)
-    if named and (option := by_label.get(named.label.casefold())):
+    if named and named.label.casefold() in by_label:
+        option = by_label[named.label.casefold()]
         return frozenset({option.label} if _means(named, option, by_text) else ())
     return frozenset() if _NOT.search(plain) else _mentioned(plain, by_text)
 

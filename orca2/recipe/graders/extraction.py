@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import NamedTuple
 
-from orca2.recipe.graders.wrappers import boxes, fences, peel, tagged
+from orca2.recipe.graders.speech import before_next_question, end_of_blanks, said
+from orca2.recipe.graders.wrappers import boxes, fences, first_wrapped, peel, tagged
 
 ANSWER_LINES = ("Answer:", "Final answer:", "The answer:", "The final answer:")
 """How a line begins that holds the answer, by default."""
@@ -22,22 +23,6 @@ _OTHER_LINES = (
     "Correct answer:", "The correct answer:", "My answer:", "Final result:", "Result:", "Ans:", "Ans.", "####",
     "Answer =", "Answer -", "Answer", "Final answer",
 )  # fmt: skip
-_REASONING = re.compile(
-    r"(?P<open><think(?:ing)?>|<reason(?:ing)?>|<thought>|\[THINK\]|◁think▷)"
-    r"|</think(?:ing)?>|</reason(?:ing)?>|</thought>|\[/THINK\]|◁/think▷",
-    re.IGNORECASE,
-)
-_NEXT_TURN = re.compile(
-    r"^[ \t]*(?:<\|im_start\|>\s*user|<\|user\|>|\[INST\]|#{1,4}[ \t]*(?:Instruction|User|Human)\b"
-    r"|(?:User|Human)[ \t]*:)"
-    r"|<\|im_end\|>|<\|endoftext\|>|<\|eot_id\|>|</s>",
-    re.IGNORECASE | re.MULTILINE,
-)
-_NEXT_QUESTION = re.compile(
-    r"^[ \t>]*[*_#]*[ \t]*(?:(?:next|new|another)[ \t]+)?(?:question|problem|exercise|task|q)"
-    r"(?:[ \t]*\d+)?[*_]*[ \t]*[:：.)]",
-    re.IGNORECASE | re.MULTILINE,
-)
 _STATED = re.compile(
     r"\b(?:answer|(?:correct|right|best|my)\s+(?:option|choice|letter))(?:\s+(?!is\b|was\b|equals\b)\w{1,30}){0,4}?"
     r"\s*(?:\bis\b|\bwas\b|\bequals\b|\b(?:would|should|must|will)\s+be\b|=|[:：])\s*(?:[:：]\s*)?"
@@ -45,12 +30,18 @@ _STATED = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _NAMED_ANSWER = re.compile(
-    r"([^\s.,;:!?]{1,60}) (?:is|as|must be|would be|should be) (?:the|my|our) (?:(?:final|correct|right|best) ){0,2}"
-    r"(?:answer|option|choice|result|solution)\b",
+    r"((?:[^\s.,;:!?]|[.,](?=\d)){1,60}) (?:is|as|must be|would be|should be) (?:the|my|our) "
+    r"(?:(?:final|correct|right|best) ){0,2}(?:answer|option|choice|result|solution)\b",
     re.IGNORECASE,
 )
-_BLANKS = re.compile(r"\s*")
-_OPEN_FENCE = re.compile(r"[ \t]*(?:```|~~~)[^\n`]*\n")
+_OPEN_BLOCK = re.compile(r"[ \t]*(?:(```|~~~)[^\n`]*\n|(\\\[|\$\$))")
+_BLOCK_ENDS = {"```": "```", "~~~": "~~~", "\\[": "\\]", "$$": "$$"}
+_ENVIRONMENT = re.compile(r"\\begin\{([a-zA-Z]{1,20}\*?)\}")
+_LONGEST_MATHS = 2_000
+"""Characters of a formula on lines of its own."""
+_LISTED = re.compile(r"[ \t]*(?:[-*•+]|\(?\d{1,3}[.)])[ \t]")
+_GOES_ON = (",", ";", "[", "{", "(")
+_SEPARATED = re.compile(r"[,;]|\b(?:and|or)\b")
 _BLANK_LINE = re.compile(r"\n[ \t]*\n")
 _MARKS = " *`\"'“”‘’"
 _TAIL = 20_000
@@ -64,22 +55,11 @@ class Shape(NamedTuple):
     """Lines that the known one has."""
     blank_lines: bool = False
     """Whether some of them are blank."""
+    is_list: bool = False
+    """Whether it is a list, which may stand on one line or have a line for each item."""
 
 
 ONE_LINE = Shape()
-
-
-def said(text: str) -> str | None:
-    """What a model says: its text behind the reasoning, up to a next turn; None where the reasoning never ends."""
-    end, is_open = 0, False
-    for mark in _REASONING.finditer(text):
-        end, is_open = mark.end(), mark["open"] is not None
-    if is_open:
-        return None
-    text = text[end:]
-    begin = _BLANKS.match(text).end()  # type: ignore[union-attr]
-    turn = _NEXT_TURN.search(text, begin)
-    return text[: turn.start()] if turn and turn.start() > begin else text
 
 
 def answer_line(text: str, lines: Sequence[str] = ANSWER_LINES, awaited: Shape = ONE_LINE) -> str | None:
@@ -124,12 +104,6 @@ def lenient_answer(
     return found or (_last_rows(tail) if awaited.rows > 1 else find(tail))
 
 
-def last_line(text: str) -> str | None:
-    """The last line of what a model says; None where it says nothing."""
-    spoken = said(text)
-    return (spoken or "").strip().rsplit("\n", 1)[-1] or None
-
-
 def last_words(text: str) -> str | None:
     """The last line of a text if it is short, else its last word."""
     words = peel(text.strip().rsplit("\n", 1)[-1]).rstrip(".").split()
@@ -156,54 +130,79 @@ def _last_stated(text: str, lines: Sequence[str], awaited: Shape) -> str | None:
 
 def _stated_otherwise(text: str, awaited: Shape) -> str | None:
     """What is stated last, in the first of the other usual ways that occurs."""
-    if found := boxes(text) or tagged(text):
-        return found[-1]
-    if found := list(_answer_lines(text, _line(_OTHER_LINES), awaited)):
-        return found[-1]
-    first = _STATED.search(text)
-    text = _before_next_question(text, first.end() if first else len(text))
-    found = _NAMED_ANSWER.findall(text) or _STATED.findall(text)
-    if found:
-        return found[-1]
-    found = fences(text) if awaited.rows > 1 else []
-    return found[-1] if found else None
+    line = _line(_OTHER_LINES)
+    starts = [found.start() for search in (line.search, _STATED.search) if (found := search(text))]
+    text = before_next_question(text, min(*starts, first_wrapped(text), len(text)))
+    told = boxes(text) or tagged(text) or list(_answer_lines(text, line, awaited))
+    told = told or _NAMED_ANSWER.findall(text) or [_whole(text, found) for found in _STATED.finditer(text)]
+    told = told or (fences(text) if awaited.rows > 1 else [])
+    return told[-1] if told else None
+
+
+def _whole(text: str, stated: re.Match[str]) -> str:
+    """What is stated, to the end of the formula or fence that begins there."""
+    begin = stated.start(1)
+    block = _end_of_block(text, begin, _end_of_line(text, begin))
+    return text[begin:block] if block > begin else stated[1]
 
 
 def _answer_lines(text: str, line: re.Pattern[str], awaited: Shape) -> Iterator[str]:
     """What follows each answer line, until a new question begins."""
     end, is_first = 0, True
     while mark := line.search(text, end):
-        begin = _BLANKS.match(text, mark.end()).end()  # type: ignore[union-attr]
+        begin = end_of_blanks(text, mark.end())
         if begin == len(text):
             # Nothing but blanks: an empty answer if they stand on a line, and no answer line at all if not.
             yield from [""] if text[mark.end() :].strip("\n") else []
             return
         if is_first:
-            text, is_first = _before_next_question(text, begin), False
+            text, is_first = before_next_question(text, begin), False
         if begin >= len(text):
             yield ""
             return
         if awaited.rows > 1:
             # Blanks before the first of several lines may be part of them.
             begin = text.rfind("\n", mark.end(), begin) + 1 or begin
-        end = _end_of_answer(text, begin, awaited)
+        end = _end_of_answer(text, begin, awaited, is_beside=text.find("\n", mark.end(), begin) < 0)
         yield text[begin:end].rstrip() if awaited.rows == 1 else text[begin:end].rstrip("\n")
 
 
-def _end_of_answer(text: str, begin: int, awaited: Shape) -> int:
-    if fence := _OPEN_FENCE.match(text, begin):
-        closing = text.find(fence[0].strip()[:3], fence.end())
-        return closing + 3 if closing >= 0 else len(text)
-    if awaited.rows == 1:
-        newline = text.find("\n", begin)
-        return newline if newline >= 0 else len(text)
+def _end_of_answer(text: str, begin: int, awaited: Shape, *, is_beside: bool) -> int:
+    """Where the answer ends that begins here; `is_beside` its mark, or on a line below."""
+    end = _end_of_line(text, begin)
+    if (block := _end_of_block(text, begin, end)) > begin:
+        return block
+    if awaited.rows == 1 or (awaited.is_list and _is_one_line(text, begin, end, is_beside=is_beside)):
+        return end
     gap = None if awaited.blank_lines else _BLANK_LINE.search(text, begin)
     return gap.start() if gap else len(text)
 
 
-def _before_next_question(text: str, begin: int) -> str:
-    question = _NEXT_QUESTION.search(text, begin)
-    return text[: question.start()] if question else text
+def _end_of_block(text: str, begin: int, end: int) -> int:
+    """Where a fence or a formula ends that goes on behind the end of its first line; `begin` where none does."""
+    if opened := _OPEN_BLOCK.match(text, begin):
+        closing = _BLOCK_ENDS[opened[1] or opened[2]]
+        longest = len(text) if opened[1] else opened.end() + _LONGEST_MATHS
+        found = text.find(closing, opened.end(), longest)
+        if opened[1]:
+            return found + 3 if found >= 0 else len(text)
+        return found + 2 if found >= end else begin
+    for name in _ENVIRONMENT.findall(text, begin, end)[:1]:
+        found = text.find(f"\\end{{{name}}}", begin, begin + _LONGEST_MATHS)
+        return _end_of_line(text, found) if found >= end else begin
+    return begin
+
+
+def _is_one_line(text: str, begin: int, end: int, *, is_beside: bool) -> bool:
+    """Whether a list is all on the line that begins it, and what follows is something else."""
+    line = text[begin:end].rstrip()
+    goes_on = line.endswith(_GOES_ON) or _LISTED.match(line) or _LISTED.match(text, end + 1)
+    return not goes_on and (is_beside or _SEPARATED.search(line) is not None)
+
+
+def _end_of_line(text: str, begin: int) -> int:
+    end = text.find("\n", begin)
+    return end if end >= 0 else len(text)
 
 
 @cache

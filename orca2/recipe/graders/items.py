@@ -9,33 +9,67 @@ from orca2.recipe.graders.numbers import number_in
 from orca2.recipe.graders.wrappers import peel
 
 Item = str | Fraction
-_BULLET = re.compile(r"[ \t]*(?:[-*•+]|\(?\d{1,3}[.)]|\(?[a-zA-Z][.)])[ \t]+")
-_ENDS = (("[", "]"), ("{", "}"), ("(", ")"), (r"\{", r"\}"), ("⟨", "⟩"))
-_AND = re.compile(r"\s*,?\s+(?:and|und|et|y|&)\s+", re.IGNORECASE)
+_BULLET = re.compile(r"(?:[-*•+]|\(?\d{1,3}[.)]|\(?[a-zA-Z][.)]) ")
+_OPENING, _CLOSING = "([{⟨", ")]}⟩"
+_BRACKET = rf"[{re.escape(_OPENING + _CLOSING)}]"
+_AND = re.compile(r"(?:^| )(?:and|&) ", re.IGNORECASE)
+_NUMBERS = re.compile(r"[-\d. /]+")
+_NUMBER = re.compile(r"[-+$€£\d.,/^ ]{1,60}")
 _MOST = 10_000
 
 
 def items_in(text: str) -> list[Item]:
     """Every item of a text in its order, numbers by value and other text without what does not count."""
-    return [_item(part) for part in _parts(peel(text)) if part.strip()][:_MOST]
+    lines = [" ".join(line.split()) for line in peel(text).splitlines()]
+    return [_item(part) for part in _parts([line for line in lines if line]) if part.strip()][:_MOST]
 
 
-def _parts(text: str) -> list[str]:
+def _parts(lines: list[str]) -> list[str]:
+    text = " ".join(lines)
     if (listed := _as_json(text)) is not None:
         return listed
-    for opening, closing in _ENDS:
-        if text.startswith(opening) and text.rstrip(". ").endswith(closing):
-            text = text.rstrip(". ")[len(opening) : -len(closing)]
-            break
-    if len(lines := [line for line in text.splitlines() if line.strip()]) > 1:
-        return [_BULLET.sub("", line, count=1).rstrip(" ,;") for line in lines]
+    if (inside := _in_brackets(text)) is not None:
+        return _on_one_line(inside)
+    if len(lines) > 1:
+        return [_BULLET.sub("", line, count=1) if _BULLET.match(line) else line for line in lines]
+    return _on_one_line(text)
+
+
+def _on_one_line(text: str) -> list[str]:
     if ";" in text:
-        return text.split(";")
+        return _split(text, ";")
     # `1,000, 2` has a thousand in it, and `1,2,3` three numbers.
-    parts = re.split(r",\s+", text) if re.search(r",\s", text) else text.split(",")
-    if len(parts) == 1 and _AND.search(text) is None and number_in(text) is None and re.fullmatch(r"[-\d.\s/]+", text):
+    parts = _split(text, ", " if ", " in text else ",")
+    if len(parts) == 1 and number_in(text) is None and _NUMBERS.fullmatch(text):
         return text.split()
-    return [*parts[:-1], *_AND.split(re.sub(r"^(?:and|&)\s+", "", parts[-1]))]
+    return [*parts[:-1], *_AND.split(parts[-1])]
+
+
+def _split(text: str, separator: str) -> list[str]:
+    """The parts of a text between separators that stand in no brackets."""
+    parts, begin, depth = [], 0, 0
+    for mark in re.finditer(rf"{_BRACKET}|{re.escape(separator)}", text):
+        if mark[0] in _OPENING:
+            depth += 1
+        elif mark[0] in _CLOSING:
+            depth -= 1
+        elif depth == 0:
+            parts.append(text[begin : mark.start()])
+            begin = mark.end()
+    return [*parts, text[begin:]] if depth == 0 else text.split(separator)
+
+
+def _in_brackets(text: str) -> str | None:
+    """What stands in the brackets that are all of a text; None where it has none around it."""
+    bare = text.rstrip(". ").removeprefix("\\")
+    if bare[:1] not in tuple(_OPENING) or bare[-1:] != _CLOSING[_OPENING.index(bare[0])]:
+        return None
+    depth = 0
+    for mark in re.finditer(_BRACKET, bare):
+        depth += 1 if mark[0] in _OPENING else -1
+        if depth == 0 and mark.end() < len(bare):
+            return None
+    return bare[1:-1].removesuffix("\\")
 
 
 def _as_json(text: str) -> list[str] | None:
@@ -50,6 +84,6 @@ def _as_json(text: str) -> list[str] | None:
 
 
 def _item(part: str) -> Item:
-    bare = peel(part)
-    value = number_in(bare) if re.fullmatch(r"[-+$€£\d.,/^ ]{1,60}", bare) else None
+    bare = peel(part).rstrip(",;")
+    value = number_in(bare) if _NUMBER.fullmatch(bare) else None
     return normal(bare) if value is None else value

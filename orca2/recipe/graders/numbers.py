@@ -62,6 +62,7 @@ _BOUNDS = re.compile(
 _CURRENCY = re.compile(r"(?<![\w.])[$€£¥₹]\s*(?=[-+]?[\d.])|(?<=[\d])\s*[$€£¥₹]")
 _SPELT_MINUS = re.compile(r"\b(?:minus|negative)\s+(?=[$€£¥₹.\d]|[a-z])", re.IGNORECASE)
 _BRACKETS = re.compile(r"\([^()]*\)|\[[^\[\]]*\]")
+_REMARK = re.compile(r"(?<=[^\s,;])[,;]?\s(?:because|since)\b.*", re.IGNORECASE | re.DOTALL)
 _COMMAND = re.compile(r"\\[a-zA-Z]+")
 _RATIO = re.compile(r"\d{1,9}(?::\d{1,9}){1,3}")
 _WORD = re.compile(
@@ -104,6 +105,7 @@ def last_number(text: str) -> str | None:
 @lru_cache(maxsize=4096)
 def _number_in(text: str) -> Fraction | None:
     spelt = _SPELT_MINUS.sub("-", _CURRENCY.sub("", plain(text).replace("≈", "=").replace("~", "").strip()))
+    spelt = _REMARK.sub("", spelt, count=1)
     sides = spelt.rsplit("=", 1)
     for side in (sides[-1], spelt.split("=", 1)[0]):
         value = _alone(side.strip())

@@ -28,7 +28,9 @@ _AND = r"\s*(?:[,;/&]\s*(?:(?:or|and)\b\s*)?|(?:or|and)\b\s*)"
 _NEXT = re.compile(rf"(?:{_AND}|\s*(?=\())(?:\(([A-Za-z])\)|([A-Z])(?=\s*(?:$|[.,;:)/&]|or\b|and\b)))")
 _OR_ANOTHER = re.compile(r"\b(?:or|and)\s+(?:option\s+)?(?:\([A-Z]\)|[A-Z](?=\s*(?:$|[.,;:)])))")
 _OR_ANOTHER_MARKED = re.compile(r"\b(?:or|and)\s+(?:option\s+)?(?:\([A-Z]\)|[A-Z][.):]\s+\S)")
-_REMARK = re.compile(r"[,;]?\s+(?:and\s+not|not|rather\s+than|instead\s+of|because|since|as)\b.*", re.IGNORECASE | re.DOTALL)
+_REMARK = re.compile(
+    r"[,;]?\s+(?:and\s+not|not|rather\s+than|instead\s+of|because|since|as)\b.*", re.IGNORECASE | re.DOTALL
+)
 _AND_BEFORE = re.compile(r"\b[A-Z]\b\)?\s*(?:/|&|\band\b|\bor\b)\s*\(?$")
 _LONGEST = 300
 """Characters at the beginning of a line in which it may name an option."""

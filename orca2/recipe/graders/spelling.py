@@ -25,7 +25,8 @@ _LATEX: tuple[tuple[str, str], ...] = (
     (r"\\[dtc]?frac\s*(\d)\s*(\d)", r"\1/\2"),
     (r"\^\s*\{\s*\\circ\s*\}|\^\s*\\circ|\\degree", " degrees "),
     (r"\^\s*\{\s*([-+]?\d+)\s*\}", r"^\1"),
-    (r"\*\*(?=\s*[-+]?\d)", "^"),
+    (r"(?<=[\d)])\*\*(?=[-+]?\d)", "^"),
+    (r"\*\*|(?<![\w)*\s])\*(?=[-+$\d])|(?<=[\d%])\*(?=[\s.,;:!?)]|$)", " "),
 )
 _RULES = tuple((re.compile(pattern), to) for pattern, to in _LATEX)
 _SIGNS = str.maketrans({
@@ -47,7 +48,7 @@ def plain(text: str) -> str:
     if not text.isascii():
         text = _RAISED.sub(lambda raised: "^" + raised[0].translate(_SUPERSCRIPTS), text.translate(_SIGNS))
         text = _OTHER_THAN_ASCII.sub(_in_ascii, text)
-    if "\\" in text or "{" in text or "^" in text or "**" in text:
+    if "\\" in text or "{" in text or "^" in text or "*" in text:
         for rule, to in _RULES:
             text = rule.sub(to, text)
     return text

@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 from orca2.core.errors import Orca2Error
 from orca2.recipe.graders.base import Grader
-from orca2.recipe.graders.extraction import Shape, answer_line, last_line, lenient_answer
+from orca2.recipe.graders.extraction import Shape, answer_line, lenient_answer
 from orca2.recipe.graders.known import known
+from orca2.recipe.graders.speech import last_line
 from orca2.recipe.graders.wrappers import peel
 
 _BLANK_LINE = re.compile(r"\n[ \t]*\n")
@@ -51,7 +52,11 @@ def judge(grader: Grader, name: str, expected: str, text: str, metadata: str) ->
 def _shape(golds: Sequence[str], grader: Grader) -> Shape:
     bare = [gold.strip("\n") for gold in golds]
     rows = max(1 + gold.count("\n") for gold in bare)
-    return Shape(max(rows, 1 + grader.takes_lines), any(_BLANK_LINE.search(gold) for gold in bare))
+    return Shape(
+        rows=max(rows, 1 + grader.takes_lines),
+        blank_lines=any(_BLANK_LINE.search(gold) for gold in bare),
+        is_list=grader.takes_lines,
+    )
 
 
 def _is_right(grader: Grader, name: str, golds: Sequence[str], metadata: str, given: str) -> bool:

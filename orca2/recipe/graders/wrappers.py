@@ -10,6 +10,8 @@ _LAYERS = 12
 _LONGEST = 20_000
 """Characters; a longer answer is taken as it is."""
 _FENCE = re.compile(r"(?:```|~~~)[^\n`]*\n(.*?)\n?[ \t]*(?:```|~~~)[ \t]*(?:\n|$)", re.DOTALL)
+_FENCE_LINE = re.compile(r"^[ \t]*(?:```|~~~)[^\n`]*$", re.MULTILINE)
+_TAG_BEGIN, _TAG_END = (re.compile(tag, re.IGNORECASE) for tag in ("<answer>", "</answer>"))
 _TAG = re.compile(r"<answer>(.*?)</answer>", re.IGNORECASE | re.DOTALL)
 _BOX = re.compile(r"\\(?:boxed|fbox|framebox)\s*(?=\{)")
 _COMMAND = re.compile(
@@ -17,7 +19,8 @@ _COMMAND = re.compile(
     r"|displaystyle|bf|rm|emph|underline)\b\s*"
 )
 _MATHS = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"))
-_PAIRS = (("***", "***"), ("**", "**"), ("__", "__"), ("*", "*"), ("_", "_"), ("``", "``"), ("`", "`"))
+_PAIRS = (("***", "***"), ("**", "**"), ("__", "__"), ("*", "*"), ("_", "_"), ("``", "``"), ("`", "`"),
+    ("<b>", "</b>"), ("<strong>", "</strong>"))  # fmt: skip
 _LEAD = re.compile(
     r"""
     (?:(?:and\s+)?(?:so|thus|hence|therefore|finally|then|i\ think|i\ believe|i\ would\ say|in\ conclusion)\b,?\s+
@@ -56,12 +59,23 @@ def boxes(text: str) -> list[str]:
 
 def fences(text: str) -> list[str]:
     """What stands in each code fence of a text."""
-    return _FENCE.findall(text)
+    marks = [*_FENCE_LINE.finditer(text)]
+    pairs = zip(marks[::2], marks[1::2], strict=False)
+    return [text[opening.end() + 1 : closing.start()].rstrip("\n") for opening, closing in pairs]
 
 
 def tagged(text: str) -> list[str]:
     """What stands in each `<answer>` of a text."""
-    return _TAG.findall(text)
+    ends = [tag.end() for tag in _TAG_END.finditer(text)]
+    # Behind the last end no tag is closed, and each that is not costs a search of the rest.
+    return _TAG.findall(text, 0, ends[-1]) if ends else []
+
+
+def first_wrapped(text: str) -> int:
+    """Where the first box or `<answer>` of a text opens; its length where none does."""
+    return min(
+        (found.start() for search in (_BOX.search, _TAG_BEGIN.search) if (found := search(text))), default=len(text)
+    )
 
 
 def _peel_once(text: str) -> str:
@@ -113,8 +127,9 @@ def _encloses(text: str, opening: str, closing: str) -> bool:
         len(text) > len(opening) + len(closing)
         and text.startswith(opening)
         and text.endswith(closing)
-        and opening not in inner
-        and closing not in inner
+        and opening not in (plain := inner.replace("\\$", ""))
+        and closing not in plain
+        and not inner.endswith("\\")
     )
 
 
