@@ -8,7 +8,9 @@ from orca2.recipe.graders.extraction import normal
 _TRUE = ("yes", "true", "correct", "right", "y", "t", "1", "valid")
 _FALSE = ("no", "false", "incorrect", "wrong", "n", "f", "0", "invalid")
 _VALUES = dict.fromkeys(_TRUE, True) | dict.fromkeys(_FALSE, False)
-_SAID = re.compile(r"\b(?:yes|no|true|false|correct|incorrect)\b", re.IGNORECASE)
+_SAID = re.compile(
+    r"\b(?:yes|true|false|correct|incorrect|no(?=\W*$|[.,;:!*]|\s+(?:because|since)\b))\b", re.IGNORECASE
+)
 _LEAD = re.compile(r"(?:(?:it|this|that|the (?:statement|claim|sentence|expression|result|argument)) (?:is|was) )")
 _DENIED = re.compile(r"\bnot\b|n't\b")
 
@@ -34,7 +36,7 @@ def _value(text: str) -> bool | None:
     words = re.findall(r"[\w']+", plain[:200])
     first = _VALUES.get(words[0]) if words else None
     # The head of the sentence counts: `No, it is not true that ...`.
-    head = re.split(r"[,.;:!—–-]|\b(?:because|since|as|so)\b", plain, maxsplit=1)[0]
+    head = re.split(r"[,.;:!—–-]|\s[(\[]|\b(?:because|since|as|so)\b", plain, maxsplit=1)[0]
     said = {_VALUES[word] for word in re.findall(r"\w+", head) if word in _VALUES}
     if first is None or len(said) != 1 or _DENIED.search(head) or _alternatives(words):
         return None

@@ -26,6 +26,8 @@ _FORMS = tuple(
     )
 )
 
+_DENIED = re.compile(r"\b(?:not|never|before|after|until)\s+(?:on\s+)?(?:the\s+)?$", re.IGNORECASE)
+
 
 def date(expected: str, given: str, metadata: str) -> bool:  # noqa: ARG001  (every judge takes the three)
     """The same day: `2020-03-05`, `03/05/2020`, `5.3.2020`, `5 March 2020` and `Thursday, Mar 5th, 2020` agree."""
@@ -44,9 +46,11 @@ def _read(text: str) -> str | None:
 
 
 def _days(text: str) -> Iterator[datetime.date | None]:
-    """Every day that is named; None of one that is not in the calendar."""
+    """Every day that is named; None of one that is not in the calendar, or not meant."""
     for form in _FORMS:
         for found in form.finditer(text):
+            if _DENIED.search(text[max(0, found.start() - 20) : found.start()]):
+                yield None
             try:
                 yield datetime.date(*_numbers(found.groupdict()))
             except ValueError:

@@ -100,8 +100,10 @@ def lenient_answer(
         return (read or find)(peel(stated))
     tail = spoken[-_TAIL:]
     stated = _stated_otherwise(tail, awaited)
-    found = (read or find)(peel(stated)) if stated else None
-    return found or (_last_rows(tail) if awaited.rows > 1 else find(tail))
+    if stated and ((found := (read or find)(peel(stated))) or find(peel(stated))):
+        # What is stated and cannot be read, as `7 or 8`, is not looked for elsewhere.
+        return found
+    return _last_rows(tail) if awaited.rows > 1 else find(tail)
 
 
 def last_words(text: str) -> str | None:

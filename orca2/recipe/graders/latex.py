@@ -18,6 +18,7 @@ from orca2.core.errors import Orca2Error
 from orca2.recipe.graders.base import Grader
 from orca2.recipe.graders.extraction import normal
 from orca2.recipe.graders.numbers import number_in
+from orca2.recipe.graders.wrappers import peel
 
 _LARGEST_POWER = 100_000
 _MOST_POWERS = 24
@@ -26,24 +27,45 @@ _TOO_LARGE = re.compile(
     r"\d{100}|\^\s*\{[^}]*\d[\s)\]}]*\^|\^\s*\d+\s*\^|\d{4,}\s*!|[)}\]]\s*!|!\s*!"
     r"|\\(?:binom|dbinom|tbinom|Gamma|sum|prod|int|iint|lim|zeta|bigcup|bigcap|choose|pmod|mod)(?![a-zA-Z])"
 )
+_SPELT = re.compile(r"\\(?:left|right|displaystyle|[,;:! ])(?![a-zA-Z])|\s+(?=[^\sa-zA-Z])|(?<=[^\sa-zA-Z])\s+")
+_UNKNOWN = re.compile(r"([a-z])\s*=[^=]*$")
+_BASE = re.compile(r"(?<![a-z\\])\d_\{?(\d+)\}?$")
 _MATHS = re.compile(r"\$|\\\(|\\\[")
-_ANSWER_MATHS = re.compile(r"\$[^$]+\$|\\\(.+?\\\)|\\\[.+?\\\]")
+_FORMULA = re.compile(
+    r"\$\$((?:\\.|[^$\\]){1,800})\$\$|\$((?:\\.|[^$\\]){1,800})\$|\\\((.{1,800}?)\\\)|\\\[(.{1,800}?)\\\]", re.DOTALL
+)
 
 
 def latex(expected: str, given: str, metadata: str) -> bool:  # noqa: ARG001  (every judge takes the three)
     """Equal as mathematical expressions, sets, intervals, tuples, matrices or equations."""
-    if normal(expected) == normal(given) != "":
-        return True
-    value = number_in(expected)
+    wanted, found = _bare(expected), _bare(given)
+    if wanted == found:
+        return wanted != ""
+    if _differ_in_form(wanted, found):
+        return False
+    value = number_in(expected) if "!" not in wanted + found else None
     if value is not None and value == number_in(given):
         return True
     return _is_judgeable(expected) and _is_judgeable(given) and _process().judge(_in_maths(expected), _in_maths(given))
 
 
+def _differ_in_form(wanted: str, found: str) -> bool:
+    """Whether two name different unknowns, or write a number in different bases, which algebra would not see."""
+    names = [name[1] for side in (wanted, found) if (name := _UNKNOWN.match(side))]
+    bases = [base[1] for side in (wanted, found) if (base := _BASE.search(side))]
+    return len({*names}) > 1 or len({*bases}) > 1 or len(bases) == 1
+
+
 def last_maths(text: str) -> str | None:
     """The last formula between dollar signs or their like, else the last line."""
-    found = _ANSWER_MATHS.findall(text)
+    found = [formula[0] for formula in _FORMULA.finditer(text)]
     return found[-1] if found else text.strip().rsplit("\n", 1)[-1].rstrip(".") or None
+
+
+def _bare(text: str) -> str:
+    """A text in one spelling, or its formula where it has just one."""
+    formulas = {next(filter(None, found)) for found in _FORMULA.findall(text)}
+    return normal(_SPELT.sub("", peel(formulas.pop() if len(formulas) == 1 else text)))
 
 
 def _all_of_it(text: str) -> str | None:

@@ -47,7 +47,7 @@ _GLUE = re.compile(r"[a-z_^]$|[a-z]\^[-+]?$", re.IGNORECASE)
 _LETTER_AFTER = re.compile(r"\s+[a-z](?![a-z'’.])", re.IGNORECASE)
 _NO_NUMBER_AFTER = re.compile(
     r"\s*(?:\+(?!\d)|(?:or|and)\s+(?:more|less|fewer|higher|lower|greater|above|below|up|over|under|so\s+many)\b"
-    r"|(?:\w+\s+){0,1}and\s+(?:a|an|one|two|three)\s+(?:half|third|quarter|fifth)s?\b|pi\b|sqrt\b|dozens?\b|(?:tenth|hundredth)s?\b|at\s+(?:least|most)\b)",
+    r"|(?:\w+\s+){0,1}and\s+(?:a|an|one|two|three)\s+(?:half|third|quarter|fifth)s?\b|pi\b|sqrt\b|dozens?\b|k\b|bn\b|(?-i:M)\b|(?:tenth|hundredth)s?\b|at\s+(?:least|most)\b)",
     re.IGNORECASE,
 )
 _DENIES = re.compile(
@@ -69,6 +69,10 @@ _WORD = re.compile(
     r"(?:(?:about|around|approximately|exactly|only|just|there (?:are|is|were|was)|it is|it's|a total of)\s+)?"
     r"(?P<sign>-\s*)?(?P<word>[a-z]+)(?:\s+(?P<scale>hundred|thousand|million|billion|trillion)\b)?(?P<rest>(?![-\w]).*)",
     re.IGNORECASE | re.DOTALL,
+)
+_NO_WORD_AFTER = re.compile(
+    rf"\b(?:{'|'.join((*_WORDS, *_SCALES))}|or|to|of|dozens?|hal(?:f|ves)|(?:quarter|third|fif|tenth|hundredth)\w*)\b",
+    re.IGNORECASE,
 )
 _SCALE = re.compile(r"\s*(hundred|thousand|million|billion|trillion)s?\b", re.IGNORECASE)
 
@@ -116,10 +120,11 @@ def _number_in(text: str) -> Fraction | None:
 
 def _alone(text: str) -> Fraction | None:
     """The value of a text without `=`."""
-    if _COMMAND.search(text) or _DENIES.search(text):
-        return None
     outside = _BRACKETS.sub(" ", text)
-    if any(sign.isdigit() for sign in outside):
+    has_digits = any(sign.isdigit() for sign in outside)
+    if _COMMAND.search(text) or _DENIES.search(outside if has_digits else text):
+        return None
+    if has_digits:
         values = set(_stated(outside))
     elif (worded := _worded(outside.strip())) is not None:
         values = {worded}
@@ -134,26 +139,34 @@ def _stated(text: str) -> Iterator[Fraction | None]:
     end = 0
     while found := _NUMBER.search(text, end):
         end = found.end()
-        begin = found.start() + len(found["sign"] or "")
-        before, sign = text[: found.start()], found["sign"]
-        if _is_glued(text, begin):
+        if _is_glued(text, found.start() + len(found["sign"] or "")):
             continue
-        if sign and before.rstrip()[-1:].isalnum():
-            if not before[-1:].isspace() or before.rstrip()[-1:].isdigit():
-                # The end of a name, as in `B-3`, or a range or a difference of two.
-                yield None
-                continue
-            # `about -3` is below zero, and `Total - 3` is not.
-            sign = "" if sign[-1:].isspace() else sign
+        sign = _sign(found, text[: found.start()])
         scale = _SCALE.match(text, end)
-        if scale:
-            end = scale.end()
-        alone = _AFTER.match(text, end) and not (_LETTER_AFTER.match(text, end) and not _AFTER_UNIT.match(text, end))
-        if _BOUNDS.search(before[-40:]) or _NO_NUMBER_AFTER.match(text, end) or not alone:
+        end = scale.end() if scale else end
+        if sign is None or _BOUNDS.search(text[max(0, found.start() - 40) : found.start()]) or not _ends(text, end):
             yield None
             continue
-        value = _value(found, sign or "")
+        value = _value(found, sign)
         yield value * _SCALES[scale[1].lower()] if scale and value is not None else value
+
+
+def _sign(found: re.Match[str], before: str) -> str | None:
+    """The sign of a number behind other text; None where it is none: in a name, a range or a difference."""
+    sign = found["sign"] or ""
+    if not sign or not before.rstrip()[-1:].isalnum():
+        return sign
+    if not before[-1:].isspace() or before.rstrip()[-1:].isdigit():
+        return None
+    # `about -3` is below zero, and `Total - 3` is not.
+    return "" if sign[-1:].isspace() else sign
+
+
+def _ends(text: str, end: int) -> bool:
+    """Whether a number that ends here stands alone: with nothing, a unit or words behind it."""
+    if _NO_NUMBER_AFTER.match(text, end) or not _AFTER.match(text, end):
+        return False
+    return not _LETTER_AFTER.match(text, end) or _AFTER_UNIT.match(text, end) is not None
 
 
 def _is_glued(text: str, begin: int) -> bool:
@@ -164,12 +177,7 @@ def _is_glued(text: str, begin: int) -> bool:
 def _worded(text: str) -> Fraction | None:
     """The value of a text that begins with a number in words."""
     found = _WORD.match(text)
-    if not found or found["word"].lower() not in _WORDS:
-        return None
-    rest = found["rest"].lower()
-    if set(re.findall(r"[a-z]+", rest)) & (
-        _WORDS.keys() | _SCALES.keys() | {"half", "or", "dozen", "to", "of", "quarter"}
-    ):
+    if not found or found["word"].lower() not in _WORDS or _NO_WORD_AFTER.search(found["rest"]):
         return None
     value = Fraction(_WORDS[found["word"].lower()]) * _SCALES.get((found["scale"] or "").lower(), 1)
     return -value if found["sign"] else value

@@ -1,7 +1,17 @@
 """Equal as numbers, however they are written."""
 
+import re
+
 from orca2.recipe.graders.base import Grader
 from orca2.recipe.graders.numbers import last_number, number_in, ratio_in, stated_number
+
+_OPEN = re.compile(
+    r"\b(?:or|not|neither|nor|never|between|least|most|(?:more|less|fewer|greater|higher|lower)\s+than|up\s+to|over|under)\b"
+    r"|n't\b|[<>≤≥≠±]|\\(?:pm|[lg]eq?|neq?|sqrt|pi|log)(?![a-z])|\d\s?[-–]\s?\d|\d[a-z]\b|[a-z][_^]",
+    re.IGNORECASE,
+)
+_LONGEST = 1_000
+"""Characters of a text that may leave open which number it means."""
 
 
 def numeric(expected: str, given: str, metadata: str) -> bool:  # noqa: ARG001  (every judge takes the three)
@@ -16,8 +26,8 @@ def numeric(expected: str, given: str, metadata: str) -> bool:  # noqa: ARG001  
 
 
 def _read(text: str) -> str | None:
-    """The number that is stated, whatever words stand around it; else the last one."""
-    return stated_number(text) or last_number(text)
+    """The number that is stated, whatever words stand around it; else the last one, unless it is left open which."""
+    return stated_number(text) or (None if _OPEN.search(text[:_LONGEST]) else last_number(text))
 
 
 GRADER = Grader(judge=numeric, find=last_number, read=_read)

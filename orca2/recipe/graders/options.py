@@ -32,8 +32,8 @@ _REMARK = re.compile(
     r"[,;]?\s+(?:and\s+not|not|rather\s+than|instead\s+of|because|since|as)\b.*", re.IGNORECASE | re.DOTALL
 )
 _AND_BEFORE = re.compile(r"\b[A-Z]\b\)?\s*(?:/|&|\band\b|\bor\b)\s*\(?$")
-_LONGEST = 300
-"""Characters at the beginning of a line in which it may name an option."""
+_LONGEST = 1_000
+"""Characters at the beginning of a text in which it may name an option."""
 _EITHER = re.compile(r"(?:both|either|neither|not|none|all|any)\b", re.IGNORECASE)
 _SEVERAL = re.compile(r"[A-Z](?:\s*(?:,|;|/|&|\band\b|,\s*and\b)?\s*[A-Z])+")
 _LETTERS = re.compile(r"[A-Z]")
@@ -61,6 +61,7 @@ class Named(NamedTuple):
 
 def option_in(text: str) -> Named | None:
     """The option that a text begins with; None where it begins with none."""
+    text = text[:_LONGEST]
     rest = _without_lead(text)
     found = _LABEL.match(rest)
     if not found or _EITHER.match(rest):
@@ -73,12 +74,12 @@ def option_in(text: str) -> Named | None:
 
 def is_open(text: str) -> bool:
     """Whether a text names another option beside the first, as in `A or B`."""
-    rest = _REMARK.sub("", _without_lead(text), count=1)
+    rest = _REMARK.sub("", _without_lead(text[:_LONGEST]), count=1)
     if (found := _LABEL.match(rest)) and (after := _NEXT.match(rest, found.end())):
         return (after[1] or after[2]).casefold() != found[1].casefold()
     if _MARKED.match(rest):
         return _OR_ANOTHER_MARKED.search(rest) is not None
-    named = set(re.findall(r"\w+", normal(text))) - {"or", "and"}
+    named = set(re.findall(r"\w+", normal(text[:_LONGEST]))) - {"or", "and"}
     only_names = all(name in VERDICTS or (len(name) == 1 and name.isalpha()) for name in named)
     return (len(named) > 1 and only_names) or _OR_ANOTHER.search(rest) is not None
 
@@ -92,9 +93,10 @@ def labels_in(text: str) -> frozenset[str]:
 
 def verdict_in(text: str) -> str | None:
     """Whether a text begins with yes or no; None of one that says both, or neither."""
-    found = _FIRST_WORD.match(normal(text))
+    plain = normal(_without_lead(text))
+    found = _FIRST_WORD.match(plain)
     verdict = VERDICTS.get(found[1]) if found else None
-    named = set(re.findall(r"\w+", normal(text))) - {"or", "and"}
+    named = set(re.findall(r"\w+", plain)) - {"or", "and"}
     return None if named <= VERDICTS.keys() and len({VERDICTS[name] for name in named}) > 1 else verdict
 
 

@@ -20,6 +20,8 @@ _NEXT_QUESTION = re.compile(
     r"(?:[ \t]{0,4}(?P<heading>\d{1,4}))?)",
     re.IGNORECASE | re.MULTILINE,
 )
+_MOST = 200_000
+"""Characters that are searched; of a longer text the end."""
 _BLANKS = re.compile(r"\s*")
 
 
@@ -30,7 +32,7 @@ def said(text: str) -> str | None:
         end, is_open = mark.end(), mark["open"] is not None
     if is_open:
         return None
-    text = text[end:]
+    text = text[max(end, len(text) - _MOST) :]
     begin = end_of_blanks(text, 0)
     ends = (mark.start() for mark in _END_OF_TURN.finditer(text) if mark.start() > begin)
     return text[: next(ends, len(text))]

@@ -10,7 +10,7 @@ import unicodedata
 _DIGIT, _SMALL = r"(\d)", r"(-?\d+)"
 _LATEX: tuple[tuple[str, str], ...] = (
     (r"\\(?:left|right|displaystyle|bigl|bigr)(?![a-zA-Z])", ""),
-    (r"\{,\}", ","),
+    (r"\{,\}|,\\!(?=\d)", ","),
     (r"\\[,;:!]|\\ |\\thinspace\b|(?<=\d)~(?=\d)", "\N{THIN SPACE}"),
     (r"\\([%$#&])", r"\1"),
     (r"\\(?:text|mathrm|mbox|textbf|mathbf|operatorname|textit|boxed)\s*\{([^{}]*)\}", r" \1 "),
