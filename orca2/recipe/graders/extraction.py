@@ -29,6 +29,7 @@ _STATED = re.compile(
     r"([^\n]+?)(?:[.!?](?=\s|$|[*_`])|$)",
     re.IGNORECASE | re.MULTILINE,
 )
+_CLOSED = re.compile(r"\banswer\s+is:?\s+[^\n]{1,60}$", re.IGNORECASE | re.MULTILINE)
 _NAMED_ANSWER = re.compile(
     r"((?:[^\s.,;:!?]|[.,](?=\d)){1,60}) (?:is|as|must be|would be|should be) (?:the|my|our) "
     r"(?:(?:final|correct|right|best) ){0,2}(?:answer|option|choice|result|solution)\b",
@@ -72,7 +73,7 @@ def answer_line(text: str, lines: Sequence[str] = ANSWER_LINES, awaited: Shape =
         lines: how an answer line may begin.
         awaited: of what shape the answer is.
     """
-    spoken = said(text)
+    spoken = _in_answer(text, lines)
     return None if spoken is None else _last_stated(spoken, lines, awaited)
 
 
@@ -92,7 +93,7 @@ def lenient_answer(
 
     `read` takes what is stated to the part that counts; by default `find` does. Otherwise as `strict_answer`.
     """
-    spoken = said(text)
+    spoken = _in_answer(text, lines)
     if spoken is None:
         return None
     stated = _last_stated(spoken, lines, awaited)
@@ -120,6 +121,16 @@ def normal(text: str) -> str:
     return " ".join(composed.split()).strip(_MARKS).removesuffix(".").strip(_MARKS)
 
 
+def _in_answer(text: str, lines: Sequence[str]) -> str | None:
+    """What a model says up to the first question behind its first answer; None where it says nothing."""
+    spoken = said(text)
+    if spoken is None:
+        return None
+    searches = (_line(tuple(lines)).search, _line(_OTHER_LINES).search, _CLOSED.search)
+    starts = [found.start() for search in searches if (found := search(spoken))]
+    return before_next_question(spoken, min(*starts, first_wrapped(spoken), len(spoken)))
+
+
 def _last_rows(text: str) -> str | None:
     """The lines behind the last blank one."""
     return peel(_BLANK_LINE.split(text.strip())[-1]) or None
@@ -132,10 +143,7 @@ def _last_stated(text: str, lines: Sequence[str], awaited: Shape) -> str | None:
 
 def _stated_otherwise(text: str, awaited: Shape) -> str | None:
     """What is stated last, in the first of the other usual ways that occurs."""
-    line = _line(_OTHER_LINES)
-    starts = [found.start() for search in (line.search, _STATED.search) if (found := search(text))]
-    text = before_next_question(text, min(*starts, first_wrapped(text), len(text)))
-    told = boxes(text) or tagged(text) or list(_answer_lines(text, line, awaited))
+    told = boxes(text) or tagged(text) or list(_answer_lines(text, _line(_OTHER_LINES), awaited))
     told = told or _NAMED_ANSWER.findall(text) or [_whole(text, found) for found in _STATED.finditer(text)]
     told = told or (fences(text) if awaited.rows > 1 else [])
     return told[-1] if told else None
@@ -149,18 +157,13 @@ def _whole(text: str, stated: re.Match[str]) -> str:
 
 
 def _answer_lines(text: str, line: re.Pattern[str], awaited: Shape) -> Iterator[str]:
-    """What follows each answer line, until a new question begins."""
-    end, is_first = 0, True
+    """What follows each answer line."""
+    end = 0
     while mark := line.search(text, end):
         begin = end_of_blanks(text, mark.end())
         if begin == len(text):
             # Nothing but blanks: an empty answer if they stand on a line, and no answer line at all if not.
             yield from [""] if text[mark.end() :].strip("\n") else []
-            return
-        if is_first:
-            text, is_first = before_next_question(text, begin), False
-        if begin >= len(text):
-            yield ""
             return
         if awaited.rows > 1:
             # Blanks before the first of several lines may be part of them.
@@ -220,6 +223,8 @@ def _line(lines: tuple[str, ...]) -> re.Pattern[str]:
 def _start(line: str) -> str:
     words = [re.escape(word) for word in line.removesuffix(":").split()]
     spelt = r"[ \t]+".join(words)
+    if line == "####":
+        return r"####(?=[ \t]*(?:[-+$(\\.]|\d|[A-Z]\)?[ \t]*$))"
     if line.endswith(":"):
         return rf"{spelt}[*_`]{{0,4}}[ \t]*[:：][*_]{{0,4}}"
     # A heading, or a word before the answer.
