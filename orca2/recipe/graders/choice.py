@@ -98,7 +98,8 @@ def _agree(wanted: str, given: str) -> bool:
         return found is not None and gold.label.casefold() == found.label.casefold() and not found.is_open
     if " " in normal(wanted):
         return normal(wanted) in (normal(given), normal(found.text) if found else "")
-    return first_word(wanted) == first_word(given) and not is_open(given) and not _WORD_OR_WORD.match(given)
+    told = found.text if found and found.text else given
+    return first_word(wanted) == first_word(told) and not is_open(given) and not _WORD_OR_WORD.match(told)
 
 
 def _bare(text: str) -> str:

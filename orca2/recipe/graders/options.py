@@ -38,13 +38,14 @@ _EITHER = re.compile(r"(?:both|either|neither|not|none|all|any)\b", re.IGNORECAS
 _SEVERAL = re.compile(r"[A-Z](?:\s*(?:,|;|/|&|\band\b|,\s*and\b)?\s*[A-Z])+")
 _LETTERS = re.compile(r"[A-Z]")
 _FIRST_WORD = re.compile(r"\W*?(-?\d+(?:[.,/:-]\d+)*|\w\w+)")
+_RULED_OUT = r"(?:(?:is|are|was)\s+(?:not|wrong|incorrect|out|false)|cannot|can't|isn't)\b"
 _NAMED = re.compile(
     r"(?<!not )(?<!out )(?<!than )(?<!nor )(?<!not \()(?<!out \()(?<!than \()(?<!nor \()"
     r"(?:(?-i:\(([A-Z])\)|\b([A-Z])\b(?=[.):*]|\s*$))"
     r"|\b([A-Z])\b(?=\s+(?:is|was|must\s+be)\s+(?:the\s+)?(?:correct|right|best|answer|true))"
     r"|(?:option|choice|pick|choose|select|go\s+with|opt\s+for|answer)\s+\**(?-i:([A-Z]))\b"
     r"|\b(yes|true|false|no(?=\W*$|[.,;:!*]|\s+(?:because|since)\b))\b)"
-    r"(?!\s+(?:is|are|was)\s+(?:not|wrong|incorrect|out|false)\b|\s+(?:cannot|can't|isn't)\b)",
+    rf"(?!\s+{_RULED_OUT})",
     re.IGNORECASE | re.MULTILINE,
 )
 
@@ -111,7 +112,8 @@ def last_option(text: str) -> str | None:
     """The label that begins the last line, else the last option that a text names and does not rule out."""
     line = text.rstrip().rsplit("\n", 1)[-1]
     begin = _without_lead(peel(line[:_LONGEST]))
-    if _MARKED.match(begin) and (found := option_in(begin)) and not found.is_open:
+    found = option_in(begin) if _MARKED.match(begin) else None
+    if found and not found.is_open and not re.match(_RULED_OUT, found.text):
         return found.label
     options = [*_NAMED.finditer(line)] or [*_NAMED.finditer(text)]
     if not options or _AND_BEFORE.search(options[-1].string[max(0, options[-1].start() - 20) : options[-1].start()]):
