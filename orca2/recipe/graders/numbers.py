@@ -74,6 +74,7 @@ _NO_WORD_AFTER = re.compile(
     rf"\b(?:{'|'.join((*_WORDS, *_SCALES))}|or|to|of|dozens?|hal(?:f|ves)|(?:quarter|third|fif|tenth|hundredth)\w*)\b",
     re.IGNORECASE,
 )
+_TERM = re.compile(r"(?:\d|(?<![a-z])[a-z])\s+$", re.IGNORECASE)
 _SCALE = re.compile(r"\s*(hundred|thousand|million|billion|trillion)s?\b", re.IGNORECASE)
 
 
@@ -156,7 +157,7 @@ def _sign(found: re.Match[str], before: str) -> str | None:
     sign = found["sign"] or ""
     if not sign or not before.rstrip()[-1:].isalnum():
         return sign
-    if not before[-1:].isspace() or before.rstrip()[-1:].isdigit():
+    if "+" in sign or not before[-1:].isspace() or _TERM.search(before):
         return None
     # `about -3` is below zero, and `Total - 3` is not.
     return "" if sign[-1:].isspace() else sign
