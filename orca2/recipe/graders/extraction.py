@@ -31,7 +31,7 @@ _STATED = re.compile(
 )
 _CLOSED = re.compile(r"\banswer\s+is:?\s+[^\n]{1,60}$", re.IGNORECASE | re.MULTILINE)
 _NAMED_ANSWER = re.compile(
-    r"((?:[^\s.,;:!?]|[.,](?=\d)){1,60}) (?:is|as|must be|would be|should be) (?:the|my|our) "
+    r"((?:[^\s.,;:!?]|[.,](?=\d)){1,60}) (?:is|must be|would be|should be) (?:the|my|our) "
     r"(?:(?:final|correct|right|best) ){0,2}(?:answer|option|choice|result|solution)\b",
     re.IGNORECASE,
 )

@@ -16,7 +16,7 @@ _LEAD = re.compile(
     r"|it\s+is\s+|it's\s+|must\s+be\s+|(?:option|choice|letter|answer)\s+)+",
     re.IGNORECASE,
 )
-_IN_MATHS = re.compile(r"\$?\\(?:text|textbf|mathrm|mathbf|boxed)\s*\{\s*(\(?[A-Za-z]\)?)\s*\}\$?")
+_IN_MATHS = re.compile(r"\$?\\(?:text|textbf|mathrm|mathbf|boxed)\s*\{\s*(\(?[A-Za-z]\)?)\s*\}\$?|\$(\(?[A-Z]\)?)\$")
 _LABEL = re.compile(
     r"[(\[{<*_`\"'“‘ ]*([A-Za-z]|\d{1,2})(?:[)\]}>*_`\"'”’]+|[.:)](?!\d)|(?![\w.,/-]|')|(?=[.,](?!\d)))"
 )
@@ -30,6 +30,9 @@ _OR_ANOTHER = re.compile(r"\b(?:or|and)\s+(?:option\s+)?(?:\([A-Z]\)|[A-Z](?=\s*
 _OR_ANOTHER_MARKED = re.compile(r"\b(?:or|and)\s+(?:option\s+)?(?:\([A-Z]\)|[A-Z][.):]\s+\S)")
 _REMARK = re.compile(
     r"[,;]?\s+(?:and\s+not|not|rather\s+than|instead\s+of|because|since|as)\b.*", re.IGNORECASE | re.DOTALL
+)
+_CORRECT = re.compile(
+    r"(?<!\bif )(?<!\bIf )(?<!\band )\b([A-Z])\b[)*.]{0,3}\s+(?:is|must\s+be)\s+(?:the\s+)?(?:correct|right|best)\b"
 )
 _AND_BEFORE = re.compile(r"\b[A-Z]\b\)?\s*(?:/|&|\band\b|\bor\b)\s*\(?$")
 _LONGEST = 1_000
@@ -109,12 +112,19 @@ def first_word(text: str) -> str:
 
 
 def last_option(text: str) -> str | None:
-    """The label that begins the last line, else the last option that a text names and does not rule out."""
+    """The label that begins the last line, else the one that is said to be correct, else the last that a text names.
+
+    What it rules out it does not name.
+    """
+    text = _IN_MATHS.sub(r"\1\2", text)
     line = text.rstrip().rsplit("\n", 1)[-1]
     begin = _without_lead(peel(line[:_LONGEST]))
     found = option_in(begin) if _MARKED.match(begin) else None
     if found and not found.is_open and not re.match(_RULED_OUT, found.text):
         return found.label
+    correct = {found[1] for found in _CORRECT.finditer(text)}
+    if len(correct) == 1:
+        return correct.pop()
     options = [*_NAMED.finditer(line)] or [*_NAMED.finditer(text)]
     if not options or _AND_BEFORE.search(options[-1].string[max(0, options[-1].start() - 20) : options[-1].start()]):
         return None
@@ -128,4 +138,4 @@ def stated_option(text: str) -> str | None:
 
 def _without_lead(text: str) -> str:
     lead = _LEAD.match(text)
-    return _IN_MATHS.sub(r"\1", text[lead.end() :] if lead else text, count=1)
+    return _IN_MATHS.sub(r"\1\2", text[lead.end() :] if lead else text, count=1)
