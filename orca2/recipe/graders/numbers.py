@@ -74,6 +74,11 @@ _NO_WORD_AFTER = re.compile(
     rf"\b(?:{'|'.join((*_WORDS, *_SCALES))}|or|to|of|dozens?|hal(?:f|ves)|(?:quarter|third|fif|tenth|hundredth)\w*)\b",
     re.IGNORECASE,
 )
+_GOES_ON = re.compile(
+    r"[,;:]\s|\.\s|\b(?:so|thus|hence|therefore|then|total|altogether|and|is|are|was|were|means|gives|makes|leaves)\b",
+    re.IGNORECASE,
+)
+"""What may stand between the result of a sum and another one, as in `2 + 3 = 5, which makes 12`."""
 _TERM = re.compile(r"(?:\d|(?<![a-z])[a-z])\s+$", re.IGNORECASE)
 _SCALE = re.compile(r"\s*(hundred|thousand|million|billion|trillion)s?\b", re.IGNORECASE)
 
@@ -99,12 +104,15 @@ def stated_number(text: str) -> str | None:
 
 
 def last_number(text: str) -> str | None:
-    """The number that the last line states, else the last number in the text, as it is written there."""
+    """The number that the last line states, else the last result or number in the text, as it is written there."""
     tail = text.rstrip()[-_LONGEST:]
-    if stated := stated_number(tail.rsplit("\n", 1)[-1]):
+    line = tail.rsplit("\n", 1)[-1]
+    if stated := stated_number(line):
         return stated
-    numbers = list(_numbers(plain(tail)))
-    return numbers[-1].strip() if numbers else None
+    behind = plain(line).rpartition("=")[2]
+    results = list(_numbers(behind)) if "=" in line and not _GOES_ON.search(behind) else []
+    numbers = results[:1] or list(_numbers(plain(tail)))[-1:]
+    return numbers[0].strip() if numbers else None
 
 
 @lru_cache(maxsize=4096)
