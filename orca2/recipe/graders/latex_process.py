@@ -23,27 +23,32 @@ class _TooLong(BaseException):
 
 def main() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (_BYTES, _BYTES))
-    from math_verify import LatexExtractionConfig, parse, verify
-
-    def is_right(expected: str, given: str) -> bool:
-        how = [LatexExtractionConfig()]  # The other one runs its text as Python.
-        sides = [parse(text, how, fallback_mode="no_fallback", parsing_timeout=None) for text in (expected, given)]
-        return all(sides) and verify(*sides, timeout_seconds=None)
-
     signal.signal(signal.SIGPROF, _stop)
-    is_right("$x^2 - 1$", "$(x - 1)(x + 1)$")  # The first time loads much.
+    _is_right("$x^2 - 1$", "$(x - 1)(x + 1)$")  # The first time loads much.
     print("ready", flush=True)
     for line in sys.stdin:
-        right = False
-        with contextlib.suppress(_TooLong, MemoryError, RecursionError):
-            # A signal waits for the end of one operation on numbers; the limit does not.
-            resource.setrlimit(
-                resource.RLIMIT_CPU, (int(time.process_time()) + _SECONDS_TO_DEATH, resource.RLIM_INFINITY)
-            )
-            signal.setitimer(signal.ITIMER_PROF, _SECONDS)
-            right = is_right(*json.loads(line))
-        signal.setitimer(signal.ITIMER_PROF, 0)
-        print("right" if right else "wrong", flush=True)
+        print("right" if _in_time(*json.loads(line)) else "wrong", flush=True)
+
+
+def _in_time(expected: str, given: str) -> bool:
+    """Whether the two are equal, within the time; what takes longer or too much memory is not."""
+    # A signal waits for the end of one operation on numbers; the limit does not.
+    death = int(time.process_time()) + _SECONDS_TO_DEATH
+    resource.setrlimit(resource.RLIMIT_CPU, (death, resource.RLIM_INFINITY))
+    right = False
+    with contextlib.suppress(_TooLong, MemoryError, RecursionError):
+        signal.setitimer(signal.ITIMER_PROF, _SECONDS)
+        right = _is_right(expected, given)
+    signal.setitimer(signal.ITIMER_PROF, 0)
+    return right
+
+
+def _is_right(expected: str, given: str) -> bool:
+    from math_verify import LatexExtractionConfig, parse, verify
+
+    how = [LatexExtractionConfig()]  # The other one runs its text as Python.
+    sides = [parse(text, how, fallback_mode="no_fallback", parsing_timeout=None) for text in (expected, given)]
+    return all(sides) and verify(*sides, timeout_seconds=None)
 
 
 def _stop(signum: int, frame: object) -> None:  # noqa: ARG001  (every handler takes the two)
