@@ -93,6 +93,13 @@ def test_numbers_pairs_and_names_are_items(gold, text, right):
     assert list_of(gold, text, "{}") is right
 
 
+def test_a_pair_is_one_item_whatever_stands_around_it():
+    assert set_of("(1,2), (3,4)", "{(3, 4), (1, 2)}", "{}")
+    assert not set_of("(1,2), (3,4)", "(1,4), (3,2)", "{}")
+    assert items_in("(a, b), c") == ["(a,b)", "c"]
+    assert items_in("f(a; b); c") == ["f(a; b)", "c"]
+
+
 def test_a_list_on_the_answer_line_ends_there_and_one_below_at_a_blank_line():
     assert verdict("list", "a, b, c", "Answer: a, b, c\nI hope this helps!") == (True, True)
     assert verdict("list", "a, b, c", "Answer:\na, b, c\nI hope this helps!") == (True, True)

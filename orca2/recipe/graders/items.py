@@ -86,4 +86,4 @@ def _as_json(text: str) -> list[str] | None:
 def _item(part: str) -> Item:
     bare = peel(part).rstrip(",;")
     value = number_in(bare) if _NUMBER.fullmatch(bare) else None
-    return normal(bare) if value is None else value
+    return normal(bare).replace(", ", ",") if value is None else value
