@@ -146,7 +146,7 @@ def test_a_set_of_reasoning_gym_is_refused_when_it_is_named_or_its_own_answers_a
     assert not any(
         judge(GRADERS["reasoning_gym"], "reasoning_gym", e.answer, f"Answer: {wrong}", e.metadata).lenient_correct
         for e in examples
-        for wrong in ("certainly not", "None", "∞")
+        for wrong in ("certainly not", "None", "∞", "9" * 1_900, "1 " * 900, "((" * 900, "9**9**9**9**9")
     )
 
 

@@ -25,7 +25,7 @@ SPELT = {
           "5, because 2 + 3 = 5",
           "5 since 10/2 = 5", "**5**", "She has **5** apples.", "$5", "5 $", "5°", "5 °C", r"5^\circ", "5th",
           "n = 5 apples",
-          "5 (not 6)", r"5\text{ hours}", r"5 \text{ cm}^2", "5 more apples", "5.", "٥"],
+          "5 (not 6)", r"5\text{ hours}", r"5 \text{ cm}^2", "5 more apples", "5.", "٥", "=> 5", "→ 5", "“5”", "5 🎉"],
     "20": ["twenty", "twenty dollars"],
     "0": ["zero", "0", "-0", "0.00"],
 }  # fmt: skip

@@ -38,7 +38,7 @@ _UNITS = (
     r"|usd|eur|cents?|ct|st|nd|rd|th)(?![a-z])(?:\s*\^\s*[-+]?\d+)?(?:\s*/\s*[a-z]+(?:\^\d+)?)?"
 )
 _AFTER = re.compile(
-    rf"\s*(?:$|[%$€£¥₹,;:!?\"'’)\]}}&=≈]|\.(?!\d)|-(?=[a-z])|degrees|{_UNITS}|[a-z]{{3,}}|\u2009*(?=\s[a-z])"
+    rf"\s*(?:$|[%$€£¥₹,;:!?\"'’)\]}}&=≈\u201c-\u27ff\U0001f000-\U0001faff]|\.(?!\d)|-(?=[a-z])|degrees|{_UNITS}|[a-z]{{3,}}|\u2009*(?=\s[a-z])"
     r"|(?<=\s)(?:a|an|as|at|by|if|in|is|it|of|on|so|to|we)\b)",
     re.IGNORECASE,
 )
@@ -60,6 +60,7 @@ _BOUNDS = re.compile(
     re.IGNORECASE,
 )
 _CURRENCY = re.compile(r"(?<![\w.])[$€£¥₹]\s*(?=[-+]?[\d.])|(?<=[\d])\s*[$€£¥₹]")
+_EQUALS = re.compile(r"[=-]>|[≈→⇒]")
 _SPELT_MINUS = re.compile(r"\b(?:minus|negative)\s+(?=[$€£¥₹.\d]|[a-z])", re.IGNORECASE)
 _BRACKETS = re.compile(r"\([^()]*\)|\[[^\[\]]*\]")
 _REMARK = re.compile(r"(?<=[^\s,;])[,;]?\s(?:because|since)\b.*", re.IGNORECASE | re.DOTALL)
@@ -117,7 +118,7 @@ def last_number(text: str) -> str | None:
 
 @lru_cache(maxsize=4096)
 def _number_in(text: str) -> Fraction | None:
-    spelt = _SPELT_MINUS.sub("-", _CURRENCY.sub("", plain(text).replace("≈", "=").replace("~", "").strip()))
+    spelt = _SPELT_MINUS.sub("-", _CURRENCY.sub("", _EQUALS.sub("=", plain(text)).replace("~", "").strip()))
     spelt = _REMARK.sub("", spelt, count=1)
     sides = spelt.rsplit("=", 1)
     for side in (sides[-1], spelt.split("=", 1)[0]):

@@ -11,7 +11,7 @@ _REASONING = re.compile(
     re.IGNORECASE,
 )
 _END_OF_TURN = re.compile(
-    r"<\|im_(?:start|end)\|>|<\|endoftext\|>|<\|eot_id\|>|<\|end\|>|<\|user\|>|</s>|<end_of_turn>|\[INST\]"
+    r"<\|im_(?:start|end)\|>|<\|endoftext\|>|<\|eot_id\|>|<\|end\|>|<\|user\|>|</s>|<eos>|<end_of_turn>|\[INST\]"
 )
 _NEXT_QUESTION = re.compile(
     r"^[ \t>]{0,8}(?:[*_]{0,3}(?:(?:next|new|another)[ \t]{1,4})?(?:question|problem|exercise|task|q|user|human)"
