@@ -144,7 +144,7 @@ def test_a_set_of_reasoning_gym_is_refused_when_it_is_named_or_its_own_answers_a
     examples = list(read_source("own", SourceConfig(**fields, grader="reasoning_gym"), 3))
     assert sound_golds("own", examples, 0) == (examples, [])
     assert not any(
-        judge(GRADERS["reasoning_gym"], "reasoning_gym", e.answer, f"Answer: {wrong}", e.metadata).lenient_correct
+        judge(GRADERS["reasoning_gym"], "reasoning_gym", e.answer, f"Answer: {wrong}", e.metadata).strict_correct
         for e in examples
         for wrong in ("certainly not", "None", "∞", "9" * 1_900, "1 " * 900, "((" * 900, "9**9**9**9**9")
     )

@@ -6,8 +6,8 @@ One of your own is a `Judge` in a module of your own, named as `grader: my_grade
         return code(expected) == code(given)
 
 It is called with whatever a model wrote, up to `longest` characters, and must give True or False for all of it: what it
-raises stops the stage. It may be a `Grader` instead, where free text states an answer otherwise than in its last words, or an answer has
-several lines.
+raises stops the stage. It may be a `Grader` instead, where free text states an answer otherwise than in its last words,
+or an answer has several lines.
 """
 
 from collections.abc import Callable
