@@ -198,7 +198,7 @@ LAYERS = [("**", "**"), ("`", "`"), ("$", "$"), (r"\boxed{", "}"), (r"\text{", "
           ("<answer>", "</answer>"), ("The answer is ", ""), ("__", "__")]  # fmt: skip
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(
     layers=st.lists(st.sampled_from(LAYERS), max_size=4, unique=True),
     bare=st.text("abcXYZ0123456789 ", min_size=1).map(str.strip).filter(bool),
@@ -227,7 +227,7 @@ PIECES = st.sampled_from(
 MESSAGES = st.lists(PIECES | st.text(max_size=5), max_size=20).map("".join)
 
 
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 @given(text=MESSAGES, grader=st.sampled_from(sorted(set(SPEAKING) - {"latex"})), data=st.data())
 def test_no_text_stops_extraction_or_a_grader_and_what_is_right_strictly_is_right_leniently(text, grader, data):
     gold = data.draw(st.sampled_from([GOLDS[grader], "5", "A", "a, b", "1\n2"]))
@@ -238,7 +238,7 @@ def test_no_text_stops_extraction_or_a_grader_and_what_is_right_strictly_is_righ
     )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     before=PIECES,
     pieces=st.lists(PIECES, min_size=1, max_size=3),
