@@ -5,15 +5,29 @@
 Reads data/probe. Writes data/strategies.yaml, for people to review in a diff.
 """
 
+from dataclasses import dataclass
+
+from orca2.core import config
 from orca2.core.errors import exit_on_error
 from orca2.core.rows import Graded
 from orca2.project.artifacts import CHOICES, PROBED
 from orca2.project.shards import read_rows
+from orca2.recipe.filtering import GradeConfig
 from orca2.recipe.strategies import select, write_choices
+from orca2.recipe.zero_scores import refuse_zero_scores
+
+
+@dataclass(frozen=True, kw_only=True)
+class Params(config.Sections):
+    """What this stage reads of params.yaml."""
+
+    grade: GradeConfig
 
 
 def main() -> None:
-    choices = select(read_rows(PROBED.path, Graded))
+    params, probed = config.load(Params), read_rows(PROBED.path, Graded)
+    refuse_zero_scores(probed, params.grade)
+    choices = select(probed)
     write_choices(choices, CHOICES)
     for choice in choices:
         best = choice.scores[0]

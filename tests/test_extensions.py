@@ -124,7 +124,7 @@ def test_a_grader_that_reads_free_text_in_its_own_way_is_a_pair(project):
 
 
 def test_a_grader_that_forgets_to_return_is_told_and_judges_nothing_wrong(project):
-    with pytest.raises(Orca2Error, match="gave None for row eeeeeeeeeeee, which is neither True nor False"):
+    with pytest.raises(Orca2Error, match="which is neither True nor False"):
         grade([example(grader="my_graders:forgetful")], [generation("Answer: 5")])
 
 

@@ -13,8 +13,9 @@ from orca2.recipe.graders import GRADERS
 from orca2.recipe.graders.choice import choice
 from orca2.recipe.graders.exact import exact
 from orca2.recipe.graders.extraction import lenient_answer, strict_answer
-from orca2.recipe.graders.numeric import _numbers, numeric
+from orca2.recipe.graders.numeric import numeric
 from orca2.recipe.graders.reasoning_gym import UNSOUND_VERDICTS, reasoning_gym
+from orca2.recipe.graders.wrappers import peel
 from orca2.recipe.grading import check_grader, grade
 from tests.examples import example, generation
 
@@ -36,8 +37,8 @@ from tests.examples import example, generation
         ("Answer: 4\nNo, wait.\nAnswer: 5", "5"),
         ("Answer: Zürich – 東京", "Zürich – 東京"),
         ("Answer: a: b", "a: b"),
-        ("The answer: 5", None),
-        ("Final Answer: 5", None),
+        ("The answer: 5", "5"),
+        ("Final Answer: 5", "5"),
         ("Question: what? Answer: 5", None),
         ("Answer 5", None),
         ("My answer is 5.", None),
@@ -81,6 +82,7 @@ def test_the_lenient_answer_is_found_however_it_is_stated(text, grader, answer):
 
 SAME_NUMBER = [
     ("5", "5"), ("5", "5."), ("5", "5.0"), ("5", " 5 apples"), ("5", "x = 5"), ("5", "2 + 3 = 5"), ("5", "five (5)"),
+    ("5", "five"),
     ("1000", "1,000"), ("1,000", "1000.00"), ("1000", "$1,000"), ("1234567", "1,234,567"), ("1000", "1e3"),
     ("60", "60%"),
     ("-5", "-5"), ("-5", "\N{MINUS SIGN}5"), ("-5", "\N{EN DASH}5"), ("-5", "-$5"), ("-5", "minus 5"),
@@ -96,7 +98,7 @@ OTHER_NUMBER = [
     ("3", "3.5.2"),
     ("1", "1/0"), ("0", "1/0"), ("12", "12/25/1937"), ("5", "5 of 10"), ("10", "1 0"), ("0.1", "10%"),
     ("12.50", "12,50"),
-    ("5", "five"), ("5", ""), ("5", "none"), ("", ""), ("no number", "no number"), ("1", "9" * 6000), ("1/3", "0.333"),
+    ("5", ""), ("5", "none"), ("", ""), ("no number", "no number"), ("1", "9" * 6000), ("1/3", "0.333"),
 ]  # fmt: skip
 
 
@@ -267,29 +269,19 @@ def test_an_unknown_grader_is_told_with_the_known_ones():
     assert caught.value.where == "params.yaml: tasks.sources.gcd.grader"
 
 
-# What the two searches below replaced: plain, and quadratic on some texts.
-NAIVE_ANSWER_LINE = re.compile(r"^[ \t]*[*`]*answer[*`]*[ \t]*:\s*(.+?)\s*$", re.IGNORECASE | re.MULTILINE)
-NAIVE_NUMBER = re.compile(
-    r"(?:(?<![\w)])-)?(?:(?:\d{1,3}(?:,\d{3})+(?!,?\d)|\d+)(?:\.\d+)?|\.\d+)(?:e[+-]?\d{1,3}(?!\d))?(?:\s*/\s*\d+)?",
-    re.IGNORECASE,
-)
+# What the search below replaced: plain, and quadratic on some texts.
+NAIVE_ANSWER_LINE = re.compile(r"^[ \t]*answer[ \t]*:\s*(.+?)\s*$", re.IGNORECASE | re.MULTILINE)
 
 
 def naive_strict_answer(text):
     found = NAIVE_ANSWER_LINE.findall(text)
-    return (found[-1].strip().strip("*`").strip() or None) if found else None
+    return (peel(found[-1]) or None) if found else None
 
 
 @settings(max_examples=300)
-@given(st.lists(st.sampled_from(["Answer:", "answer", "*", ":", " ", "\t", "\n", "\r", "\x85", "5", "b"]), max_size=12))
+@given(st.lists(st.sampled_from(["Answer:", "answer", ":", " ", "\t", "\n", "\r", "\x85", "5", "b"]), max_size=12))
 def test_a_strict_answer_is_what_one_regular_expression_would_find(parts):
     assert strict_answer("".join(parts)) == naive_strict_answer("".join(parts))
-
-
-@settings(max_examples=300)
-@given(st.lists(st.sampled_from(["1", "23", "456", "7890", ",", ",", ".", "-", "/", "e", " ", "x"]), max_size=14))
-def test_the_numbers_of_a_text_are_what_one_regular_expression_would_find(parts):
-    assert list(_numbers("".join(parts))) == NAIVE_NUMBER.findall("".join(parts))
 
 
 N = 200_000

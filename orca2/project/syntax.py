@@ -55,7 +55,8 @@ def _imports(tree: ast.Module) -> Iterator[str]:
 
 
 def named_module(text: str) -> Iterator[str]:
-    """The module that a text names, if it reads like `PACKAGE.MODULE` or `MODULE:NAME`."""
+    """The module that a text names, if it reads like `PACKAGE.MODULE`, `MODULE:NAME` or `python:MODULE:NAME`."""
+    text = text.removeprefix("python:")
     if not {".", ":"}.isdisjoint(text) and (match := _IMPORT_PATH.fullmatch(text)):
         yield match[1]
 

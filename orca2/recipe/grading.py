@@ -2,11 +2,10 @@
 
 from collections.abc import Iterable
 
-from orca2.core.errors import Orca2Error
 from orca2.core.rows import Example, Generation, Graded
 from orca2.recipe.graders import grader_of
 from orca2.recipe.graders.base import Grader
-from orca2.recipe.graders.extraction import lenient_answer, strict_answer
+from orca2.recipe.graders.verdict import judge
 
 
 def grade(examples: Iterable[Example], generations: Iterable[Generation]) -> list[Graded]:
@@ -22,10 +21,7 @@ def check_grader(name: str, where: str) -> None:
 
 
 def _grade_one(grader: Grader, example: Example, generation: Generation) -> Graded:
-    strict = strict_answer(generation.text)
-    strict_correct = strict is not None and _is_right(grader, example, strict)
-    # What is right by the strict extraction is right by the lenient one.
-    lenient = strict if strict_correct else lenient_answer(generation.text, grader.find)
+    verdict = judge(grader, example.grader, example.answer, generation.text, example.metadata)
     return Graded(
         row_id=generation.row_id,
         sample_index=generation.sample_index,
@@ -37,16 +33,8 @@ def _grade_one(grader: Grader, example: Example, generation: Generation) -> Grad
         prompt_tokens=generation.prompt_tokens,
         completion_tokens=generation.completion_tokens,
         expected=example.answer,
-        strict_answer=strict,
-        lenient_answer=lenient,
-        strict_correct=strict_correct,
-        lenient_correct=lenient is not None and _is_right(grader, example, lenient),
+        strict_answer=verdict.strict,
+        lenient_answer=verdict.lenient,
+        strict_correct=verdict.strict_correct,
+        lenient_correct=verdict.lenient_correct,
     )
-
-
-def _is_right(grader: Grader, example: Example, given: str) -> bool:
-    verdict: object = grader.judge(example.answer, given, example.metadata)
-    if not isinstance(verdict, bool):
-        message = f"gave {verdict!r} for row {example.row_id[:12]}, which is neither True nor False"
-        raise Orca2Error(message, f"grader {example.grader}", "let it return a bool; `None` is a forgotten `return`")
-    return verdict

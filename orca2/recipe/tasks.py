@@ -12,6 +12,7 @@ from typing import Literal
 from orca2.core.errors import Orca2Error, raise_all, require
 from orca2.core.hashing import unit_interval
 from orca2.core.rows import Example, Rejected, Split
+from orca2.recipe.graders.golds import rejected_golds, sound_golds
 from orca2.recipe.graders.reasoning_gym import UNSOUND_VERDICTS
 from orca2.recipe.sources import SourceConfig, read_source
 
@@ -83,23 +84,27 @@ class TasksConfig:
 
 
 def collect(config: TasksConfig, seed: int) -> tuple[list[Example], list[Rejected], int]:
-    """Every question of every source, split; the exact duplicates and the surplus with their reason; the number read.
+    """Every question of every source, split; what is left out, with its reason; the number read.
 
     Raises:
-        InputErrors: every source that cannot be read and every unreadable or empty row, together.
+        InputErrors: every source that cannot be read, every unreadable or empty row, and every source of whose known
+            answers too many are wrong to its own grader, together.
     """
     examples: list[Example] = []
+    bad: list[Example] = []
+    num_read = 0
     errors: list[Orca2Error] = []
     for name, source in config.sources.items():
         try:
-            questions = read_source(name, source, seed)
+            questions, unsound = sound_golds(name, list(read_source(name, source, seed)), source.max_bad_share)
+            num_read, bad = num_read + len(questions) + len(unsound), bad + unsound
             examples += [_with_split(example, source.split, config.splits, seed) for example in questions]
         except Orca2Error as error:
             errors.append(error)
     raise_all(errors)
     unique, duplicates = _drop_duplicates(examples)
     kept, surplus = _limit(unique, config.splits, seed)
-    return kept, duplicates + surplus, len(examples)
+    return kept, rejected_golds(bad) + duplicates + surplus, num_read
 
 
 def _suits(source: SourceConfig) -> bool:

@@ -30,7 +30,7 @@ class Source:
     category: str
     """Groups tasks that may share templates."""
     grader: str = "exact"
-    """`exact`, `numeric`, `choice` or `reasoning_gym`; or `MODULE:JUDGE` of your own."""
+    """One of `orca2.recipe.graders.GRADERS`, such as `exact` or `numeric`; or `MODULE:JUDGE` of your own."""
     licence: str
     size: int = 0
     """Questions to draw from what makes them, such as reasoning-gym."""
@@ -43,6 +43,10 @@ class Source:
     revision: str = ""
     """Commit of a hub dataset."""
     hub_split: str = "train"
+    answer_lines: tuple[str, ...] = ()
+    """How a line begins on which an answer stands; empty: `Answer:`, `Final answer:`, and the two with `The`."""
+    max_bad_share: float = 0.01
+    """Largest share of rows that may be left out because no answer to them could be right."""
     split: Literal["", "probe", "train", "evaluation"] = ""
     """Puts every question in this split instead of dividing them."""
 
@@ -55,6 +59,8 @@ class Source:
         require(
             {
                 "size must be 0 or more": self.size >= 0,
+                "max_bad_share must be at least 0 and below 1": 0 <= self.max_bad_share < 1,
+                "answer_lines: a beginning of a line must not be empty": all(map(str.strip, self.answer_lines)),
                 f"answer_pattern: {problem}": not problem,
                 "answer_pattern: needs one group, the answer": bool(problem or groups or not self.answer_pattern),
             }

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from orca2.core.errors import Orca2Error, raise_all
 from orca2.core.hashing import canonical, digest
 from orca2.core.rows import Example
+from orca2.recipe.graders.known import grading_facts
 from orca2.recipe.sources.base import Record, Source
 
 _KINDS = {dict: "an object", list: "a list", bool: "true or false", bytes: "bytes"}
@@ -120,7 +121,7 @@ def _example(task: str, source: Source, row: Record) -> Example:
         question=question,
         answer=answer,
         grader=source.grader,
-        metadata=canonical(dict(row.metadata)),
+        metadata=canonical({**row.metadata, **grading_facts(answer_lines=source.answer_lines)}),
         source=f"{source.kind}:{source.name}",
         licence=source.licence,
     )

@@ -6,9 +6,15 @@ from collections.abc import Iterator, Mapping
 from orca2.core.errors import Orca2Error
 from orca2.recipe.sources.base import Kind, Record, Source
 
+WITHOUT_ANSWER = frozenset({"boxnet", "graph_color", "propositional_logic", "rubiks_cube", "rush_hour"})
+"""Datasets that know no answer to their own questions, only a judge of any."""
+
 
 def _rules(source: Source) -> dict[str, bool]:
-    return {"size: a reasoning_gym source needs how many questions to draw": source.size >= 1}
+    return {
+        "size: a reasoning_gym source needs how many questions to draw": source.size >= 1,
+        f"name: {source.name!r} knows no answer to its own questions": source.name not in WITHOUT_ANSWER,
+    }
 
 
 def _read(name: str, source: Source, seed: int) -> Iterator[Record]:
@@ -21,7 +27,6 @@ def _read(name: str, source: Source, seed: int) -> Iterator[Record]:
         raise Orca2Error(f"reasoning-gym refuses {source.name!r}: {error}", where, "see its documentation") from error
     for entry in dataset:
         metadata = {"source_dataset": source.name, **_plain(entry["metadata"])}
-        # Its answers are text, numbers, and None where its own judge needs none.
         columns = {source.question_column: entry["question"], source.answer_column: str(entry["answer"])}
         yield Record(columns, metadata)
 
