@@ -8,6 +8,7 @@ data/rejected/evaluate and metrics/evaluate.json.
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from orca2.core import config
 from orca2.core.errors import exit_on_error
@@ -19,7 +20,7 @@ from orca2.project.metrics import write_json, write_speed
 from orca2.project.shards import read_rows, write_rows
 from orca2.recipe import models
 from orca2.recipe.erasure import EraseConfig
-from orca2.recipe.evaluation import EvaluateConfig, require_questions, summarise
+from orca2.recipe.evaluation import EvaluateConfig, compare_student, require_questions, summarise
 from orca2.recipe.grading import grade
 from orca2.recipe.requests import evaluation_requests
 from orca2.recipe.strategies import read_choices, require_choices
@@ -50,7 +51,8 @@ def main() -> None:
     requests = evaluation_requests(examples, templates, chosen, generic, digests, params.evaluate.sampling)
     answers = Store(default_root())
     require_budget(requests, answers, params.cluster.generation)
-    results, unanswered = {}, []
+    results: dict[str, Any] = {}
+    examined, unanswered = {}, []
     for model in {m.digest: m for m in (base, teacher, trained)}.values():
         asked = [r for r in requests if r.model == model.digest]
         run = answer(asked, model, answers, params.cluster.generation, stage="evaluate")
@@ -61,12 +63,12 @@ def main() -> None:
         write_speed(f"evaluate_{'_'.join(roles)}", run)
         graded = grade(examples, run.generations)
         for role in roles:
-            rows = [row for row in graded if row.strategy == role]
-            write_rows(EVALUATED[role].path, Graded, rows)
-            results[role] = summarise(rows, [row for row in run.failures if row.strategy == role])
+            examined[role] = [row for row in graded if row.strategy == role]
+            write_rows(EVALUATED[role].path, Graded, examined[role])
+            results[role] = summarise(examined[role], [row for row in run.failures if row.strategy == role])
             print(f"evaluate: {role}: {results[role]['macro']['strict']['accuracy']:.1%} strict")
     write_rows(EVALUATION_REQUESTS.path, Request, requests)
-    write_json(Path("metrics/evaluate.json"), results)
+    write_json(Path("metrics/evaluate.json"), results | {"student_against": compare_student(examined, unanswered)})
 
 
 if __name__ == "__main__":
