@@ -1,30 +1,20 @@
 """One self-contained page about a run: what was won, by which techniques, where the rows went, what they look like.
 
-`report_inputs` reads, `report_figures` draws, this module compares and puts it on the page; the wording is in
-`report.html.j2`. Everything was read from an artifact: equal inputs give equal bytes, with no clock, host or path. What
-is absent is said to be, and no figure stands for it. What a model wrote is escaped by the template (autoescape), and
-the page's own policy forbids scripts and the network.
+`report_inputs` reads, `report_figures` draws, `report_claims` says who is ahead, this module puts it on the page; the
+rest of the wording is in `report.html.j2`. Everything was read from an artifact: equal inputs give equal bytes, with no
+clock, host or path. What is absent is said to be, and no figure stands for it. What a model wrote is escaped by the
+template (autoescape), and the page's own policy forbids scripts and the network.
 """
 
 import os
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
+from orca2.audit.report_claims import OTHERS, headline, losses, standing
 from orca2.audit.report_figures import EXTRACTIONS, accuracy_figure, inline, loss_figure, name, results, whole
 from orca2.audit.report_inputs import MODELS, Evaluation, Evidence, Inputs, read_inputs
-from orca2.recipe.evaluation import Interval
 
-__all__ = ["Inputs", "read_inputs", "write"]
-
-
-class Comparison(TypedDict):
-    """Two results."""
-
-    points: float
-    """That the first is ahead."""
-    overlap: bool
-    """Whether their intervals do."""
-    verdict: str
+__all__ = ["Inputs", "headline", "losses", "read_inputs", "write"]
 
 
 def write(inputs: Inputs, folder: Path = Path("report")) -> None:
@@ -52,39 +42,12 @@ def page(inputs: Inputs) -> str:
     loss = loss_figure(inputs.loss) if inputs.loss else b""
     return environment.get_template("report.html.j2").render(
         inputs=inputs, models=[m for m in MODELS if m in inputs.evaluation], extractions=EXTRACTIONS,
-        results=results(inputs.evaluation), headline=headline(inputs.evaluation), compare=compare,
+        results=results(inputs.evaluation), headline=headline(inputs), losses=losses(inputs),
+        standing=standing, others=OTHERS,
         heat=heat_rows(inputs.chosen, inputs.evidence),
         accuracy_figure=inline(accuracy, "Accuracy by task and model; table below") if accuracy else "",
         loss_figure=inline(loss, "Training loss by step; table below") if loss else "",
     )  # fmt: skip
-
-
-def headline(evaluation: Evaluation) -> str:
-    """The macro result in one sentence that claims only what both extractions show with intervals apart."""
-    if not evaluation:
-        return "No model was examined."
-    if "student" not in evaluation:
-        return f"No student was examined, only {' and '.join(evaluation)}."
-    student, claims = evaluation["student"]["macro"], []
-    for other, whom in (("base", "its base model"), ("teacher", "its teacher")):
-        if other in evaluation:
-            macro = evaluation[other]["macro"]
-            strict, lenient = (compare(student[how], macro[how])["verdict"] for how in EXTRACTIONS)
-            split = f" by strict extraction but {lenient} it by lenient" if lenient != strict else ""
-            claims.append(f"{strict} {whom}{split}")
-    if not claims:
-        return (
-            f"The student is right in {whole(student['strict']['accuracy'])} % of its answers; no other was examined."
-        )
-    return f"The student is {', and '.join(claims)}."
-
-
-def compare(one: Interval, other: Interval) -> Comparison:
-    """Two results: by how many points the first is ahead, whether the intervals overlap, and the verdict in words."""
-    overlap = one["low"] <= other["high"] and other["low"] <= one["high"]
-    points = round(100 * (one["accuracy"] - other["accuracy"]), 1)
-    verdict = "not clearly apart from" if overlap else "clearly ahead of" if points > 0 else "clearly behind"
-    return {"points": points, "overlap": overlap, "verdict": verdict}
 
 
 def accuracy_points(evaluation: Evaluation) -> list[dict[str, Any]]:
