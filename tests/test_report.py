@@ -285,7 +285,13 @@ def _inputs(run: Path, **macro: tuple[dict[str, float], dict[str, float]]) -> re
             0.4,
             0.02,
             "The student is ahead of its base model by 40.0 points (35.0 to 45.0), "
-            "read leniently shows no difference larger than 7.0 points.",
+            "but read leniently shows no difference larger than 7.0 points.",
+        ),
+        (
+            0.4,
+            0.2,
+            "The student is ahead of its base model by 40.0 points (35.0 to 45.0), "
+            "read leniently by 20.0 points (15.0 to 25.0).",
         ),
         (-0.2, -0.2, "The student is behind its base model by 20.0 points (15.0 to 25.0)."),
         (-0.04, -0.04, "The student shows no difference from its base model larger than 9.0 points."),
@@ -317,7 +323,7 @@ def test_the_headline_names_every_task_where_the_student_loses(run: Path) -> Non
         "and to its teacher on syllogism (40 % against 28 %)."
     )
     page = _page(run)
-    assert told in page.text
+    assert told in page.text.replace("\u00a0", " ")
     marked = [attrs for tag, attrs in page.tags if tag == "td" and attrs.get("class") == "warning"]
     assert len(marked) == 3
 
@@ -332,7 +338,6 @@ def test_the_lead_says_what_part_of_a_lead_is_format(run: Path) -> None:
     text = " ".join(_page(run).text.split())
     assert "Asked 240 unseen questions of 6 tasks" in text
     assert "points are gone under lenient reading: that part is format learnt, not reasoning" in text
-    assert "and is ahead of its teacher by" in text
 
 
 def test_a_count_that_does_not_balance_is_marked(run: Path) -> None:

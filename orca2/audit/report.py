@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from orca2.audit.report_claims import OTHERS, headline, losses, standing
+from orca2.audit.report_claims import OTHERS, headline, losses
 from orca2.audit.report_figures import EXTRACTIONS, accuracy_figure, inline, loss_figure, name, results, whole
 from orca2.audit.report_inputs import MODELS, Evaluation, Evidence, Inputs, read_inputs
 
@@ -42,8 +42,7 @@ def page(inputs: Inputs) -> str:
     loss = loss_figure(inputs.loss) if inputs.loss else b""
     return environment.get_template("report.html.j2").render(
         inputs=inputs, models=[m for m in MODELS if m in inputs.evaluation], extractions=EXTRACTIONS,
-        results=results(inputs.evaluation), headline=headline(inputs), losses=losses(inputs),
-        standing=standing, others=OTHERS,
+        results=results(inputs.evaluation), headline=headline(inputs), losses=losses(inputs), others=OTHERS,
         heat=heat_rows(inputs.chosen, inputs.evidence),
         accuracy_figure=inline(accuracy, "Accuracy by task and model; table below") if accuracy else "",
         loss_figure=inline(loss, "Training loss by step; table below") if loss else "",

@@ -40,23 +40,27 @@ def losses(inputs: Inputs) -> str:
     return "On no task is it shown to lose." if found else ""
 
 
-def standing(found: Difference, whom: str = "") -> str:
-    """One difference as a predicate: ahead or behind by how much, or within how much no difference was shown."""
-    low, high = (f"{100 * found[end]:.1f}" for end in ("low", "high"))
-    if found["low"] > 0:
-        return f"is ahead{whom and f' of {whom}'} by {100 * found['ahead']:.1f} points ({low} to {high})"
-    if found["high"] < 0:
-        low, high = (f"{-100 * found[end]:.1f}" for end in ("high", "low"))
-        return f"is behind{whom and f' {whom}'} by {-100 * found['ahead']:.1f} points ({low} to {high})"
-    largest = 100 * max(-found["low"], found["high"])
-    return f"shows no difference{whom and f' from {whom}'} larger than {largest:.1f} points"
-
-
 def _standing(against: Comparison, whom: str) -> str:
     """By strict extraction, and by lenient where that says another thing."""
     strict, lenient = (against["macro"][how] for how in EXTRACTIONS)
-    claim = standing(strict, whom)
-    return claim if strict == lenient else f"{claim}, {_READ['lenient']} {standing(lenient)}"
+    side, points = _claim(strict)
+    claim = f"{side.format(f' {whom}', f' of {whom}', f' from {whom}')} {points}"
+    if lenient == strict:
+        return claim
+    other, points = _claim(lenient)
+    if other == side:
+        return f"{claim}, read leniently {points}"
+    return f"{claim}, but read leniently {other.format('', '', '')} {points}"
+
+
+def _claim(found: Difference) -> tuple[str, str]:
+    """What one difference shows, with blanks for against whom; and by how much, or within how much."""
+    low, ahead, high = (100 * found[end] for end in ("low", "ahead", "high"))
+    if low > 0:
+        return "is ahead{1}", f"by {ahead:.1f} points ({low:.1f} to {high:.1f})"
+    if high < 0:
+        return "is behind{0}", f"by {-ahead:.1f} points ({-high:.1f} to {-low:.1f})"
+    return "shows no difference{2}", f"larger than {max(-low, high):.1f} points"
 
 
 def _lost(against: Comparison) -> Iterator[tuple[str, Extraction]]:
