@@ -69,8 +69,10 @@ def heat_rows(chosen: dict[str, str], evidence: Evidence) -> list[dict[str, Any]
     """For each task its score by strategy, the choice, and how clear that was or that a person made it."""
     rows = []
     for task, strategy in sorted(chosen.items()):
-        found = evidence.get(task) or {"verdict": "", "p_value": None, "runner_up": None, "scores": []}
+        found = evidence.get(task) or {"verdict": "", "p_value": None, "scores": []}
         scores = {score["strategy"]: score for score in found["scores"]}
         verdict = found["verdict"] if next(iter(scores), None) == strategy else "chosen by hand"
-        rows.append({**found, "task": task, "strategy": strategy, "verdict": verdict, "scores": scores})
+        rows.append(
+            {"smallest_lead": None, **found, "task": task, "strategy": strategy, "verdict": verdict, "scores": scores}
+        )
     return rows

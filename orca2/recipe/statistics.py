@@ -7,6 +7,7 @@ Price's (2012) for a paired difference. How often they hold the truth: `benchmar
 
 import math
 from collections.abc import Sequence
+from functools import cache
 from statistics import NormalDist, fmean
 from typing import NamedTuple
 
@@ -37,6 +38,24 @@ def wilson(correct: float, total: float, level: float = 0.95) -> tuple[float, fl
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
+@cache
+def exact_share(right: int, asked: int, level: float) -> tuple[float, float]:
+    """The Clopper-Pearson interval of a proportion: it holds the truth at least as often as `level` says."""
+    return _least_share(right, asked, (1 - level) / 2), 1 - _least_share(asked - right, asked, (1 - level) / 2)
+
+
+def _least_share(right: int, asked: int, chance: float) -> float:
+    """The share of which so many right answers or more still have this chance; by bisection."""
+    low, high = 0.0, 1.0
+    ways = [math.lgamma(asked + 1) - math.lgamma(k + 1) - math.lgamma(asked - k + 1) for k in range(right, asked + 1)]
+    while right and high - low > 1e-9:
+        share = (low + high) / 2
+        sure, wrong = math.log(share), math.log1p(-share)
+        reached = sum(math.exp(way + k * sure + (asked - k) * wrong) for k, way in enumerate(ways, right))
+        low, high = (share, high) if reached < chance else (low, share)
+    return low
+
+
 def macro_share(tasks: Sequence[tuple[int, int]]) -> tuple[float, float]:
     """The 95 % interval of the unweighted mean of task accuracies; each task is (right, asked), asked at least 1."""
     if len(tasks) == 1:
@@ -64,6 +83,20 @@ def mcnemar(only_first: int, only_second: int) -> float:
     total, least = only_first + only_second, min(only_first, only_second)
     as_lopsided = sum(math.comb(total, k) for k in range(least + 1))
     return min(1.0, 2 * as_lopsided / (1 << total))
+
+
+def smallest_lead(apart: int, asked: int, significance: float = 0.05) -> float:
+    """The smallest difference of two accuracies that McNemar's test could show on these questions; in [0, 1].
+
+    Args:
+        apart: questions that exactly one of the two got right. With too few for any lead, the fewest that can do.
+        asked: all questions; a lead above 1 could not have been shown.
+        significance: the p value that a lead must be below.
+    """
+    while mcnemar(apart, 0) >= significance:
+        apart += 1
+    least = next(least for least in range(apart // 2, -1, -1) if mcnemar(apart - least, least) < significance)
+    return (apart - 2 * least) / asked
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
