@@ -2,7 +2,7 @@
 
     python -m stages.evaluate
 
-Reads data/examples, data/strategies.yaml, models/, trained/ and templates/. Writes data/evaluation/,
+Reads data/examples, data/probe, data/strategies.yaml, models/, trained/ and templates/. Writes data/evaluation/,
 data/rejected/evaluate and metrics/evaluate.json.
 """
 
@@ -15,7 +15,7 @@ from orca2.core.errors import exit_on_error
 from orca2.core.rows import Example, Graded, Rejected, Request
 from orca2.engines.config import GenerationCluster
 from orca2.engines.generation import answer, require_answers, require_budget
-from orca2.project.artifacts import CHOICES, EVALUATED, EVALUATION_REQUESTS, EXAMPLES, rejected
+from orca2.project.artifacts import CHOICES, EVALUATED, EVALUATION_REQUESTS, EXAMPLES, PROBED, rejected
 from orca2.project.metrics import write_json, write_speed
 from orca2.project.shards import read_rows, write_rows
 from orca2.recipe import models
@@ -24,6 +24,7 @@ from orca2.recipe.evaluation import EvaluateConfig, compare_student, require_que
 from orca2.recipe.grading import grade
 from orca2.recipe.requests import evaluation_requests
 from orca2.recipe.strategies import read_choices, require_choices
+from orca2.recipe.strategies.forms import techniques_used
 from orca2.recipe.templates import Templates
 from orca2.store.root import default_root
 from orca2.store.store import Store
@@ -41,7 +42,8 @@ class Params(config.Sections):
 def main() -> None:
     params = config.load(Params)
     templates, generic = Templates(), params.erase.student_template
-    examples = read_rows(EXAMPLES.path, Example, [("split", "==", "evaluation")])
+    known = read_rows(EXAMPLES.path, Example, [("split", "in", ["evaluation", "probe"])])
+    examples = [example for example in known if example.split == "evaluation"]
     require_questions(examples)
     prepared = models.read_prepared()
     base, teacher, trained = prepared["student"], prepared["teacher"], models.from_folder(Path("trained"))
@@ -68,7 +70,9 @@ def main() -> None:
             results[role] = summarise(examined[role], [row for row in run.failures if row.strategy == role])
             print(f"evaluate: {role}: {results[role]['macro']['strict']['accuracy']:.1%} strict")
     write_rows(EVALUATION_REQUESTS.path, Request, requests)
-    write_json(Path("metrics/evaluate.json"), results | {"student_against": compare_student(examined, unanswered)})
+    results["student_against"] = compare_student(examined, unanswered)
+    results["techniques"] = techniques_used(examined, read_rows(PROBED.path, Graded), known, chosen)
+    write_json(Path("metrics/evaluate.json"), results)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from orca2.core.rows import Chat, Graded, Message, Request, Sampling
 from orca2.project.shards import write_rows
 from orca2.recipe.evaluation import compare_student, summarise
 from orca2.recipe.strategies import select, write_choices
+from orca2.recipe.strategies.forms import Used
 
 SKILL = {
     "letter_counting": (0.0, 0.72, 0.75), "small_gcd": (0.0, 0.55, 0.53), "sums": (0.0, 0.40, 0.34),
@@ -28,6 +29,17 @@ SKILL = {
 """Task to the strict accuracy of base, student and teacher."""
 STRATEGIES = ("direct_answer", "step_by_step", "explain_then_answer", "guess_and_check", "recall_then_generate")
 PAYLOAD = "<script>document.title = 'stolen'</script><img src=x onerror=\"document.title='stolen'\">"
+
+
+TECHNIQUES: Used = {
+    "recognised": 0.995,
+    "models": {
+        "student": {
+            "needle": {"direct_answer": {"direct_answer": 4, "none": 1, "step_by_step": 35}},
+            "sums": {"step_by_step": {"step_by_step": 40}},
+        }
+    },
+}
 
 
 @pytest.fixture
@@ -40,7 +52,8 @@ def run(tmp_path: Path) -> Path:
 def make_run(root: Path, text: str = "Three r's: s-t-r-a-w-b-e-r-r-y.\nAnswer: 3") -> None:
     (root / "metrics").mkdir(parents=True)
     rows = {model: _graded(rank) for rank, model in enumerate(report_inputs.MODELS)}
-    evaluation = {model: summarise(rows[model]) for model in rows} | {"student_against": compare_student(rows, [])}
+    evaluation: dict[str, Any] = {model: summarise(rows[model]) for model in rows}
+    evaluation |= {"student_against": compare_student(rows, []), "techniques": TECHNIQUES}
     (root / "metrics/evaluate.json").write_text(json.dumps(evaluation))
     for stage, (rows_in, rejected) in COUNTS.items():
         count = {"rows_in": rows_in, "rows_out": rows_in - sum(rejected.values()), "rejected": rejected}
@@ -169,7 +182,14 @@ def _edit(file: Path, change: Any) -> None:
 def test_the_page_has_every_part_and_closes_every_tag(run: Path) -> None:
     page = _page(run)
     assert page.open == []
-    headings = ("Results", "Which technique for which task", "Training", "Rows in and out", "Sample rows")
+    headings = (
+        "Results",
+        "Which technique for which task",
+        "Technique taught, technique used",
+        "Training",
+        "Rows in and out",
+        "Sample rows",
+    )
     assert all(heading in page.text for heading in headings)
     names = ("Letter counting", "Guess and check", "no significant winner", "Macro average")
     assert all(name in page.text for name in names)
@@ -354,7 +374,17 @@ def test_the_heat_map_marks_the_choice_and_how_clear_it_was(run: Path) -> None:
         assert row["strategy"] == next(iter(row["scores"]))
         assert row["verdict"] in ("significant", "no significant winner")
     classes = [attrs.get("class") or "" for tag, attrs in _page(run).tags if tag == "td"]
-    assert sum("chosen" in name for name in classes) == len(SKILL)
+    assert sum("chosen" in name for name in classes) == len(SKILL) + len(TECHNIQUES["models"]["student"])
+
+
+def test_the_page_shows_which_technique_was_taught_and_which_was_used(run: Path) -> None:
+    text = " ".join(_page(run).text.split())
+    assert "used the technique it was taught in 55.0 % of 80 answers; not on needle." in text.replace("\u00a0", " ")
+    assert "the rule names 99.5 % rightly" in text.replace("\u00a0", " ")
+    cells = [
+        attrs["title"] for tag, attrs in _page(run).tags if tag == "td" and "answers" in (attrs.get("title") or "")
+    ]
+    assert cells == [f"{used} of 40 answers" for used in (4, 35, 1, 0, 40, 0)]
 
 
 def test_a_choice_edited_by_a_person_is_called_that(run: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from orca2.audit.report_claims import OTHERS, headline, losses
 from orca2.audit.report_figures import EXTRACTIONS, accuracy_figure, inline, loss_figure, name, results, whole
 from orca2.audit.report_inputs import MODELS, Evaluation, Evidence, Inputs, read_inputs
+from orca2.recipe.strategies.forms import Used
 
 __all__ = ["Inputs", "headline", "losses", "read_inputs", "write"]
 
@@ -43,7 +44,7 @@ def page(inputs: Inputs) -> str:
     return environment.get_template("report.html.j2").render(
         inputs=inputs, models=[m for m in MODELS if m in inputs.evaluation], extractions=EXTRACTIONS,
         results=results(inputs.evaluation), headline=headline(inputs), losses=losses(inputs), others=OTHERS,
-        heat=heat_rows(inputs.chosen, inputs.evidence),
+        matrix=matrix_rows(inputs.techniques), heat=heat_rows(inputs.chosen, inputs.evidence),
         accuracy_figure=inline(accuracy, "Accuracy by task and model; table below") if accuracy else "",
         loss_figure=inline(loss, "Training loss by step; table below") if loss else "",
     )  # fmt: skip
@@ -63,6 +64,15 @@ def strategy_points(evidence: Evidence) -> list[dict[str, Any]]:
     """Probe accuracy as rows for `dvc plots`: every task and strategy."""
     scores = sorted((task, s["strategy"], s["accuracy"]) for task, found in evidence.items() for s in found["scores"])
     return [{"task": task, "strategy": strategy, "accuracy": accuracy} for task, strategy, accuracy in scores]
+
+
+def matrix_rows(techniques: Used, role: str = "student") -> list[dict[str, Any]]:
+    """For each task the technique taught, and how many answers of the model show which."""
+    return [
+        {"task": task, "taught": taught, "used": used, "answers": sum(used.values())}
+        for task, by_taught in techniques["models"].get(role, {}).items()
+        for taught, used in by_taught.items()
+    ]
 
 
 def heat_rows(chosen: dict[str, str], evidence: Evidence) -> list[dict[str, Any]]:
