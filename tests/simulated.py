@@ -3,6 +3,9 @@
 import numpy as np
 
 from orca2.recipe.statistics import Paired
+from orca2.recipe.strategies import select
+from orca2.recipe.strategies.racing import Ask, Outcome, resume
+from tests.examples import graded
 
 
 def rights(accuracy, questions, rounds, seed=0):
@@ -36,3 +39,23 @@ def probe(accuracy, questions, rounds, correlation=0.6, seed=0):
     own = rng.standard_normal((rounds, accuracy.shape[1], questions))
     limits = np.vectorize(NormalDist().inv_cdf)(np.clip(accuracy, 1e-9, 1 - 1e-9))
     return np.sqrt(correlation) * difficulty + np.sqrt(1 - correlation) * own < limits[:, :, None]
+
+
+def races(outcomes, share, seed=1):
+    """The grid's choice, a race's, and what it cost: right answers of the one, accuracy of the other, answers asked.
+
+    The techniques cost more and more tokens, so that the grid's rule and the race's can differ.
+    """
+    found = []
+    for task in outcomes:
+        names, rows = [f"s{i}" for i in range(len(task))], [f"q{i:03d}" for i in range(task.shape[1])]
+        truth = {Ask(n, q): Outcome(bool(task[i, j]), 10 + i) for i, n in enumerate(names) for j, q in enumerate(rows)}
+        (choice,) = select(
+            graded(strategy=n, row_id=q, strict_correct=o.right, completion_tokens=o.tokens)
+            for (n, q), o in truth.items()
+        )
+        known: dict[Ask, Outcome] = {}
+        while (standing := resume(names, rows, share, seed, known)).wanted:
+            known |= {ask: truth[ask] for ask in standing.wanted}
+        found.append((choice.scores[0].correct, task[int(standing.running[0][1:])].mean(), len(known)))
+    return found
