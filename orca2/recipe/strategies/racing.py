@@ -46,7 +46,7 @@ def rounds(strategies: int, questions: int, share: float) -> list[int]:
     Args:
         strategies: how many start; each round but the last takes one of them into the next.
         questions: how many there are.
-        share: of the questions times the strategies, the part that may be asked at most; but at least one question a round.
+        share: of the questions times the strategies, the part that may be asked at most, but for one question a round.
     """
     spent, harmonic = share * strategies * questions - strategies, 0.5 + sum(1 / i for i in range(2, strategies + 1))
     asked = [int(spent / harmonic / (strategies + 1 - k)) + 1 for k in range(1, strategies)]
