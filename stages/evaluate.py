@@ -2,27 +2,29 @@
 
     python -m stages.evaluate
 
-Reads data/examples, data/strategies.yaml, models/, trained/ and templates/. Writes data/evaluation/,
+Reads data/examples, data/probe, data/strategies.yaml, models/, trained/ and templates/. Writes data/evaluation/,
 data/rejected/evaluate and metrics/evaluate.json.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from orca2.core import config
 from orca2.core.errors import exit_on_error
 from orca2.core.rows import Example, Graded, Rejected, Request
 from orca2.engines.config import GenerationCluster
 from orca2.engines.generation import answer, require_answers, require_budget
-from orca2.project.artifacts import CHOICES, EVALUATED, EVALUATION_REQUESTS, EXAMPLES, rejected
+from orca2.project.artifacts import CHOICES, EVALUATED, EVALUATION_REQUESTS, EXAMPLES, PROBED, rejected
 from orca2.project.metrics import write_json, write_speed
 from orca2.project.shards import read_rows, write_rows
 from orca2.recipe import models
 from orca2.recipe.erasure import EraseConfig
-from orca2.recipe.evaluation import EvaluateConfig, require_questions, summarise
+from orca2.recipe.evaluation import EvaluateConfig, compare_student, require_questions, summarise
 from orca2.recipe.grading import grade
 from orca2.recipe.requests import evaluation_requests
 from orca2.recipe.strategies import read_choices, require_choices
+from orca2.recipe.strategies.forms import techniques_used
 from orca2.recipe.templates import Templates
 from orca2.store.root import default_root
 from orca2.store.store import Store
@@ -40,7 +42,8 @@ class Params(config.Sections):
 def main() -> None:
     params = config.load(Params)
     templates, generic = Templates(), params.erase.student_template
-    examples = read_rows(EXAMPLES.path, Example, [("split", "==", "evaluation")])
+    known = read_rows(EXAMPLES.path, Example, [("split", "in", ["evaluation", "probe"])])
+    examples = [example for example in known if example.split == "evaluation"]
     require_questions(examples)
     prepared = models.read_prepared()
     base, teacher, trained = prepared["student"], prepared["teacher"], models.from_folder(Path("trained"))
@@ -50,7 +53,8 @@ def main() -> None:
     requests = evaluation_requests(examples, templates, chosen, generic, digests, params.evaluate.sampling)
     answers = Store(default_root())
     require_budget(requests, answers, params.cluster.generation)
-    results, unanswered = {}, []
+    results: dict[str, Any] = {}
+    examined, unanswered = {}, []
     for model in {m.digest: m for m in (base, teacher, trained)}.values():
         asked = [r for r in requests if r.model == model.digest]
         run = answer(asked, model, answers, params.cluster.generation, stage="evaluate")
@@ -61,11 +65,13 @@ def main() -> None:
         write_speed(f"evaluate_{'_'.join(roles)}", run)
         graded = grade(examples, run.generations)
         for role in roles:
-            rows = [row for row in graded if row.strategy == role]
-            write_rows(EVALUATED[role].path, Graded, rows)
-            results[role] = summarise(rows, [row for row in run.failures if row.strategy == role])
+            examined[role] = [row for row in graded if row.strategy == role]
+            write_rows(EVALUATED[role].path, Graded, examined[role])
+            results[role] = summarise(examined[role], [row for row in run.failures if row.strategy == role])
             print(f"evaluate: {role}: {results[role]['macro']['strict']['accuracy']:.1%} strict")
     write_rows(EVALUATION_REQUESTS.path, Request, requests)
+    results["student_against"] = compare_student(examined, unanswered)
+    results["techniques"] = techniques_used(examined, read_rows(PROBED.path, Graded), known, chosen)
     write_json(Path("metrics/evaluate.json"), results)
 
 

@@ -19,7 +19,7 @@ def main() -> None:
     write_json(Path("plots/accuracy.json"), report.accuracy_points(inputs.evaluation))
     write_json(Path("plots/strategies.json"), report.strategy_points(inputs.evidence))
     print(f"report: {len(inputs.samples)} sample rows, {len(inputs.loss)} training steps: report/index.html")
-    print(f"report: {report.headline(inputs.evaluation)}")
+    print(f"report: {report.headline(inputs)} {report.losses(inputs)}".rstrip())
 
 
 if __name__ == "__main__":

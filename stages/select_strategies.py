@@ -2,18 +2,19 @@
 
     python -m stages.select_strategies
 
-Reads data/probe. Writes data/strategies.yaml, for people to review in a diff.
+Reads data/examples and data/probe. Writes data/strategies.yaml, for people to review in a diff.
 """
 
 from dataclasses import dataclass
 
 from orca2.core import config
 from orca2.core.errors import exit_on_error
-from orca2.core.rows import Graded
-from orca2.project.artifacts import CHOICES, PROBED
+from orca2.core.rows import Example, Graded
+from orca2.project.artifacts import CHOICES, EXAMPLES, PROBED
 from orca2.project.shards import read_rows
 from orca2.recipe.filtering import GradeConfig
-from orca2.recipe.strategies import select, write_choices
+from orca2.recipe.requests import ProbeConfig
+from orca2.recipe.strategies import select, shared, write_choices
 from orca2.recipe.zero_scores import refuse_zero_scores
 
 
@@ -22,12 +23,14 @@ class Params(config.Sections):
     """What this stage reads of params.yaml."""
 
     grade: GradeConfig
+    probe: ProbeConfig
 
 
 def main() -> None:
     params, probed = config.load(Params), read_rows(PROBED.path, Graded)
     refuse_zero_scores(probed, params.grade)
-    choices = select(probed)
+    examples = read_rows(EXAMPLES.path, Example, [("split", "==", "probe")])
+    choices = select(probed, shared(examples, params.probe.choose_per))
     write_choices(choices, CHOICES)
     for choice in choices:
         best = choice.scores[0]

@@ -85,6 +85,7 @@ LIMIT = {
 """No key changes; the store compares the limit by rule."""
 ARTIFACT = {
     **under("tasks.sources.file", grader="exact", licence="CC0-1.0", answer_lines=["Result:"], max_bad_share=0.5),
+    "probe.choose_per": "category",
     **under("evaluate.sampling", top_p=0.8, top_k=6),
     **under("grade", keep="all", filters=["my_filters:short"]),
     **under("pack", max_tokens=513),

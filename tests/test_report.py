@@ -18,8 +18,9 @@ from orca2.audit import report, report_figures, report_inputs
 from orca2.core.errors import Orca2Error
 from orca2.core.rows import Chat, Graded, Message, Request, Sampling
 from orca2.project.shards import write_rows
-from orca2.recipe.evaluation import summarise
+from orca2.recipe.evaluation import compare_student, summarise
 from orca2.recipe.strategies import select, write_choices
+from orca2.recipe.strategies.forms import Used
 
 SKILL = {
     "letter_counting": (0.0, 0.72, 0.75), "small_gcd": (0.0, 0.55, 0.53), "sums": (0.0, 0.40, 0.34),
@@ -28,6 +29,17 @@ SKILL = {
 """Task to the strict accuracy of base, student and teacher."""
 STRATEGIES = ("direct_answer", "step_by_step", "explain_then_answer", "guess_and_check", "recall_then_generate")
 PAYLOAD = "<script>document.title = 'stolen'</script><img src=x onerror=\"document.title='stolen'\">"
+
+
+TECHNIQUES: Used = {
+    "recognised": 0.995,
+    "models": {
+        "student": {
+            "needle": {"direct_answer": {"direct_answer": 4, "none": 1, "step_by_step": 35}},
+            "sums": {"step_by_step": {"step_by_step": 40}},
+        }
+    },
+}
 
 
 @pytest.fixture
@@ -39,7 +51,9 @@ def run(tmp_path: Path) -> Path:
 
 def make_run(root: Path, text: str = "Three r's: s-t-r-a-w-b-e-r-r-y.\nAnswer: 3") -> None:
     (root / "metrics").mkdir(parents=True)
-    evaluation = {model: summarise(_graded(rank)) for rank, model in enumerate(report_inputs.MODELS)}
+    rows = {model: _graded(rank) for rank, model in enumerate(report_inputs.MODELS)}
+    evaluation: dict[str, Any] = {model: summarise(rows[model]) for model in rows}
+    evaluation |= {"student_against": compare_student(rows, []), "techniques": TECHNIQUES}
     (root / "metrics/evaluate.json").write_text(json.dumps(evaluation))
     for stage, (rows_in, rejected) in COUNTS.items():
         count = {"rows_in": rows_in, "rows_out": rows_in - sum(rejected.values()), "rejected": rejected}
@@ -168,7 +182,14 @@ def _edit(file: Path, change: Any) -> None:
 def test_the_page_has_every_part_and_closes_every_tag(run: Path) -> None:
     page = _page(run)
     assert page.open == []
-    headings = ("Results", "Which technique for which task", "Training", "Rows in and out", "Sample rows")
+    headings = (
+        "Results",
+        "Which technique for which task",
+        "Technique taught, technique used",
+        "Training",
+        "Rows in and out",
+        "Sample rows",
+    )
     assert all(heading in page.text for heading in headings)
     names = ("Letter counting", "Guess and check", "no significant winner", "Macro average")
     assert all(name in page.text for name in names)
@@ -264,45 +285,79 @@ def test_dvc_plots_get_plain_rows(run: Path) -> None:
     assert all(set(score) == {"task", "strategy", "accuracy"} for score in scores)
 
 
-def _macro(**accuracy: tuple[float, float]) -> dict[str, Any]:
-    """Model to (strict, lenient) accuracy, each with an interval of 5 points to either side."""
+def _difference(ahead: float, reach: float = 0.05) -> dict[str, float]:
+    return {"ahead": ahead, "low": ahead - reach, "high": ahead + reach}
 
-    def score(value: float) -> dict[str, float]:
-        return {"accuracy": value, "low": value - 0.05, "high": value + 0.05}
 
-    return {m: {"macro": {"strict": score(s), "lenient": score(n)}} for m, (s, n) in accuracy.items()}
+def _inputs(run: Path, **macro: tuple[dict[str, float], dict[str, float]]) -> report_inputs.Inputs:
+    """The run, with other differences of its macro averages: of each role by strict and by lenient extraction."""
+    inputs = report.read_inputs(run)
+    readings = {role: dict(zip(("strict", "lenient"), found, strict=True)) for role, found in macro.items()}
+    against: Any = {role: inputs.against[role] | {"macro": readings[role]} for role in readings}
+    return dataclasses.replace(inputs, against=against)
 
 
 @pytest.mark.parametrize(
-    ("scores", "sentence"),
+    ("strict", "lenient", "sentence"),
     [
+        (0.4, 0.4, "The student is ahead of its base model by 40.0 points (35.0 to 45.0)."),
         (
-            {"base": (0.0, 0.1), "student": (0.4, 0.4), "teacher": (0.42, 0.43)},
-            "The student is clearly ahead of its base model, and not clearly apart from its teacher.",
+            0.4,
+            0.02,
+            "The student is ahead of its base model by 40.0 points (35.0 to 45.0), "
+            "but read leniently shows no difference larger than 7.0 points.",
         ),
         (
-            {"base": (0.0, 0.38), "student": (0.4, 0.4), "teacher": (0.8, 0.8)},
-            "The student is clearly ahead of its base model by strict extraction but not clearly apart from it by "
-            "lenient, and clearly behind its teacher.",
+            0.4,
+            0.2,
+            "The student is ahead of its base model by 40.0 points (35.0 to 45.0), "
+            "read leniently by 20.0 points (15.0 to 25.0).",
         ),
+        (-0.2, -0.2, "The student is behind its base model by 20.0 points (15.0 to 25.0)."),
+        (-0.04, -0.04, "The student shows no difference from its base model larger than 9.0 points."),
     ],
 )
-def test_the_headline_claims_only_what_the_intervals_show(scores: dict[str, Any], sentence: str) -> None:
-    assert report.headline(_macro(**scores)) == sentence
+def test_the_headline_says_by_how_much_or_within_how_much(
+    run: Path, strict: float, lenient: float, sentence: str
+) -> None:
+    assert report.headline(_inputs(run, base=(_difference(strict), _difference(lenient)))) == sentence
 
 
-def test_intervals_that_touch_overlap() -> None:
-    low, high = {"accuracy": 0.1, "low": 0.0, "high": 0.2}, {"accuracy": 0.3, "low": 0.2, "high": 0.4}
-    assert report.compare(high, low) == {"points": 20.0, "overlap": True, "verdict": "not clearly apart from"}
-    assert report.compare(high, low | {"high": 0.19})["verdict"] == "clearly ahead of"
-    assert report.compare(low | {"high": 0.19}, high)["verdict"] == "clearly behind"
+def test_nothing_that_was_compared_is_ever_called_equal_or_overlapping(run: Path) -> None:
+    text = _page(run).text
+    assert not re.search(r"level with|clearly|intervals overlap|do not overlap", text)
+
+
+def test_the_headline_names_every_task_where_the_student_loses(run: Path) -> None:
+    assert report.losses(report.read_inputs(run)) == "On no task is it shown to lose."
+
+    def lose(evaluation: Any) -> None:
+        tasks = evaluation["student_against"]["base"]["tasks"]
+        tasks["sums"]["lenient"]["verdict"] = tasks["needle"]["strict"]["verdict"] = "behind"
+        evaluation["student_against"]["teacher"]["tasks"]["syllogism"]["strict"]["verdict"] = "behind"
+
+    _edit(run / "metrics/evaluate.json", lose)
+    told = report.losses(report.read_inputs(run))
+    assert told == (
+        "It loses to its base model on needle (28 % against 0 %) and sums (43 % against 13 %, read leniently), "
+        "and to its teacher on syllogism (40 % against 28 %)."
+    )
+    page = _page(run)
+    assert told in page.text.replace("\u00a0", " ")
+    marked = [attrs for tag, attrs in page.tags if tag == "td" and attrs.get("class") == "warning"]
+    assert len(marked) == 3
+
+
+def test_an_evaluation_that_compares_nobody_was_written_by_another_version(run: Path) -> None:
+    _edit(run / "metrics/evaluate.json", lambda value: value.pop("student_against"))
+    with pytest.raises(Orca2Error, match="does not compare the student with base and teacher"):
+        report.read_inputs(run)
 
 
 def test_the_lead_says_what_part_of_a_lead_is_format(run: Path) -> None:
     text = " ".join(_page(run).text.split())
     assert "Asked 240 unseen questions of 6 tasks" in text
     assert "points are gone under lenient reading: that part is format learnt, not reasoning" in text
-    assert "its teacher, but their 95 % intervals overlap" in text
 
 
 def test_a_count_that_does_not_balance_is_marked(run: Path) -> None:
@@ -319,7 +374,17 @@ def test_the_heat_map_marks_the_choice_and_how_clear_it_was(run: Path) -> None:
         assert row["strategy"] == next(iter(row["scores"]))
         assert row["verdict"] in ("significant", "no significant winner")
     classes = [attrs.get("class") or "" for tag, attrs in _page(run).tags if tag == "td"]
-    assert sum("chosen" in name for name in classes) == len(SKILL)
+    assert sum("chosen" in name for name in classes) == len(SKILL) + len(TECHNIQUES["models"]["student"])
+
+
+def test_the_page_shows_which_technique_was_taught_and_which_was_used(run: Path) -> None:
+    text = " ".join(_page(run).text.split())
+    assert "used the technique it was taught in 55.0 % of 80 answers; not on needle." in text.replace("\u00a0", " ")
+    assert "the rule names 99.5 % rightly" in text.replace("\u00a0", " ")
+    cells = [
+        attrs["title"] for tag, attrs in _page(run).tags if tag == "td" and "answers" in (attrs.get("title") or "")
+    ]
+    assert cells == [f"{used} of 40 answers" for used in (4, 35, 1, 0, 40, 0)]
 
 
 def test_a_choice_edited_by_a_person_is_called_that(run: Path) -> None:
@@ -370,7 +435,7 @@ def test_an_empty_evaluation_is_no_fault_of_the_file_and_no_zero(run: Path) -> N
     (run / "metrics/evaluate.json").write_text("{}")
     inputs = report.read_inputs(run)
     assert inputs.evaluation == {}
-    assert report.headline(inputs.evaluation) == "No model was examined."
+    assert report.headline(inputs) == "No model was examined."
     assert "no model was examined: there was no held-out question" in _page(run).text
     assert report.accuracy_points(inputs.evaluation) == []
 
@@ -382,7 +447,7 @@ def test_the_models_that_were_examined_are_compared_and_the_others_are_named(run
     assert page.open == []
     for role in report_inputs.MODELS:
         assert (f"no {role} was examined" in page.text) == (role not in roles)
-    sentence = report.headline(report.read_inputs(run).evaluation)
+    sentence = report.headline(report.read_inputs(run))
     assert {"its teacher": "teacher" in roles} == {"its teacher": "its teacher" in sentence or "student" not in roles}
 
 
@@ -448,4 +513,4 @@ def test_the_stage_writes_under_the_working_folder(run: Path, monkeypatch: pytes
     assert (run / "report/index.html").is_file() and not list((run / "report").glob(".*"))
     assert len(json.loads((run / "plots/accuracy.json").read_text())) == 3 * (len(SKILL) + 1)
     assert len(json.loads((run / "plots/strategies.json").read_text())) == len(SKILL) * len(STRATEGIES)
-    assert "The student is clearly ahead of its base model" in capsys.readouterr().out
+    assert "The student is ahead of its base model by" in capsys.readouterr().out

@@ -1,30 +1,21 @@
 """One self-contained page about a run: what was won, by which techniques, where the rows went, what they look like.
 
-`report_inputs` reads, `report_figures` draws, this module compares and puts it on the page; the wording is in
-`report.html.j2`. Everything was read from an artifact: equal inputs give equal bytes, with no clock, host or path. What
-is absent is said to be, and no figure stands for it. What a model wrote is escaped by the template (autoescape), and
-the page's own policy forbids scripts and the network.
+`report_inputs` reads, `report_figures` draws, `report_claims` says who is ahead, this module puts it on the page; the
+rest of the wording is in `report.html.j2`. Everything was read from an artifact: equal inputs give equal bytes, with no
+clock, host or path. What is absent is said to be, and no figure stands for it. What a model wrote is escaped by the
+template (autoescape), and the page's own policy forbids scripts and the network.
 """
 
 import os
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
+from orca2.audit.report_claims import OTHERS, headline, losses
 from orca2.audit.report_figures import EXTRACTIONS, accuracy_figure, inline, loss_figure, name, results, whole
 from orca2.audit.report_inputs import MODELS, Evaluation, Evidence, Inputs, read_inputs
-from orca2.recipe.evaluation import Interval
+from orca2.recipe.strategies.forms import Used
 
-__all__ = ["Inputs", "read_inputs", "write"]
-
-
-class Comparison(TypedDict):
-    """Two results."""
-
-    points: float
-    """That the first is ahead."""
-    overlap: bool
-    """Whether their intervals do."""
-    verdict: str
+__all__ = ["Inputs", "headline", "losses", "read_inputs", "write"]
 
 
 def write(inputs: Inputs, folder: Path = Path("report")) -> None:
@@ -52,39 +43,11 @@ def page(inputs: Inputs) -> str:
     loss = loss_figure(inputs.loss) if inputs.loss else b""
     return environment.get_template("report.html.j2").render(
         inputs=inputs, models=[m for m in MODELS if m in inputs.evaluation], extractions=EXTRACTIONS,
-        results=results(inputs.evaluation), headline=headline(inputs.evaluation), compare=compare,
-        heat=heat_rows(inputs.chosen, inputs.evidence),
+        results=results(inputs.evaluation), headline=headline(inputs), losses=losses(inputs), others=OTHERS,
+        matrix=matrix_rows(inputs.techniques), heat=heat_rows(inputs.chosen, inputs.evidence),
         accuracy_figure=inline(accuracy, "Accuracy by task and model; table below") if accuracy else "",
         loss_figure=inline(loss, "Training loss by step; table below") if loss else "",
     )  # fmt: skip
-
-
-def headline(evaluation: Evaluation) -> str:
-    """The macro result in one sentence that claims only what both extractions show with intervals apart."""
-    if not evaluation:
-        return "No model was examined."
-    if "student" not in evaluation:
-        return f"No student was examined, only {' and '.join(evaluation)}."
-    student, claims = evaluation["student"]["macro"], []
-    for other, whom in (("base", "its base model"), ("teacher", "its teacher")):
-        if other in evaluation:
-            macro = evaluation[other]["macro"]
-            strict, lenient = (compare(student[how], macro[how])["verdict"] for how in EXTRACTIONS)
-            split = f" by strict extraction but {lenient} it by lenient" if lenient != strict else ""
-            claims.append(f"{strict} {whom}{split}")
-    if not claims:
-        return (
-            f"The student is right in {whole(student['strict']['accuracy'])} % of its answers; no other was examined."
-        )
-    return f"The student is {', and '.join(claims)}."
-
-
-def compare(one: Interval, other: Interval) -> Comparison:
-    """Two results: by how many points the first is ahead, whether the intervals overlap, and the verdict in words."""
-    overlap = one["low"] <= other["high"] and other["low"] <= one["high"]
-    points = round(100 * (one["accuracy"] - other["accuracy"]), 1)
-    verdict = "not clearly apart from" if overlap else "clearly ahead of" if points > 0 else "clearly behind"
-    return {"points": points, "overlap": overlap, "verdict": verdict}
 
 
 def accuracy_points(evaluation: Evaluation) -> list[dict[str, Any]]:
@@ -103,12 +66,23 @@ def strategy_points(evidence: Evidence) -> list[dict[str, Any]]:
     return [{"task": task, "strategy": strategy, "accuracy": accuracy} for task, strategy, accuracy in scores]
 
 
+def matrix_rows(techniques: Used, role: str = "student") -> list[dict[str, Any]]:
+    """For each task the technique taught, and how many answers of the model show which."""
+    return [
+        {"task": task, "taught": taught, "used": used, "answers": sum(used.values())}
+        for task, by_taught in techniques["models"].get(role, {}).items()
+        for taught, used in by_taught.items()
+    ]
+
+
 def heat_rows(chosen: dict[str, str], evidence: Evidence) -> list[dict[str, Any]]:
     """For each task its score by strategy, the choice, and how clear that was or that a person made it."""
     rows = []
     for task, strategy in sorted(chosen.items()):
-        found = evidence.get(task) or {"verdict": "", "p_value": None, "runner_up": None, "scores": []}
+        found = evidence.get(task) or {"verdict": "", "p_value": None, "scores": []}
         scores = {score["strategy"]: score for score in found["scores"]}
         verdict = found["verdict"] if next(iter(scores), None) == strategy else "chosen by hand"
-        rows.append({**found, "task": task, "strategy": strategy, "verdict": verdict, "scores": scores})
+        rows.append(
+            {"smallest_lead": None, **found, "task": task, "strategy": strategy, "verdict": verdict, "scores": scores}
+        )
     return rows

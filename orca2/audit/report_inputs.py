@@ -17,8 +17,9 @@ from orca2.core.rows import Chat, Request
 from orca2.core.tables import from_table
 from orca2.project.artifacts import CHOICES, COMPARED, DATASET, EVALUATED, EVALUATION_REQUESTS, REQUESTS, Artifact
 from orca2.project.shards import read_columns
-from orca2.recipe.evaluation import Interval, Macro
+from orca2.recipe.evaluation import Comparison, Interval, Macro
 from orca2.recipe.strategies import read_choices
+from orca2.recipe.strategies.forms import Used
 
 MODELS = tuple(EVALUATED)
 """Roles of the models that are examined, as they are drawn."""
@@ -75,6 +76,10 @@ class Inputs:
     """Everything the page is made from; what is not there is empty, and named in `absent`."""
 
     evaluation: Evaluation
+    against: Mapping[str, Comparison]
+    """The student against each other model that was examined, by its role."""
+    techniques: Used
+    """What technique the answers of each examined model show."""
     chosen: dict[str, str]
     """Task to strategy, as training used it, after any edit by a person."""
     evidence: Evidence
@@ -110,7 +115,8 @@ def read_inputs(root: Path = Path()) -> Inputs:
             errors.append(error)
         return None
 
-    evaluation = attempt(lambda: _read_evaluation(root / "metrics/evaluate.json")) or {}
+    examined = attempt(lambda: _read_evaluation(root / "metrics/evaluate.json"))
+    evaluation, against, techniques = examined or ({}, {}, Used(recognised=0.0, models={}))
     absent += [f"no {role} was examined" for role in MODELS if evaluation and role not in evaluation]
     chosen, evidence = attempt(lambda: _read_strategies(root / CHOICES)) or ({}, {})
     loss = attempt(lambda: _read_loss(root / "plots/train")) or []
@@ -122,8 +128,8 @@ def read_inputs(root: Path = Path()) -> Inputs:
     if not (evaluation or chosen or loss or counts or samples):
         raise Orca2Error("there is nothing to report: no stage has written anything", str(root), _AGAIN)
     return Inputs(
-        evaluation=evaluation, chosen=chosen, evidence=evidence, loss=loss, counts=counts, samples=samples,
-        absent=tuple(absent),
+        evaluation=evaluation, against=against, techniques=techniques, chosen=chosen, evidence=evidence,
+        loss=loss, counts=counts, samples=samples, absent=tuple(absent),
     )  # fmt: skip
 
 
@@ -157,8 +163,8 @@ def _read_count(file: Path) -> Count:
     return Count(rows_in=value["rows_in"], rows_out=value["rows_out"], rejected=value["rejected"])
 
 
-def _read_evaluation(file: Path) -> Evaluation:
-    """The models that were examined on anything, in the order of `MODELS`."""
+def _read_evaluation(file: Path) -> tuple[Evaluation, dict[str, Comparison], Used]:
+    """The models examined on anything, in the order of `MODELS`; the student against the others; techniques used."""
     value = _read_json(file, ())
     found: Evaluation = {role: value[role] for role in MODELS if role in value}
     spoilt = [role for role, result in found.items() if not (isinstance(result, dict) and {*_RESULT} <= {*result})]
@@ -168,7 +174,12 @@ def _read_evaluation(file: Path) -> Evaluation:
     examined = {role: result for role, result in found.items() if result["tasks"]}
     if not examined:
         raise _Absent("no model was examined: there was no held-out question")
-    return examined
+    others = [role for role in examined if role != "student" and "student" in examined]
+    against = value.get("student_against", {})
+    if not {*others} <= {*against} or "techniques" not in value:
+        lacks = f"does not compare the student with {' and '.join(others)}, or techniques taught with techniques used"
+        raise Orca2Error(lacks, str(file), f"it was written by another version: {_AGAIN}")
+    return examined, {role: against[role] for role in others}, value["techniques"]
 
 
 def _read_strategies(file: Path) -> tuple[dict[str, str], Evidence]:

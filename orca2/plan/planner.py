@@ -26,7 +26,7 @@ from orca2.recipe.evaluation import EvaluateConfig
 from orca2.recipe.grading import grade
 from orca2.recipe.models import ModelsConfig
 from orca2.recipe.requests import Asks, GenerateConfig, ProbeConfig, examining, probing, teaching
-from orca2.recipe.strategies import read_choices, require_choices, select
+from orca2.recipe.strategies import read_choices, require_choices, select, shared
 from orca2.recipe.tasks import TasksConfig, collect
 from orca2.recipe.templates import Templates
 from orca2.store.store import Store
@@ -170,7 +170,9 @@ class Planner:
         probed = self._probing.requests(examples, self.templates)
         found = self.store.find(probed)
         if all(request.key in found for request in probed):
-            chosen = {choice.task: choice.strategy for choice in select(grade(examples, generations(probed, found)))}
+            graded = grade(examples, generations(probed, found))
+            choices = select(graded, shared(examples, self.params.probe.choose_per))
+            chosen = {choice.task: choice.strategy for choice in choices}
             require_choices(chosen, self.questions.tasks, CHOICES)
             return chosen, ()
         return self._assumed(self.params.probe.strategies[0])

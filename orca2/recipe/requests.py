@@ -9,7 +9,7 @@ limit.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from orca2.core.errors import require
 from orca2.core.hashing import derive_seed, digest
@@ -53,6 +53,8 @@ class ProbeConfig:
     strategies: tuple[str, ...]
     """Candidates: names of files in `templates/strategies/`."""
     sampling: Sampling
+    choose_per: Literal["task", "category"] = "task"
+    """Whether each task has a strategy of its own, or all tasks of a category share one."""
 
     def __post_init__(self) -> None:
         each_once = len(set(self.strategies)) == len(self.strategies)
