@@ -71,7 +71,8 @@ def main() -> None:
             print(f"evaluate: {role}: {results[role]['macro']['strict']['accuracy']:.1%} strict")
     write_rows(EVALUATION_REQUESTS.path, Request, requests)
     results["student_against"] = compare_student(examined, unanswered)
-    results["techniques"] = techniques_used(examined, read_rows(PROBED.path, Graded), known, chosen)
+    probed = read_rows(PROBED.path, Graded) if PROBED.path.is_dir() else []  # the choice may be made by hand
+    results["techniques"] = techniques_used(examined, probed, known, chosen)
     write_json(Path("metrics/evaluate.json"), results)
 
 

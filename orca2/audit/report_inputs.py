@@ -116,7 +116,7 @@ def read_inputs(root: Path = Path()) -> Inputs:
         return None
 
     examined = attempt(lambda: _read_evaluation(root / "metrics/evaluate.json"))
-    evaluation, against, techniques = examined or ({}, {}, Used(recognised=0.0, models={}))
+    evaluation, against, techniques = examined or ({}, {}, Used(recognised=None, models={}))
     absent += [f"no {role} was examined" for role in MODELS if evaluation and role not in evaluation]
     chosen, evidence = attempt(lambda: _read_strategies(root / CHOICES)) or ({}, {})
     loss = attempt(lambda: _read_loss(root / "plots/train")) or []

@@ -27,8 +27,8 @@ _Form = Mapping[tuple[str, str], float]
 class Used(TypedDict):
     """Which techniques the answers of models show."""
 
-    recognised: float
-    """Share of the probe's own answers whose technique the rule names rightly, in [0, 1]."""
+    recognised: float | None
+    """Share of the probe's own answers whose technique the rule names rightly, in [0, 1]; None: there are none."""
     models: dict[str, dict[str, dict[str, dict[str, int]]]]
     """Role, task, technique taught, technique used: how many answers."""
 
@@ -55,7 +55,7 @@ def techniques_used(
         tasks = models[role] = {task: {taught[task]: {}} for task in sorted({task for task, _ in counts})}
         for (task, used), number in sorted(counts.items()):
             tasks[task][taught[task]][used] = number
-    return {"recognised": round(_recognised(probed, questions), 4), "models": models}
+    return {"recognised": _recognised(probed, questions), "models": models}
 
 
 def form(text: str, question: str) -> Counter[tuple[str, str]]:
@@ -93,7 +93,7 @@ def _most_alike(row: Graded, known: Mapping[str, _Form], questions: Mapping[str,
     return best if alike[best] >= _LIKE * _length(one) else NONE
 
 
-def _recognised(probed: Sequence[Graded], questions: Mapping[str, str]) -> float:
+def _recognised(probed: Sequence[Graded], questions: Mapping[str, str]) -> float | None:
     """Share of the probe's answers that a rule made from the other half of its questions names rightly."""
     halves = [[row for row in probed if _half(row.row_id) == half] for half in (0, 1)]
     right = total = 0
@@ -101,7 +101,7 @@ def _recognised(probed: Sequence[Graded], questions: Mapping[str, str]) -> float
         known = _profiles(one, questions)
         told = [_most_alike(row, known[row.task], questions) == row.strategy for row in other if row.task in known]
         right, total = right + sum(told), total + len(told)
-    return right / total if total else 0.0
+    return round(right / total, 4) if total else None
 
 
 def _half(row_id: str) -> int:
