@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 import tokenize
 from collections import Counter
 
@@ -15,6 +14,7 @@ import yaml
 
 from orca2.audit.check import SECTIONS
 from tests.closure import ROOT, description, loaded_sections, section_types
+from tests.workspace import children_s
 
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text("utf-8"))["stages"]
 SCRIPTS = {name: ROOT / "stages" / f"{name}.py" for name in STAGES}
@@ -146,10 +146,13 @@ def test_importing_any_module_leaves_the_heavy_libraries_alone():
 
 
 def test_help_is_instant():
-    subprocess.run(["orca2", "--help"], capture_output=True, check=True)
-    begin = time.perf_counter()
-    subprocess.run(["orca2", "--help"], capture_output=True, check=True)
-    assert time.perf_counter() - begin < 0.5
+    """Half a second of processor at most; what else the machine does meanwhile is not counted."""
+    spent = []
+    for _ in range(3):
+        before = children_s()
+        subprocess.run(["orca2", "--help"], capture_output=True, check=True)
+        spent.append(children_s() - before)
+    assert min(spent) < 0.5
 
 
 def test_every_module_says_what_it_is_for():

@@ -19,8 +19,6 @@ from orca2.recipe.sources import SourceConfig, read_source
 from orca2.recipe.tasks import SplitConfig, TasksConfig, collect
 from tests.examples import ROOT
 
-DATA = ROOT.parent / "shared" / "data"
-GSM8K = DATA / "gsm8k" / "train.jsonl"
 ANY_SPLIT = SplitConfig(probe_fraction=0.2, evaluation_fraction=0.3)
 
 
@@ -102,26 +100,28 @@ def test_a_file_name_is_a_name_and_no_pattern(tmp_path):
     assert questions(jsonl(tmp_path / "odd[1].jsonl", [{"question": "own", "answer": "1"}])) == [("own", "1")]
 
 
-@pytest.mark.skipif(not GSM8K.is_file(), reason=f"no real question set at {GSM8K}")
-def test_gsm8k_is_read_whole_by_column_mapping():
-    config = TasksConfig(
-        sources={"gsm8k": source(GSM8K, grader="numeric", answer_pattern="#### (.+)")}, splits=ANY_SPLIT
-    )
-    examples, rejected, _ = collect(config, 42)
-    lines = GSM8K.read_text("utf-8").splitlines()
-    assert len(examples) + len(rejected) == len(lines)
-    finals = Counter(line.rsplit("#### ", 1)[1].rsplit('"', 1)[0] for line in lines)
-    assert Counter(e.answer for e in examples) <= finals
-    assert all(re.fullmatch(r"-?[\d,.]+", e.answer) for e in examples)
+def test_a_set_whose_answers_end_worked_text_is_read_whole(tmp_path):
+    """As GSM8K has them: a known answer is what follows `####`, at times with a sign, a comma or decimals."""
+    finals = [(f"-{n}", str(n), f"1,{n:03}")[n % 3] + (".5" if n % 7 == 0 else "") for n in range(600)]
+    rows = [
+        {"question": f"Ann has {n} pens.\nHow many are {n} and 0?", "answer": f"{n}+0=<<{n}+0={n}>>{n}\n#### {final}"}
+        for n, final in enumerate(finals)
+    ]
+    file = jsonl(tmp_path / "worked.jsonl", rows)
+    worked = source(file, grader="numeric", answer_pattern="#### (.+)")
+    examples, rejected, _ = collect(TasksConfig(sources={"worked": worked}, splits=ANY_SPLIT), 42)
+    assert rejected == []
+    assert sorted(e.answer for e in examples) == sorted(finals)
     shares = {split: count / len(examples) for split, count in Counter(e.split for e in examples).items()}
-    assert shares == pytest.approx({"probe": 0.2, "evaluation": 0.3, "train": 0.5}, abs=0.02)
+    assert shares == pytest.approx({"probe": 0.2, "evaluation": 0.3, "train": 0.5}, abs=0.05)
 
 
-@pytest.mark.skipif(not DATA.is_dir(), reason=f"no real question sets at {DATA}")
-def test_a_json_file_may_hold_its_rows_in_a_field():
-    file = DATA / "bbh" / "object_counting.json"
+def test_a_json_file_may_hold_its_rows_in_a_field(tmp_path):
+    file = tmp_path / "counting.json"
+    rows = [{"input": f"I have {n} plums. How many plums?", "target": str(n)} for n in range(9)]
+    file.write_text(json.dumps({"name": "counting", "examples": rows}))
     columns = {"question_column": "input", "answer_column": "target"}
-    assert len(questions(file, config={"field": "examples"}, **columns)) == 250
+    assert len(questions(file, config={"field": "examples"}, **columns)) == 9
     assert "name the field that does" in refusal(questions, file, **columns)
 
 

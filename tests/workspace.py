@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import shutil
 import subprocess
 from pathlib import Path
@@ -108,3 +109,9 @@ class Workspace:
     def stages(self) -> list[str]:
         """The names of the stages, in the order of dvc.yaml."""
         return list(yaml.safe_load((self.root / "dvc.yaml").read_text("utf-8"))["stages"])
+
+
+def children_s() -> float:
+    """Seconds of processor of the processes that this one has waited for; the load of other tests is no part of it."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
