@@ -46,8 +46,9 @@ def test_a_stage_whose_input_changed_since_it_ran_is_stale_and_not_different(pro
     project.set_params({"grade": {"keep": "correct"}})
     lines, _ = replayed(project, 1)
     assert [line for line in lines if "as dvc.lock says" not in line] == [
+        "select_strategies  stale: grade.keep all → correct",
         "grade              stale: grade.keep all → correct",
-        "orca2 verify --replay: 1 are stale, see `orca2 plan`",
+        "orca2 verify --replay: 2 are stale, see `orca2 plan`",
     ]
 
 
