@@ -30,7 +30,7 @@ repro: setup  ## rebuild what is stale, from questions to the report
 test: setup check  ## lint, types, layers, then the whole test suite
 	pytest $(PARALLEL)
 
-quick: setup  ## the tests that start no engine and are not slow: three minutes
+quick: setup  ## the tests that start no engine and are not slow
 	pytest $(PARALLEL) -m "not engine and not slow"
 
 check: setup  ## lint, types, layers

@@ -8,7 +8,7 @@ report/accuracy.svg, report/accuracy.png, plots/accuracy.json and plots/strategi
 
 from pathlib import Path
 
-from orca2.audit import report
+from orca2.audit import report, report_claims
 from orca2.core.errors import exit_on_error
 from orca2.project.metrics import write_json
 
@@ -19,7 +19,7 @@ def main() -> None:
     write_json(Path("plots/accuracy.json"), report.accuracy_points(inputs.evaluation))
     write_json(Path("plots/strategies.json"), report.strategy_points(inputs.evidence))
     print(f"report: {len(inputs.samples)} sample rows, {len(inputs.loss)} training steps: report/index.html")
-    print(f"report: {report.headline(inputs)} {report.losses(inputs)}".rstrip())
+    print(f"report: {report_claims.headline(inputs)} {report_claims.losses(inputs)}".rstrip())
 
 
 if __name__ == "__main__":

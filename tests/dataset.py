@@ -9,12 +9,12 @@ import yaml
 
 from orca2.core.rows import Chat, Example, Generation, Graded, Rejected, Request, Sampling
 from orca2.project.shards import write_rows
-from orca2.recipe.erasure import erase
 from orca2.recipe.filtering import GradeConfig, keep
 from orca2.recipe.grading import grade
-from orca2.recipe.requests import GenerateConfig, teaching_requests
+from orca2.recipe.requests import GenerateConfig, teaching
 from orca2.recipe.templates import Templates
 from tests.closure import ROOT
+from tests.naive_erasure import erase
 
 TASKS = ("reversal", "sum_of_two")
 MODEL = "a" * 64
@@ -83,7 +83,8 @@ def build(root: Path, recipe: Recipe) -> Path:
     (root / "dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": ran_with}), "utf-8")
     templates = Templates(root / "templates")
     config = GenerateConfig(sampling=recipe.sampling, samples=recipe.samples)
-    requests = teaching_requests(recipe.examples, templates, recipe.strategies, config, recipe.model, recipe.seed)
+    asks = teaching(templates, recipe.strategies, config, recipe.model, recipe.seed)
+    requests = asks.requests(recipe.examples, templates)
     generations = [_generation(request, recipe) for request in requests]
     graded, rejected = keep(grade(recipe.examples, generations), GradeConfig(keep=recipe.keep))
     write_rows(root / "data/examples", Example, recipe.examples)

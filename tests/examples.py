@@ -6,6 +6,8 @@ from typing import Any
 import yaml
 
 from orca2.core.rows import Answer, Example, Generation, Graded, Message, Rejected, Request, Sampling
+from orca2.recipe.graders import GRADERS
+from orca2.recipe.graders.verdict import judge
 from orca2.recipe.requests import build_request
 
 ROOT = Path(__file__).parent.parent
@@ -125,3 +127,8 @@ def write_templates(root: Path, **files: str) -> Path:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, "utf-8")
     return root
+
+
+def strict_answer(text: str) -> str | None:
+    """What the strict extraction finds."""
+    return judge(GRADERS["exact"], "exact", "5", text, "{}").strict

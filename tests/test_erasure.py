@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from orca2.core.rows import Chat, Example, Graded, Rejected, Request
 from orca2.core.tables import from_table, to_table
-from orca2.recipe.erasure import SHINGLE_WORDS, erase, erase_table, quoted
+from orca2.recipe.erasure import SHINGLE_WORDS, erase_table
 from orca2.recipe.templates import Templates, opened
 from tests.examples import ROOT, example, graded, request, turns
+from tests.naive_erasure import erase, quotation_in
 
 INSTRUCTION = "First break the question into small parts, then solve each part in turn, don't skip the café check."
 WHOLE_QUESTION = "What is two and three, when you count them one after the other?"
@@ -102,7 +103,7 @@ WORDS = st.lists(st.sampled_from(["a", "b", "c"]), max_size=24).map(" ".join)
 
 @given(text=WORDS, instruction=WORDS, permitted=WORDS)
 def test_a_quotation_is_found_exactly_when_plain_shingles_overlap(text, instruction, permitted):
-    found = quoted(text, turns("q", system=instruction)[:1], allowed=turns(permitted))
+    found = quotation_in(text, turns("q", system=instruction)[:1], allowed=turns(permitted))
     overlap = (shingles(text) & shingles(instruction)) - shingles(permitted)
     assert bool(found) == bool(overlap)
     assert not found or tuple(found.split()) in overlap
@@ -122,7 +123,7 @@ def test_no_shipped_student_template_lets_a_run_of_the_teachers_instruction_thro
     assert any(shingles(m.content) for m in teacher.messages[:-1]), "nothing to erase: this test would prove nothing"
     for name in (file.split("/")[1][:-3] for file in templates.files if file.startswith("student/")):
         student = templates.student(asked, name)
-        assert not quoted("\n".join(m.content for m in student.messages), teacher.messages[:-1], allowed=())
+        assert not quotation_in("\n".join(m.content for m in student.messages), teacher.messages[:-1], allowed=())
         row = erase(graded(text="Answer: 5"), request(messages=teacher.messages), student.messages, student.template)
         everything = " ".join(m.content for m in row.messages)
         assert not shingles(everything) & {s for m in teacher.messages[:-1] for s in shingles(m.content)}
@@ -131,7 +132,7 @@ def test_no_shipped_student_template_lets_a_run_of_the_teachers_instruction_thro
 def test_a_student_template_that_repeats_the_instruction_would_be_caught_here():
     teacher = turns("q", system=INSTRUCTION)
     leaking = dataclasses.replace(STUDENT[0], content=f"Be kind. {INSTRUCTION}")
-    assert quoted(leaking.content, teacher[:-1], allowed=())
+    assert quotation_in(leaking.content, teacher[:-1], allowed=())
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3), st.integers(0, 4)), max_size=8))

@@ -12,12 +12,12 @@ from orca2.core.errors import Orca2Error
 from orca2.recipe.graders import GRADERS
 from orca2.recipe.graders.choice import choice
 from orca2.recipe.graders.exact import exact
-from orca2.recipe.graders.extraction import lenient_answer, strict_answer
+from orca2.recipe.graders.extraction import lenient_answer
 from orca2.recipe.graders.numeric import numeric
 from orca2.recipe.graders.reasoning_gym import UNSOUND_VERDICTS, reasoning_gym
 from orca2.recipe.graders.wrappers import peel
 from orca2.recipe.grading import check_grader, grade
-from tests.examples import example, generation
+from tests.examples import example, generation, strict_answer
 
 
 @pytest.mark.parametrize(

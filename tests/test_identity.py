@@ -31,7 +31,7 @@ from orca2.recipe.requests import (
     key_parameters,
     probe_requests,
     request_key,
-    teaching_requests,
+    teaching,
 )
 from orca2.recipe.sources import SourceConfig, read_source
 from orca2.recipe.tasks import collect
@@ -252,9 +252,9 @@ def ask(*change):
     models = {role: model_digest(Path(reference.removeprefix("path:"))) for role, reference in references.items()}
     student = p.erase.student_template
     probe = probe_requests(examples, templates, p.probe, models["teacher"], p.seed)
-    teaching = teaching_requests(examples, templates, chosen, p.generate, models["teacher"], p.seed)
+    taught = teaching(templates, chosen, p.generate, models["teacher"], p.seed).requests(examples, templates)
     evaluation = evaluation_requests(examples, templates, chosen, student, models, p.evaluate.sampling)
-    made = [("probe", r) for r in probe] + [("teaching", r) for r in teaching] + [(r.strategy, r) for r in evaluation]
+    made = [("probe", r) for r in probe] + [("teaching", r) for r in taught] + [(r.strategy, r) for r in evaluation]
     return {Lineage(where, r.task, r.row_id, r.strategy, r.sample_index): r for where, r in made}
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from orca2.core.rows import Sampling
-from orca2.recipe.requests import GenerateConfig, ProbeConfig, evaluation_requests, probe_requests, teaching_requests
+from orca2.recipe.requests import GenerateConfig, ProbeConfig, evaluation_requests, probe_requests, teaching
 from orca2.recipe.templates import Templates
 from tests.examples import ROOT, example
 
@@ -30,7 +30,7 @@ def test_the_probe_asks_every_strategy_on_its_own_questions(templates):
 
 def test_teaching_asks_the_chosen_strategy_once_for_each_sample(templates):
     config = GenerateConfig(samples=2, sampling=Sampling(temperature=1.0))
-    asked = teaching_requests(EXAMPLES, templates, CHOSEN, config, "m", 42)
+    asked = teaching(templates, CHOSEN, config, "m", 42).requests(EXAMPLES, templates)
     assert [(r.row_id, r.sample_index) for r in asked] == [("t1", 0), ("t1", 1), ("t2", 0), ("t2", 1)]
     assert {r.strategy for r in asked} == {"step_by_step"}
     assert len({r.key for r in asked}) == 4
@@ -41,7 +41,7 @@ def test_a_probed_answer_is_the_same_request_when_it_is_taught(templates):
     row = [example(split="probe")]
     (probed,) = probe_requests(row, templates, ProbeConfig(strategies=("step_by_step",), sampling=sampling), "m", 42)
     row = [example(split="train")]
-    (taught,) = teaching_requests(row, templates, CHOSEN, GenerateConfig(sampling=sampling), "m", 42)
+    (taught,) = teaching(templates, CHOSEN, GenerateConfig(sampling=sampling), "m", 42).requests(row, templates)
     assert probed.key == taught.key
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from orca2.audit import report, report_figures, report_inputs
+from orca2.audit import report, report_claims, report_figures, report_inputs
 from orca2.core.errors import Orca2Error
 from orca2.core.rows import Chat, Graded, Message, Request, Sampling
 from orca2.project.shards import write_rows
@@ -320,7 +320,7 @@ def _inputs(run: Path, **macro: tuple[dict[str, float], dict[str, float]]) -> re
 def test_the_headline_says_by_how_much_or_within_how_much(
     run: Path, strict: float, lenient: float, sentence: str
 ) -> None:
-    assert report.headline(_inputs(run, base=(_difference(strict), _difference(lenient)))) == sentence
+    assert report_claims.headline(_inputs(run, base=(_difference(strict), _difference(lenient)))) == sentence
 
 
 def test_nothing_that_was_compared_is_ever_called_equal_or_overlapping(run: Path) -> None:
@@ -329,7 +329,7 @@ def test_nothing_that_was_compared_is_ever_called_equal_or_overlapping(run: Path
 
 
 def test_the_headline_names_every_task_where_the_student_loses(run: Path) -> None:
-    assert report.losses(report.read_inputs(run)) == "On no task is it shown to lose."
+    assert report_claims.losses(report.read_inputs(run)) == "On no task is it shown to lose."
 
     def lose(evaluation: Any) -> None:
         tasks = evaluation["student_against"]["base"]["tasks"]
@@ -337,7 +337,7 @@ def test_the_headline_names_every_task_where_the_student_loses(run: Path) -> Non
         evaluation["student_against"]["teacher"]["tasks"]["syllogism"]["strict"]["verdict"] = "behind"
 
     _edit(run / "metrics/evaluate.json", lose)
-    told = report.losses(report.read_inputs(run))
+    told = report_claims.losses(report.read_inputs(run))
     assert told == (
         "It loses to its base model on needle (28 % against 0 %) and sums (43 % against 13 %, read leniently), "
         "and to its teacher on syllogism (40 % against 28 %)."
@@ -435,7 +435,7 @@ def test_an_empty_evaluation_is_no_fault_of_the_file_and_no_zero(run: Path) -> N
     (run / "metrics/evaluate.json").write_text("{}")
     inputs = report.read_inputs(run)
     assert inputs.evaluation == {}
-    assert report.headline(inputs) == "No model was examined."
+    assert report_claims.headline(inputs) == "No model was examined."
     assert "no model was examined: there was no held-out question" in _page(run).text
     assert report.accuracy_points(inputs.evaluation) == []
 
@@ -447,7 +447,7 @@ def test_the_models_that_were_examined_are_compared_and_the_others_are_named(run
     assert page.open == []
     for role in report_inputs.MODELS:
         assert (f"no {role} was examined" in page.text) == (role not in roles)
-    sentence = report.headline(report.read_inputs(run))
+    sentence = report_claims.headline(report.read_inputs(run))
     assert {"its teacher": "teacher" in roles} == {"its teacher": "its teacher" in sentence or "student" not in roles}
 
 

@@ -15,7 +15,7 @@ from orca2.audit.report_figures import EXTRACTIONS, accuracy_figure, inline, los
 from orca2.audit.report_inputs import MODELS, Evaluation, Evidence, Inputs, read_inputs
 from orca2.recipe.strategies.forms import Used
 
-__all__ = ["Inputs", "headline", "losses", "read_inputs", "write"]
+__all__ = ["Inputs", "read_inputs", "write"]
 
 
 def write(inputs: Inputs, folder: Path = Path("report")) -> None:
@@ -42,12 +42,18 @@ def page(inputs: Inputs) -> str:
     accuracy = accuracy_figure(inputs.evaluation, "svg") if inputs.evaluation else b""
     loss = loss_figure(inputs.loss) if inputs.loss else b""
     return environment.get_template("report.html.j2").render(
-        inputs=inputs, models=[m for m in MODELS if m in inputs.evaluation], extractions=EXTRACTIONS,
-        results=results(inputs.evaluation), headline=headline(inputs), losses=losses(inputs), others=OTHERS,
-        matrix=matrix_rows(inputs.techniques), heat=heat_rows(inputs.chosen, inputs.evidence),
+        inputs=inputs,
+        models=[m for m in MODELS if m in inputs.evaluation],
+        extractions=EXTRACTIONS,
+        results=results(inputs.evaluation),
+        headline=headline(inputs),
+        losses=losses(inputs),
+        others=OTHERS,
+        matrix=matrix_rows(inputs.techniques),
+        heat=heat_rows(inputs.chosen, inputs.evidence),
         accuracy_figure=inline(accuracy, "Accuracy by task and model; table below") if accuracy else "",
         loss_figure=inline(loss, "Training loss by step; table below") if loss else "",
-    )  # fmt: skip
+    )
 
 
 def accuracy_points(evaluation: Evaluation) -> list[dict[str, Any]]:
@@ -66,11 +72,11 @@ def strategy_points(evidence: Evidence) -> list[dict[str, Any]]:
     return [{"task": task, "strategy": strategy, "accuracy": accuracy} for task, strategy, accuracy in scores]
 
 
-def matrix_rows(techniques: Used, role: str = "student") -> list[dict[str, Any]]:
-    """For each task the technique taught, and how many answers of the model show which."""
+def matrix_rows(techniques: Used) -> list[dict[str, Any]]:
+    """For each task the technique taught, and how many answers of the student show which."""
     return [
         {"task": task, "taught": taught, "used": used, "answers": sum(used.values())}
-        for task, by_taught in techniques["models"].get(role, {}).items()
+        for task, by_taught in techniques["models"].get("student", {}).items()
         for taught, used in by_taught.items()
     ]
 

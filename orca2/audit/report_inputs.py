@@ -128,9 +128,16 @@ def read_inputs(root: Path = Path()) -> Inputs:
     if not (evaluation or chosen or loss or counts or samples):
         raise Orca2Error("there is nothing to report: no stage has written anything", str(root), _AGAIN)
     return Inputs(
-        evaluation=evaluation, against=against, techniques=techniques, chosen=chosen, evidence=evidence,
-        loss=loss, counts=counts, samples=samples, absent=tuple(absent),
-    )  # fmt: skip
+        evaluation=evaluation,
+        against=against,
+        techniques=techniques,
+        chosen=chosen,
+        evidence=evidence,
+        loss=loss,
+        counts=counts,
+        samples=samples,
+        absent=tuple(absent),
+    )
 
 
 def choose_samples(chats: Iterable[ChatId], per_group: int = 2) -> list[ChatId]:

@@ -50,7 +50,7 @@ def file_digest(path: Path) -> str:
 def derive_seed(seed: int, purpose: str, row_id: str, sample_index: int = 0) -> int:
     """A 63-bit seed for one purpose, row and sample; by hashing, so that neighbouring seeds share nothing."""
     if type(seed) is type(sample_index) is int:
-        # A record of known types is spelt out here: a fifth of the time of asking each value what it is.
+        # Of known types, the record is spelt out: `digest` would ask each value of a million rows what it is.
         preimage = f'[{SCHEME},"seed",[{seed},{_text(purpose)},{_text(row_id)},{sample_index}]]'
         name = hashlib.sha256(preimage.encode("utf-8", "surrogatepass")).hexdigest()
     else:

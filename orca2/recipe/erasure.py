@@ -4,6 +4,8 @@ The question and the answer stay as they are. Every row is then checked: no run 
 be left in the answer, unless the question or the student's own instruction says it too.
 """
 
+from __future__ import annotations
+
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -13,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
-from orca2.core.rows import Chat, Graded, Message, Rejected, Request, Role
+from orca2.core.rows import Chat, Message, Rejected, Role
 from orca2.core.tables import arrow_schema, to_table
 from orca2.recipe.request_tables import Rendered
 from orca2.recipe.templates import Templates
@@ -38,36 +40,13 @@ class EraseConfig:
     """Name of a file in `templates/student/`."""
 
 
-def erase(row: Graded, teacher: Request, student: tuple[Message, ...], student_template: str) -> Chat | Rejected:
-    """The training conversation of one kept answer, or its rejection because it quotes what was erased.
-
-    Args:
-        row: the answer, kept by the grader.
-        teacher: the request it answers, with the turns to erase.
-        student: the student's turns for the same question, ending with it; what only the teacher was told is erased.
-        student_template: the file that rendered them.
-    """
-    shown = set(student)
-    erased = [message for message in teacher.messages if message not in shown]
-    quotation = quoted(row.text, erased, allowed=student)
-    if quotation:
-        return _rejected(quotation, row.row_id, row.sample_index, row.task, row.strategy)
-    return Chat(
-        row_id=row.row_id,
-        sample_index=row.sample_index,
-        task=row.task,
-        strategy=row.strategy,
-        key=row.key,
-        erased_template=teacher.template,
-        student_template=student_template,
-        messages=(*student, Message(role="assistant", content=row.text)),
-    )
-
-
 def erase_table(
-    examples: "pa.Table", requests: "pa.Table", graded: "pa.Table", templates: Templates, student: str
-) -> tuple["pa.Table", "pa.Table"]:
-    """The same of all kept answers of a partition, as tables of `Chat` and of `Rejected`; no object a turn.
+    examples: pa.Table, requests: pa.Table, graded: pa.Table, templates: Templates, student: str
+) -> tuple[pa.Table, pa.Table]:
+    """The training conversations of a partition's kept answers, and the answers that quote what is erased.
+
+    What only the teacher was told is erased: its turns that are none of the student's for the same question. They are
+    tables of `Chat` and of `Rejected`, made without an object a turn.
 
     Args:
         examples: the columns `EXAMPLE_COLUMNS` of all questions.
@@ -89,9 +68,20 @@ def erase_table(
             shows[of_task, category] = Rendered(templates, template, of_task, category)
         roles, contents = shows[of_task, category].turns(row_id, question)
         request = asked.at[row_id, sample_index]
-        quotation = _quotation(text, asked.erased(request, roles, contents), contents)
+        quotation = quoted(text, asked.erased(request, roles, contents), contents)
         if quotation:
-            rejected.append(_rejected(quotation, row_id, sample_index, task, strategy))
+            reason = "answer quotes the erased instruction"
+            rejected.append(
+                Rejected(
+                    row_id=row_id,
+                    sample_index=sample_index,
+                    task=task,
+                    stage="erase",
+                    reason=reason,
+                    detail=quotation,
+                    strategy=strategy,
+                )
+            )
         else:
             chats.add([*roles, "assistant"], [*contents, text])
             kept.append(number)
@@ -107,7 +97,7 @@ def erase_table(
 class _Asked:
     """The requests of a partition by number, each turn known by a number too: most stand in many requests."""
 
-    def __init__(self, requests: "pa.Table") -> None:
+    def __init__(self, requests: pa.Table) -> None:
         self.at = {(row_id, sample_index): n for n, (row_id, sample_index) in enumerate(_rows(requests, _IDENTITY))}
         """By row id and sample index."""
         self._ends, self._turns, self._contents, self._number = [0], list[int](), list[str](), dict[str, int]()
@@ -119,16 +109,16 @@ class _Asked:
             self._ends += (self._ends[-1] + np.cumsum(chunk.value_lengths())).tolist()
         self._told = lru_cache(maxsize=512)(self._read)
 
-    def erased(self, request: int, roles: Sequence[str], contents: Sequence[str]) -> "_Told":
+    def erased(self, request: int, roles: Sequence[str], contents: Sequence[str]) -> Told:
         """The turns of a request without those that are shown to the student."""
         numbers = [self._number.get(content, -1) for content in contents]
         shown = {n * len(ROLES) + ROLES.index(cast(Role, role)) for n, role in zip(numbers, roles, strict=True)}
         own = self._turns[self._ends[request] : self._ends[request + 1]]
         return self._told(tuple([turn for turn in own if turn not in shown]))
 
-    def _read(self, turns: tuple[int, ...]) -> "_Told":
+    def _read(self, turns: tuple[int, ...]) -> Told:
         pairs = (divmod(turn, len(ROLES)) for turn in turns)
-        return _told(tuple(Message(role=ROLES[role], content=self._contents[number]) for number, role in pairs))
+        return told(tuple(Message(role=ROLES[role], content=self._contents[number]) for number, role in pairs))
 
     def _numbered(self, content: str) -> int:
         if content not in self._number:
@@ -137,27 +127,16 @@ class _Asked:
         return self._number[content]
 
 
-def _rows(table: "pa.Table", names: Sequence[str]) -> Iterable[tuple[Any, ...]]:
+def _rows(table: pa.Table, names: Sequence[str]) -> Iterable[tuple[Any, ...]]:
     return zip(*(table[name].to_pylist() for name in names), strict=True)
 
 
-def _rejected(quotation: str, row_id: str, sample_index: int, task: str, strategy: str) -> Rejected:
-    return Rejected(
-        row_id=row_id, sample_index=sample_index, task=task, stage="erase",
-        reason="answer quotes the erased instruction", detail=quotation, strategy=strategy,
-    )  # fmt: skip
-
-
-def quoted(text: str, erased: Iterable[Message], allowed: Iterable[Message]) -> str:
-    """The first run of `SHINGLE_WORDS` words that `text` shares with the erased turns but not with the allowed ones.
+def quoted(text: str, told: Told, allowed: Iterable[str]) -> str:
+    """The first run of `SHINGLE_WORDS` words that `text` shares with the erased turns but not with the allowed texts.
 
     Worked answers show the form that an answer should take, so a run from one of those counts only when the whole
     worked answer was copied.
     """
-    return _quotation(text, _told(tuple(erased)), (message.content for message in allowed))
-
-
-def _quotation(text: str, told: "_Told", allowed: Iterable[str]) -> str:
     words = _words(text)
     if len(words) < SHINGLE_WORDS:
         return ""
@@ -168,7 +147,7 @@ def _quotation(text: str, told: "_Told", allowed: Iterable[str]) -> str:
     return next((" ".join(run) for run in copied if run not in permitted), "") or next(whole, "")
 
 
-class _Told(NamedTuple):
+class Told(NamedTuple):
     """What the erased turns of a request say."""
 
     runs: frozenset[tuple[str, ...]]
@@ -178,11 +157,11 @@ class _Told(NamedTuple):
 
 
 @lru_cache(maxsize=512)
-def _told(erased: tuple[Message, ...]) -> _Told:
+def told(erased: tuple[Message, ...]) -> Told:
     """Read once for all the requests of a task, which share these turns."""
     words = [(message.role == "assistant", _words(message.content)) for message in erased]
     runs = frozenset(run for is_worked, said in words if not is_worked for run in _runs(said))
-    return _Told(runs, tuple(" ".join(w) for is_worked, w in words if is_worked and len(w) >= SHINGLE_WORDS))
+    return Told(runs, tuple(" ".join(w) for is_worked, w in words if is_worked and len(w) >= SHINGLE_WORDS))
 
 
 def _words(text: str) -> list[str]:

@@ -106,10 +106,10 @@ class Rendered:
         Raises:
             Orca2Error: the template fails on it.
         """
-        if self._roles and is_plain(question):
+        if self._roles and question.strip():
             contents = self._contents.copy()
             for turn in self._holes:
-                contents[turn] = contents[turn].replace(QUESTION, question)
+                contents[turn] = contents[turn].replace(QUESTION, question).strip()
             return self._roles, contents
         template, task, category = self._of
         messages = self._templates.render(template, _example(row_id, task, category, question)).messages

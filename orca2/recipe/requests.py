@@ -222,18 +222,6 @@ def probe_requests(
     return probing(templates, config, teacher, seed).requests(examples, templates)
 
 
-def teaching_requests(
-    examples: Iterable[Example],
-    templates: Templates,
-    chosen: Mapping[str, str],
-    config: GenerateConfig,
-    teacher: str,
-    seed: int,
-) -> list[Request]:
-    """The requests of `teaching`."""
-    return teaching(templates, chosen, config, teacher, seed).requests(examples, templates)
-
-
 def evaluation_requests(
     examples: Iterable[Example],
     templates: Templates,

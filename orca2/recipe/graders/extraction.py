@@ -77,11 +77,6 @@ def answer_line(text: str, lines: Sequence[str] = ANSWER_LINES, awaited: Shape =
     return None if spoken is None else _last_stated(spoken, lines, awaited)
 
 
-def strict_answer(text: str, lines: Sequence[str] = ANSWER_LINES) -> str | None:
-    """The answer of one line on the last answer line, peeled; None: the format was not kept."""
-    return peel(answer_line(text, lines) or "") or None
-
-
 def lenient_answer(
     text: str,
     find: Callable[[str], str | None],

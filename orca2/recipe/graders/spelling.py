@@ -29,15 +29,35 @@ _LATEX: tuple[tuple[str, str], ...] = (
     (r"\*\*|(?<![\w)*\s])\*(?=[-+$\d])|(?<=[\d%])\*(?=[\s.,;:!?)]|$)", " "),
 )
 _RULES = tuple((re.compile(pattern), to) for pattern, to in _LATEX)
-_SIGNS = str.maketrans({
-    "\N{MINUS SIGN}": "-", "\N{EN DASH}": "-", "\N{EM DASH}": " - ", "\N{NON-BREAKING HYPHEN}": "-", "\N{HYPHEN}": "-",
-    "\N{FULLWIDTH HYPHEN-MINUS}": "-", "\N{SMALL HYPHEN-MINUS}": "-", "\N{SUPERSCRIPT MINUS}": "-",
-    "\N{FIGURE DASH}": "-", "×": "*", "·": "*", "⋅": "*", "∗": "*", "÷": "/", "\N{FRACTION SLASH}": "/",
-    "\N{DIVISION SLASH}": "/", "’": "'", "‘": "'", "\N{NO-BREAK SPACE}": "\N{THIN SPACE}",
-    "\N{NARROW NO-BREAK SPACE}": "\N{THIN SPACE}", "\N{FIGURE SPACE}": "\N{THIN SPACE}", "\u200b": "", "\ufeff": "",
-    "°": " degrees ",
-    "\u2060": "",
-})  # fmt: skip
+_SIGNS = str.maketrans(
+    {
+        "\N{MINUS SIGN}": "-",
+        "\N{EN DASH}": "-",
+        "\N{EM DASH}": " - ",
+        "\N{NON-BREAKING HYPHEN}": "-",
+        "\N{HYPHEN}": "-",
+        "\N{FULLWIDTH HYPHEN-MINUS}": "-",
+        "\N{SMALL HYPHEN-MINUS}": "-",
+        "\N{SUPERSCRIPT MINUS}": "-",
+        "\N{FIGURE DASH}": "-",
+        "×": "*",
+        "·": "*",
+        "⋅": "*",
+        "∗": "*",
+        "÷": "/",
+        "\N{FRACTION SLASH}": "/",
+        "\N{DIVISION SLASH}": "/",
+        "’": "'",
+        "‘": "'",
+        "\N{NO-BREAK SPACE}": "\N{THIN SPACE}",
+        "\N{NARROW NO-BREAK SPACE}": "\N{THIN SPACE}",
+        "\N{FIGURE SPACE}": "\N{THIN SPACE}",
+        "\u200b": "",
+        "\ufeff": "",
+        "°": " degrees ",
+        "\u2060": "",
+    }
+)
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
 _RAISED = re.compile(r"[⁻-]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+")
 _OTHER_THAN_ASCII = re.compile(r"[^\x00-\x7f]")

@@ -19,8 +19,17 @@ _COMMAND = re.compile(
     r"|displaystyle|bf|rm|emph|underline)\b\s*"
 )
 _MATHS = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"))
-_PAIRS = (("***", "***"), ("**", "**"), ("__", "__"), ("*", "*"), ("_", "_"), ("``", "``"), ("`", "`"),
-    ("<b>", "</b>"), ("<strong>", "</strong>"))  # fmt: skip
+_PAIRS = (
+    ("***", "***"),
+    ("**", "**"),
+    ("__", "__"),
+    ("*", "*"),
+    ("_", "_"),
+    ("``", "``"),
+    ("`", "`"),
+    ("<b>", "</b>"),
+    ("<strong>", "</strong>"),
+)
 _LEAD = re.compile(
     r"""
     (?:(?:and\s+)?(?:so|thus|hence|therefore|finally|then|i\ think|i\ believe|i\ would\ say|in\ conclusion)\b,?\s+

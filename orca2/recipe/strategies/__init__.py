@@ -138,9 +138,14 @@ def _choose(by_strategy: Mapping[str, Sequence[Graded]]) -> Choice:
     winner = min(within, key=lambda score: (score.cost, -score.accuracy, score.strategy))
     others = sorted((s for s in scores if s != winner), key=lambda s: (-s.accuracy, s.cost, s.strategy))
     choice = Choice(
-        task="", strategy=winner.strategy, verdict="only candidate", p_value=None, runner_up=None, smallest_lead=None,
+        task="",
+        strategy=winner.strategy,
+        verdict="only candidate",
+        p_value=None,
+        runner_up=None,
+        smallest_lead=None,
         scores=(winner, *others),
-    )  # fmt: skip
+    )
     if not others:
         return choice
     first = right[winner.strategy]
