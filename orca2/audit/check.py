@@ -114,7 +114,8 @@ def _check_lengths(errors: list[Orca2Error], params: SimpleNamespace, file: Path
 
 
 def _check_names(errors: list[Orca2Error], params: SimpleNamespace, templates: Templates, file: Path) -> None:
-    if params.tasks:
+    # The tasks that a column names are known when the source is read: `orca2 check --sources` looks then.
+    if params.tasks and not any(s.task_column or s.category_column for s in params.tasks.sources.values()):
         categories = {source.category for source in params.tasks.sources.values()}
         _attempt(errors, lambda: templates.check_tasks(params.tasks.tasks, categories, f"{file}: tasks.sources"))
     if params.probe:
