@@ -427,10 +427,13 @@ def test_task_names_are_plain_and_at_least_one(sources):
 
 
 def test_a_hub_dataset_comes_through_datasets_by_the_same_column_mapping(tmp_path, monkeypatch):
+    import datasets
+
     # A folder stands in for the hub, which these machines do not reach; `datasets` loads both by the same call.
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "owner" / "name").mkdir(parents=True)
-    jsonl(tmp_path / "owner" / "name" / "train.jsonl", sums(3))
+    (tmp_path / "name").mkdir(parents=True)
+    jsonl(tmp_path / "name" / "train.jsonl", sums(3))
+    from_hub = datasets.load_dataset
+    monkeypatch.setattr(datasets, "load_dataset", lambda name, **asked: from_hub(str(tmp_path / "name"), **asked))
     assert questions("owner/name", revision="a" * 40) == [(row["question"], row["answer"]) for row in sums(3)]
     said = refusal(questions, "owner/name", revision="a" * 40, question_column="prompt")
     assert "prompt" in said

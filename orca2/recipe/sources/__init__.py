@@ -7,7 +7,6 @@ from (`origin`). Splits and duplicates are in `recipe.tasks`.
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from orca2.core.errors import Orca2Error, require
 from orca2.core.hashing import derive_seed
@@ -38,8 +37,13 @@ class SourceConfig(Source):
 
     @property
     def is_local(self) -> bool:
-        """Whether the questions lie in a file here."""
+        """Whether the questions lie in files here."""
         return not is_import_path(self.kind) and KINDS[_built_in(self)].is_file
+
+    @property
+    def watched(self) -> str:
+        """What DVC must watch where they do: a file, or the folder that holds them."""
+        return files.watched(self.name)
 
 
 def kind_of(name: str, source: Source) -> Kind:
@@ -69,10 +73,10 @@ def read_source(name: str, source: Source, seed: int) -> Reading:
 
 
 def _built_in(source: Source) -> str:
-    """The registered kind; `datasets` stands for two of them, told apart by whether the name ends as a file's does."""
+    """The registered kind; `datasets` stands for two of them, told apart by what the name looks like."""
     if source.kind != "datasets":
         return source.kind
-    return "file" if Path(source.name).suffix in files.SUFFIXES else "hub"
+    return "file" if files.is_local_name(source.name) else "hub"
 
 
 def _where(name: str, source: Source) -> str:

@@ -133,7 +133,9 @@ def _checked(records: Iterable[Record], where: str) -> Iterator[Record]:
 
 def _missing(wanted: Iterable[str], columns: Mapping[str, None], where: str) -> Iterator[Orca2Error]:
     known = f"its columns: {', '.join(columns) or 'none'}"
-    return (Orca2Error(f"has no column `{c}`", where, known) for c in sorted(wanted) if c not in columns)
+    # Where no row can be read, that is what is wrong.
+    absent = sorted(set(wanted) - columns.keys()) if columns else ()
+    return (Orca2Error(f"has no column `{column}`", where, known) for column in absent)
 
 
 def _limited(examples: list[Example], limit: int, seed: int) -> tuple[list[Example], list[Example]]:
