@@ -12,7 +12,7 @@ from typing import Literal
 from orca2.core.errors import Orca2Error, raise_all, require
 from orca2.core.hashing import unit_interval
 from orca2.core.rows import Example, Rejected, Split
-from orca2.recipe.graders.golds import rejected_golds, sound_golds
+from orca2.recipe.graders.golds import rejected_golds
 from orca2.recipe.graders.reasoning_gym import UNSOUND_VERDICTS
 from orca2.recipe.sources import SourceConfig, read_source
 
@@ -79,8 +79,8 @@ class TasksConfig:
 
     @property
     def tasks(self) -> set[str]:
-        """The names of all tasks."""
-        return {source.task or name for name, source in self.sources.items()}
+        """The names of all tasks that are known before a source is read: not those that a `task_column` names."""
+        return {source.task or name for name, source in self.sources.items() if not source.task_column}
 
 
 def collect(config: TasksConfig, seed: int) -> tuple[list[Example], list[Rejected], int]:
@@ -92,19 +92,20 @@ def collect(config: TasksConfig, seed: int) -> tuple[list[Example], list[Rejecte
     """
     examples: list[Example] = []
     bad: list[Example] = []
+    left_out: list[Rejected] = []
     num_read = 0
     errors: list[Orca2Error] = []
     for name, source in config.sources.items():
         try:
-            questions, unsound = sound_golds(name, list(read_source(name, source, seed)), source.max_bad_share)
-            num_read, bad = num_read + len(questions) + len(unsound), bad + unsound
-            examples += [_with_split(example, source.split, config.splits, seed) for example in questions]
+            reading = read_source(name, source, seed)
+            num_read, bad, left_out = num_read + reading.num_read, bad + reading.unsound, left_out + reading.rejected
+            examples += [_with_split(example, source.split, config.splits, seed) for example in reading.examples]
         except Orca2Error as error:
             errors.append(error)
     raise_all(errors)
     unique, duplicates = _drop_duplicates(examples)
     kept, surplus = _limit(unique, config.splits, seed)
-    return kept, rejected_golds(bad) + duplicates + surplus, num_read
+    return kept, left_out + rejected_golds(bad) + duplicates + surplus, num_read
 
 
 def _suits(source: SourceConfig) -> bool:
