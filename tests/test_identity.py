@@ -85,6 +85,7 @@ LIMIT = {
 """No key changes; the store compares the limit by rule."""
 ARTIFACT = {
     **under("tasks.sources.file", grader="exact", licence="CC0-1.0", answer_lines=["Result:"], max_bad_share=0.5),
+    **under("tasks.sources.file", id_column="number", group_column="number"),
     "probe.choose_per": "category",
     **under("evaluate.sampling", top_p=0.8, top_k=6),
     **under("grade", keep="all", filters=["my_filters:short"]),
@@ -202,7 +203,8 @@ def hub(name, *, revision, split):
 
 
 def row(file, i):
-    return {"question": f"{file} {i}?", "rephrased": f"{file} {i}, so?", "answer": f"{i} apples", "worked": f"={i}"}
+    told = {"question": f"{file} {i}?", "rephrased": f"{file} {i}, so?", "answer": f"{i} apples", "worked": f"={i}"}
+    return told | {"number": i}
 
 
 @pytest.fixture(scope="module")

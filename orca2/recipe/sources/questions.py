@@ -13,6 +13,7 @@ from orca2.core.hashing import canonical, digest
 from orca2.core.rows import Example
 from orca2.recipe.graders.known import grading_facts
 from orca2.recipe.sources.base import Record, Source
+from orca2.recipe.sources.origin import origin_facts
 
 _KINDS = {dict: "an object", list: "a list", bool: "true or false", bytes: "bytes"}
 _AS_TEXT = "write what an answer is compared with as text or a number, in a column of its own; or remove the row"
@@ -39,8 +40,8 @@ def questions(
     columns = list(dict.fromkeys(name for row in rows for name in row.columns))
     raise_all(
         Orca2Error(f"has no column `{column}`", where, f"its columns: {', '.join(columns)}")
-        for column in (source.question_column, source.answer_column)
-        if column not in columns
+        for column in (source.question_column, source.answer_column, source.id_column, source.group_column)
+        if column and column not in columns
     )
     raise_all(
         Orca2Error(problem, f"{where}: {row.position}", hint)
@@ -121,7 +122,12 @@ def _example(task: str, source: Source, row: Record) -> Example:
         question=question,
         answer=answer,
         grader=source.grader,
-        metadata=canonical({**row.metadata, **grading_facts(answer_lines=source.answer_lines)}),
+        metadata=canonical({**row.metadata, **grading_facts(answer_lines=source.answer_lines), **_origin(row, source)}),
         source=f"{source.kind}:{source.name}",
         licence=source.licence,
     )
+
+
+def _origin(row: Record, source: Source) -> dict[str, object]:
+    own_id, group = (_spelt(row.columns.get(column)) or "" for column in (source.id_column, source.group_column))
+    return origin_facts(own_id=own_id.strip(), group=group.strip())
