@@ -17,6 +17,7 @@ from orca2.recipe.sources import SourceConfig, read_source
 from orca2.recipe.sources.origin import group_of
 from orca2.recipe.tasks.columns import Questions, rejected
 from orca2.recipe.tasks.duplicates import beside_their_group, copies
+from orca2.recipe.tasks.near import near_duplicates
 from orca2.recipe.tasks.sampling import beyond_limits
 from orca2.recipe.tasks.splits import SplitConfig, ranks, split_of
 from orca2.recipe.tasks.wording import wording_of
@@ -71,6 +72,7 @@ def collect(config: TasksConfig, seed: int) -> tuple[list[Example], list[Rejecte
     questions = _placed(examples, fixed, config.splits, seed)
     questions.leave_out(beside_their_group(questions.groups, questions.examples, questions.ranks))
     questions.leave_out(copies(questions.wordings, questions.examples, questions.ranks))
+    questions.leave_out(near_duplicates(questions.wordings, questions.groups, questions.examples, questions.ranks))
     questions.leave_out(beyond_limits(questions.examples, questions.wordings, config.splits, seed))
     return questions.examples, rejected(questions.left_out, rejected_golds(bad)), num_read
 
