@@ -75,6 +75,7 @@ ROWS = {
     **under("tasks.sources.file", question="{{ rephrased }}", answer="worked", where="number > 3", limit=5),
     **under("tasks.sources.file", choices="options", answer_is="index", task_column="kind"),
     **under("tasks.sources.hub", revision="b" * 40, hub_split="test"),
+    **under("tasks.sources.file", group_column="number"),
     "tasks.sources.more": {"kind": "reasoning_gym", "name": "lcm", "size": 9, "category": "c", "licence": "MIT"},
     **under("tasks.splits", probe_fraction=0.5, evaluation_fraction=0.5),
     **under("tasks.splits", probe_limit=1, train_limit=1, evaluation_limit=1),
@@ -90,7 +91,7 @@ LIMIT = {
 """No key changes; the store compares the limit by rule."""
 ARTIFACT = {
     **under("tasks.sources.file", grader="exact", licence="CC0-1.0", answer_lines=["Result:"], max_bad_share=0.5),
-    **under("tasks.sources.file", id_column="number", group_column="number"),
+    **under("tasks.sources.file", id_column="number"),
     "probe.choose_per": "category",
     **under("evaluate.sampling", top_p=0.8, top_k=6),
     **under("grade", keep="all", filters=["my_filters:short"]),
