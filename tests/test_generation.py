@@ -21,6 +21,7 @@ from orca2.recipe.chat import encode_prompt, load_tokenizer
 from orca2.recipe.models import from_folder
 from orca2.recipe.requests import build_request
 from orca2.store.store import Store
+from orca2.store.writer import Writer
 from tests.in_process import CONFIG, ENGINE
 from tests.tiny import make_tiny_model
 
@@ -169,8 +170,9 @@ def test_an_engine_that_cannot_start_says_why(ray, tmp_path):
         answer(requests, broken, Store(tmp_path / "store"), CONFIG)
 
 
-def test_a_dead_worker_loses_no_row(tiny, ray, tmp_path):
-    requests = make_requests(tiny, 100, max_tokens=200)
+def test_a_dead_worker_loses_no_row(tiny, ray, tmp_path, monkeypatch):
+    monkeypatch.setattr(Writer, "FLUSH_ROWS", 4)
+    requests = make_requests(tiny, 100, max_tokens=80)
     killer = threading.Thread(target=_kill_one_engine, args=(Store(tmp_path),))
     killer.start()
     run = answer(requests, tiny, Store(tmp_path), CONFIG)
@@ -198,10 +200,11 @@ from tests.in_process import CONFIG
 from tests.test_generation import make_requests
 from orca2.engines.generation import answer
 from orca2.recipe.models import from_folder
-from orca2.store.store import Store, Writer
+from orca2.store.store import Store
+from orca2.store.writer import Writer
 Writer.FLUSH_ROWS = 4
 model, store = from_folder(Path(sys.argv[1])), Path(sys.argv[2])
-answer(make_requests(model, 120, max_tokens=150), model, Store(store), CONFIG)
+answer(make_requests(model, 120, max_tokens=80), model, Store(store), CONFIG)
 """
 
 
@@ -220,5 +223,5 @@ def test_a_killed_run_loses_only_what_was_in_flight(tiny, in_process, tmp_path):
         process.wait()
     kept = len(Store(store))
     assert 12 <= kept < 120
-    again = answer(make_requests(tiny, 120, max_tokens=150), in_process, Store(store), CONFIG)
+    again = answer(make_requests(tiny, 120, max_tokens=80), in_process, Store(store), CONFIG)
     assert (again.num_cached, again.num_generated) == (kept, 120 - kept)
