@@ -17,7 +17,7 @@ from orca2.core.errors import Orca2Error, raise_all
 from orca2.engines.config import GenerationCluster
 from orca2.engines.http import check_endpoint
 from orca2.project.dvc_files import require_declared, stages, watched_sections
-from orca2.recipe.erasure import EraseConfig
+from orca2.recipe.erasure import EraseConfig, check_erased_names, check_lines
 from orca2.recipe.evaluation import EvaluateConfig
 from orca2.recipe.filtering import GradeConfig, load_filters
 from orca2.recipe.grading import check_grader
@@ -120,8 +120,10 @@ def _check_names(errors: list[Orca2Error], params: SimpleNamespace, templates: T
     if params.probe:
         _attempt(errors, lambda: templates.check_strategies(params.probe.strategies, f"{file}: probe.strategies"))
     if params.erase:
-        student = params.erase.student_template
-        _attempt(errors, lambda: templates.check_student(student, f"{file}: erase.student_template"))
+        _attempt(errors, lambda: check_lines(params.erase, templates, f"{file}: erase"))
+    if params.erase and params.tasks:
+        known = [*params.tasks.tasks, *categories]
+        _attempt(errors, lambda: check_erased_names(params.erase, known, f"{file}: erase"))
 
 
 def _attempt(errors: list[Orca2Error], action: Callable[[], _T]) -> _T | None:
