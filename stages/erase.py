@@ -8,6 +8,7 @@ metrics/erase.json.
 
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,8 @@ from orca2.core import config
 from orca2.core.errors import exit_on_error
 from orca2.project.artifacts import CHATS, EXAMPLES, GRADED, REQUESTS, rejected
 from orca2.project.metrics import write_counts
-from orca2.project.partitions import Columns, distinct, map_tables
+from orca2.project.partitions import Columns, map_tables
+from orca2.project.shards import read_columns
 from orca2.recipe.erasure import EraseConfig, check_erased_names, check_lines
 from orca2.recipe.erasure.tables import EXAMPLE_COLUMNS, GRADED_COLUMNS, REQUEST_COLUMNS, erase_table
 from orca2.recipe.templates import opened
@@ -33,9 +35,10 @@ class Params(config.Sections):
 
 def main() -> None:
     params, templates = config.load(Params), Path("templates").resolve()
-    check_lines(params.erase, opened(templates), "params.yaml: erase")
-    names = [*distinct(EXAMPLES, "task"), *distinct(EXAMPLES, "category")]
-    check_erased_names(params.erase, names, "params.yaml: erase")
+    about = read_columns(EXAMPLES.path, ["task", "category"]).group_by(["task", "category"]).aggregate([]).to_pylist()
+    tasks = sorted((row["task"], row["category"]) for row in about)
+    check_erased_names(params.erase, chain.from_iterable(tasks), "params.yaml: erase")
+    check_lines(params.erase, opened(templates), "params.yaml: erase", tasks)
     inputs = [Columns(EXAMPLES, EXAMPLE_COLUMNS), Columns(REQUESTS, REQUEST_COLUMNS), Columns(GRADED, GRADED_COLUMNS)]
     mapped = map_tables(partial(chats_and_rejected, templates, params.erase), inputs, [CHATS, rejected("erase")])
     write_counts("erase", mapped.rows_in[2], mapped.rows_out[0], mapped.reasons)

@@ -27,6 +27,7 @@ from orca2.recipe.requests import GenerateConfig, ProbeConfig
 from orca2.recipe.sources import kind_of
 from orca2.recipe.tasks import TasksConfig
 from orca2.recipe.templates import Templates
+from orca2.recipe.templates.proofs import teacher_faults
 from orca2.training.loop import TrainConfig
 from orca2.training.run import TrainingCluster
 
@@ -114,13 +115,16 @@ def _check_lengths(errors: list[Orca2Error], params: SimpleNamespace, file: Path
 
 
 def _check_names(errors: list[Orca2Error], params: SimpleNamespace, templates: Templates, file: Path) -> None:
+    sources = params.tasks.sources if params.tasks else {}
+    about = sorted({(source.task or name, source.category) for name, source in sources.items()})
+    probed = params.probe.strategies if params.probe else ()
     if params.tasks:
-        categories = {source.category for source in params.tasks.sources.values()}
+        categories = {source.category for source in sources.values()}
         _attempt(errors, lambda: templates.check_tasks(params.tasks.tasks, categories, f"{file}: tasks.sources"))
-    if params.probe:
-        _attempt(errors, lambda: templates.check_strategies(params.probe.strategies, f"{file}: probe.strategies"))
+    _attempt(errors, lambda: templates.check_strategies(probed, f"{file}: probe.strategies", about))
+    _attempt(errors, lambda: raise_all(teacher_faults(templates, set(templates.strategies) - {*probed}, about)))
     if params.erase:
-        _attempt(errors, lambda: check_lines(params.erase, templates, f"{file}: erase"))
+        _attempt(errors, lambda: check_lines(params.erase, templates, f"{file}: erase", about))
     if params.erase and params.tasks:
         known = [*params.tasks.tasks, *categories]
         _attempt(errors, lambda: check_erased_names(params.erase, known, f"{file}: erase"))

@@ -10,6 +10,7 @@ from typing import Literal
 from orca2.core.errors import Orca2Error, raise_all, require
 from orca2.core.hashing import digest
 from orca2.recipe.templates import Templates
+from orca2.recipe.templates.proofs import About
 
 Instruction = Literal["generic", "empty", "keep", "one_of"]
 EMPTY = "empty"
@@ -72,15 +73,16 @@ class EraseConfig:
         return EMPTY if self.instruction_for(task, category) == EMPTY else self.student_template
 
 
-def check_lines(config: EraseConfig, templates: Templates, where: str) -> None:
-    """Raise when a student template is not there, or `empty` shows a system turn.
+def check_lines(config: EraseConfig, templates: Templates, where: str, about: Iterable[About] = ()) -> None:
+    """Raise when a student template is not there, hides the question or tells tasks apart, or `empty` shows a line.
 
     Args:
         config: what is in use.
         templates: the folder.
         where: the section of the parameters.
+        about: tasks with their categories to prove it for.
     """
-    raise_all(_faults(config, templates, where))
+    raise_all(_faults(config, templates, where, tuple(about)))
 
 
 def check_erased_names(config: EraseConfig, names: Iterable[str], where: str) -> None:
@@ -92,11 +94,11 @@ def check_erased_names(config: EraseConfig, names: Iterable[str], where: str) ->
     )
 
 
-def _faults(config: EraseConfig, templates: Templates, where: str) -> Iterable[Orca2Error]:
+def _faults(config: EraseConfig, templates: Templates, where: str, about: tuple[About, ...]) -> Iterable[Orca2Error]:
     for name in config.student_templates:
         parameter = {config.student_template: "student_template", EMPTY: "instruction"}.get(name, "one_of")
         try:
-            templates.check_student(name, f"{where}.{parameter}")
+            templates.check_student(name, f"{where}.{parameter}", about)
         except Orca2Error as error:
             yield error
             continue
