@@ -41,7 +41,7 @@ class Params(config.Sections):
 
 def main() -> None:
     params = config.load(Params)
-    templates, generic = Templates(), params.erase.student_template
+    templates = Templates()
     known = read_rows(EXAMPLES.path, Example, [("split", "in", ["evaluation", "probe"])])
     examples = [example for example in known if example.split == "evaluation"]
     require_questions(examples)
@@ -50,7 +50,7 @@ def main() -> None:
     chosen = read_choices(CHOICES)
     require_choices(chosen, {e.task for e in examples}, CHOICES)
     digests = {"base": base.digest, "student": trained.digest, "teacher": teacher.digest}
-    requests = evaluation_requests(examples, templates, chosen, generic, digests, params.evaluate.sampling)
+    requests = evaluation_requests(examples, templates, chosen, params.erase.asked, digests, params.evaluate.sampling)
     answers = Store(default_root())
     require_budget(requests, answers, params.cluster.generation)
     results: dict[str, Any] = {}

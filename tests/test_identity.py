@@ -66,6 +66,8 @@ ANSWER = {
     **{f"generate.sampling.{name}": (value, "teaching") for name, value in OTHER_SAMPLING.items()},
     "evaluate.sampling.stop": (["\n\n"], EVALUATION),
     "erase.student_template": ("other", "base student"),
+    "erase.instruction": ("empty", "base student"),
+    "erase.tasks": ({"arithmetic": "empty"}, "base student"),
 }
 """The same rows are asked; the keys of the requests that are made there change, and no others."""
 ROWS = {
@@ -95,6 +97,7 @@ ARTIFACT = {
     "probe.choose_per": "category",
     **under("evaluate.sampling", top_p=0.8, top_k=6),
     **under("grade", keep="all", filters=["my_filters:short"]),
+    "erase.one_of": ["generic", "other"],
     **under("pack", max_tokens=513),
     **under("train", learning_rate=0.5, epochs=3, global_batch_sequences=4, warmup_ratio=0.5, schedule="linear"),
     **under("train", weight_decay=0.5, max_grad_norm=0.5, zero_stage=3, dtype="bfloat16", checkpoint_every_steps=11),
@@ -264,10 +267,9 @@ def ask(*change):
     chosen = dict.fromkeys((example.task for example in examples), "step_by_step")
     references = {"base": p.models.student, "student": "path:trained", "teacher": p.models.teacher}
     models = {role: model_digest(Path(reference.removeprefix("path:"))) for role, reference in references.items()}
-    student = p.erase.student_template
     probe = probe_requests(examples, templates, p.probe, models["teacher"], p.seed)
     taught = teaching(templates, chosen, p.generate, models["teacher"], p.seed).requests(examples, templates)
-    evaluation = evaluation_requests(examples, templates, chosen, student, models, p.evaluate.sampling)
+    evaluation = evaluation_requests(examples, templates, chosen, p.erase.asked, models, p.evaluate.sampling)
     made = [("probe", r) for r in probe] + [("teaching", r) for r in taught] + [(r.strategy, r) for r in evaluation]
     return {Lineage(where, r.task, r.row_id, r.strategy, r.sample_index): r for where, r in made}
 
@@ -348,7 +350,9 @@ def rendered(root):
     probe = ProbeConfig(strategies=templates.strategies, sampling=sampling)
     made = probe_requests(QUESTIONS, templates, probe, "m", 42)
     for student in (Path(file).stem for file in templates.files if file.startswith("student/")):
-        made += evaluation_requests(QUESTIONS, templates, {}, student, {f"student {student}": "m"}, sampling)
+        made += evaluation_requests(
+            QUESTIONS, templates, {}, lambda *_, name=student: name, {f"student {student}": "m"}, sampling
+        )
     return {(r.row_id, r.strategy): (r.template, r.key) for r in made}
 
 
