@@ -58,7 +58,7 @@ def main() -> None:
     store, generation = Store(default_root()), params.cluster.generation
     runs: list[GenerationRun] = []
     while wanted := probe.wanted():
-        require_budget([r for of in wanted.values() for r in of], store, generation, probe.later())
+        require_budget([r for of in wanted.values() for r in of], store, generation, sum(probe.later().values()))
         for role, requests in wanted.items():
             run = answer(requests, judges[role], store, generation, stage="probe")
             runs.append(run)

@@ -43,12 +43,13 @@ class Probe:
         found = {role: [r for r in rows if _ask(r) not in self._found[role]] for role, rows in self.requests().items()}
         return {role: requests for role, requests in found.items() if requests}
 
-    def later(self) -> int:
-        """How many answers later rounds need at most; which ones, those of this round decide."""
-        total = 0
+    def later(self) -> dict[str, int]:
+        """By role, how many answers later rounds need at most; which ones, those of this round decide."""
+        total = dict.fromkeys(self._found, 0)
         for standing, asks in zip(self._standings(), self._groups.values(), strict=True):
             left = {ask for ask in asks if ask.strategy in standing.running} - set(standing.asked)
-            total += sum(min(standing.later, len(left - found.keys())) for found in self._found.values())
+            for role, found in self._found.items():
+                total[role] += min(standing.later, len(left - found.keys()))
         return total
 
     def requests(self) -> dict[str, list[Request]]:
@@ -58,11 +59,8 @@ class Probe:
 
     def graded(self) -> dict[str, list[Graded]]:
         """By role, the answers to these."""
-        rows = {
-            role: (self._found[role].get(_ask(request)) for request in requests)
-            for role, requests in self.requests().items()
-        }
-        return {role: [row for row in of if row] for role, of in rows.items()}
+        found = {role: [self._found[role].get(_ask(r)) for r in of] for role, of in self.requests().items()}
+        return {role: [row for row in rows if row] for role, rows in found.items()}
 
     def _standings(self) -> list[Standing]:
         if not self._race:
