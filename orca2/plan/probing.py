@@ -55,7 +55,7 @@ class Probing:
         return select(first, self._groups, asked, *others)
 
     def _priced(self, asking: Asking) -> Asking:
-        """With what the other way would cost: the full grid in place of a race, or the other way round."""
+        """With what the other way would cost, where it differs: the full grid for a race, or the other way round."""
         mine = len(asking.wanted) + asking.later
         if self.config.race:
             way, number = "the full grid", sum(len(self.store.missing(of)) for of in self._requests.values())
@@ -63,6 +63,8 @@ class Probing:
             sizes = Counter(self._groups.get(e.task, e.task) for e in self.questions.examples("probe"))
             whole = sum(racing.generations(len(self.config.strategies), size) for size in sizes.values())
             way, number = "a race", min(whole * len(self.models), mine)
+        if number == mine:
+            return asking
         tokens, most = (round(of * number / mine) for of in (asking.new_tokens, asking.most_new_tokens))
         return replace(asking, instead=Price(way, number, tokens, most))
 
