@@ -104,6 +104,7 @@ def _check_lengths(errors: list[Orca2Error], params: SimpleNamespace, file: Path
         return
     # The student never stands behind an endpoint, whose context nobody knows here.
     asked = ["evaluate"] if params.models.teacher.startswith("http:") else ["probe", "generate", "evaluate"]
+    asked += ["probe"] * (len(asked) == 1 and params.probe is not None and "student" in params.probe.judges)
     context = params.cluster.generation.engine.max_model_len
     for name in asked:
         config_of = getattr(params, name)

@@ -78,6 +78,12 @@ def answer_line(text: str, lines: Sequence[str] = ANSWER_LINES, awaited: Shape =
     return None if spoken is None else _last_stated(spoken, lines, awaited)
 
 
+def before_answer_line(text: str, lines: Sequence[str] = ANSWER_LINES) -> str:
+    """What stands before the last answer line; the whole text where there is none."""
+    found = [line.start() for line in _line(tuple(lines)).finditer(text)]
+    return text[: found[-1]] if found else text
+
+
 def lenient_answer(
     text: str,
     find: Callable[[str], str | None],
