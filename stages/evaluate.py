@@ -20,7 +20,9 @@ from orca2.project.metrics import write_json, write_speed
 from orca2.project.shards import read_rows, write_rows
 from orca2.recipe import models
 from orca2.recipe.erasure import EraseConfig
-from orca2.recipe.evaluation import EvaluateConfig, compare_student, require_questions, summarise
+from orca2.recipe.evaluation import EvaluateConfig, require_questions
+from orca2.recipe.evaluation.comparison import compare_student
+from orca2.recipe.evaluation.summary import summarise
 from orca2.recipe.grading import grade
 from orca2.recipe.requests import evaluation_requests
 from orca2.recipe.strategies import read_choices, require_choices
