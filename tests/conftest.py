@@ -44,7 +44,7 @@ _SLOW = {"answered", "built", "monorepo", "revisions"}
 _TOGETHER = {
     "engines": ["cluster", "generation", "http", "regenerate", "training"],
     "packaged": ["models", "pipeline"],
-    "answered": ["dataset_commands", "dvc_files", "plan", "replay", "verify"],
+    "answered": ["dataset_commands", "dvc_files", "plan", "rebuilds", "replay", "verify"],
 }
 """Modules that one process runs: what they share is started or built once. Two may start engines, one thread each."""
 

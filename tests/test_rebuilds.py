@@ -15,16 +15,16 @@ from orca2.project.shards import read_rows
 from orca2.recipe import models
 from orca2.training import finished
 from orca2.training.loop import TrainConfig
-from tests.answered import answer_for, answered_project
+from tests.answered import answer_for
 from tests.closure import stage_modules
 from tests.tiny import make_tiny_model
 from tests.workspace import children_s
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory):
+def built(answered, tmp_path_factory):
     """Built from stored answers and a finished student alone: a budget of no tokens keeps every engine off."""
-    project = answered_project(tmp_path_factory.mktemp("project"))
+    project = answered.copy(tmp_path_factory.mktemp("project"))
     generation = project.params()["cluster"]["generation"] | {"max_new_tokens": 0}
     project.set_params({"cluster": {"generation": generation}})
     finish_student(project.root)
