@@ -32,17 +32,17 @@ class Runs(NamedTuple):
         return np.repeat(np.arange(len(self.ends) - 1), np.diff(self.ends)) + self.first_text
 
 
-def runs(texts: Sequence[str], length: int, *, to_the_end: bool = False) -> Iterator[Runs]:
+def runs(texts: Sequence[str], length: int, *, beyond: bool = False) -> Iterator[Runs]:
     """The runs of `length` words of texts whose words stand between single blanks.
 
     Args:
         texts: as `wording` gives them.
         length: of a run, in words.
-        to_the_end: whether a run may reach beyond the last word, so that every word begins one.
+        beyond: whether runs reach beyond both ends of a text, so that every word stands in as many.
     """
     for first, stretch in _stretches(texts):
         words, ends = _words(stretch)
-        if to_the_end:
+        if beyond:
             words, ends = _padded(words, ends, length - 1)
         numbers = _hashed(words, length)
         counts = np.maximum(np.diff(ends) - length + 1, 0)
@@ -82,11 +82,11 @@ def number_of(word: str) -> int:
 def _padded(
     words: NDArray[np.uint64], ends: NDArray[np.int64], more: int
 ) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-    """Each text with so many words of number 0 behind it."""
+    """Each text with so many words of number 0 before and behind it."""
     counts = np.diff(ends)
-    wider = ends + more * np.arange(len(ends))
+    wider = ends + 2 * more * np.arange(len(ends))
     padded = np.zeros(wider[-1], np.uint64)
-    padded[np.repeat(wider[:-1], counts) + _counted(counts)] = words
+    padded[np.repeat(wider[:-1] + more, counts) + _counted(counts)] = words
     return padded, wider
 
 
