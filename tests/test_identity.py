@@ -74,6 +74,7 @@ ROWS = {
     "tasks.sources.more": {"kind": "reasoning_gym", "name": "lcm", "size": 9, "category": "c", "licence": "MIT"},
     **under("tasks.splits", probe_fraction=0.5, evaluation_fraction=0.5),
     **under("tasks.splits", probe_limit=1, train_limit=1, evaluation_limit=1),
+    "tasks.drop_near_copies": "names_and_numbers",
     "probe.strategies": ["direct_answer", "guess_and_check"],
     "generate.samples": 3,
 }

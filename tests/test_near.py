@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orca2.recipe.tasks.near import LIKENESS, likeness, near_duplicates
+from orca2.recipe.tasks.near import LIKENESS, common_runs, likeness, near_duplicates
 from orca2.recipe.tasks.runs import runs
 from orca2.recipe.tasks.wording import wording
 from tests.examples import example
@@ -35,8 +35,9 @@ def found(questions, splits=None, answers=None, groups=None, ranks=None):
 def naive(wordings):
     """Every question compared with all that stay before it, in order."""
     leaders = {}
+    common = common_runs(wordings, ["sums"] * len(wordings)).get("sums")
     for row, text in enumerate(wordings):
-        like = [first for first in range(row) if first not in leaders and likeness(wordings[first], text)]
+        like = [first for first in range(row) if first not in leaders and likeness(wordings[first], text, common)]
         if like:
             leaders[row] = like
     return leaders
@@ -91,6 +92,17 @@ def test_in_one_split_another_answer_makes_another_question_but_nothing_like_a_h
     mara = BASE.replace("Nina", "Mara")
     assert found([BASE, mara], answers=["48", "40"]) == {}
     assert found([mara, BASE], ["train", "evaluation"], ["40", "48"]) == {0: 1}
+
+
+def test_an_instruction_that_a_task_shares_makes_no_near_duplicates_of_its_questions():
+    instruction = "Solve the following problem with care. Write the two words below in the reversed order, one by one"
+    pairs = [f"{instruction}: {one}, {other}" for one in "abcdef" for other in ("sun", "moon", "star")]
+    named = [
+        f"{name} has 3 brothers and she also has {number} sisters. How many sisters does {name}'s brother have?"
+        for name in ("Alice", "Mary", "Linda", "Sarah", "Susan")
+        for number in range(1, 8)
+    ]
+    assert found(pairs) == found(named) == {}
 
 
 def test_rows_of_one_group_and_questions_of_a_benchmark_are_never_left_out():

@@ -1,7 +1,8 @@
 """The questions of every source, each in its split, without duplicates. Nothing disappears.
 
-`wording` says what a question says, `splits` where it belongs, `duplicates` which copy stays, `sampling` how many are
-taken. Adding questions or raising a limit moves no other question between splits.
+`wording` says what a question says, `splits` where it belongs, `duplicates` and `near` which copy stays, `overlap` and
+`near_copies` what training holds of evaluation, `sampling` how many are taken. Adding questions or raising a limit
+moves no other question between splits.
 """
 
 import re
@@ -18,6 +19,8 @@ from orca2.recipe.sources.origin import group_of
 from orca2.recipe.tasks.columns import Questions, rejected
 from orca2.recipe.tasks.duplicates import beside_their_group, copies
 from orca2.recipe.tasks.near import near_duplicates
+from orca2.recipe.tasks.near_copies import near_copies_to_drop
+from orca2.recipe.tasks.overlap import overlapping
 from orca2.recipe.tasks.sampling import beyond_limits
 from orca2.recipe.tasks.splits import SplitConfig, ranks, split_of
 from orca2.recipe.tasks.wording import wording_of
@@ -33,6 +36,8 @@ class TasksConfig:
 
     sources: dict[str, SourceConfig]
     splits: SplitConfig = field(default_factory=SplitConfig)
+    drop_near_copies: Literal["", "names", "names_and_numbers"] = ""
+    """Leaves out the training questions that equal a held-out one but for these; empty: they stay and are counted."""
 
     def __post_init__(self) -> None:
         probed = {s.task or name for name, s in self.sources.items() if s.split in ("", "probe")}
@@ -73,6 +78,9 @@ def collect(config: TasksConfig, seed: int) -> tuple[list[Example], list[Rejecte
     questions.leave_out(beside_their_group(questions.groups, questions.examples, questions.ranks))
     questions.leave_out(copies(questions.wordings, questions.examples, questions.ranks))
     questions.leave_out(near_duplicates(questions.wordings, questions.groups, questions.examples, questions.ranks))
+    questions.leave_out(overlapping(questions.wordings, questions.examples))
+    if config.drop_near_copies:
+        questions.leave_out(near_copies_to_drop(questions.examples, config.drop_near_copies))
     questions.leave_out(beyond_limits(questions.examples, questions.wordings, config.splits, seed))
     return questions.examples, rejected(questions.left_out, rejected_golds(bad)), num_read
 

@@ -18,7 +18,7 @@ _BITS = 64
 
 
 class Runs(NamedTuple):
-    """The runs of a stretch of texts."""
+    """Runs of a stretch of texts."""
 
     first_text: int
     numbers: NDArray[np.uint64]
@@ -30,6 +30,10 @@ class Runs(NamedTuple):
     def texts(self) -> NDArray[np.int64]:
         """The text of each run: int64[m]."""
         return np.repeat(np.arange(len(self.ends) - 1), np.diff(self.ends)) + self.first_text
+
+    def only(self, kept: NDArray[np.bool_]) -> "Runs":
+        """Some of them."""
+        return Runs(self.first_text, self.numbers[kept], np.concatenate(([0], np.cumsum(kept)))[self.ends])
 
 
 def runs(texts: Sequence[str], length: int, *, beyond: bool = False) -> Iterator[Runs]:
@@ -88,6 +92,14 @@ def _padded(
     padded = np.zeros(wider[-1], np.uint64)
     padded[np.repeat(wider[:-1] + more, counts) + _counted(counts)] = words
     return padded, wider
+
+
+def numbers_of(found: Sequence[tuple[str, ...]]) -> NDArray[np.uint64]:
+    """The numbers of runs of one length; an empty word is none, beyond an end."""
+    if not found:
+        return np.zeros(0, np.uint64)
+    words = np.array([[number_of(word) if word else 0 for word in run] for run in found], np.uint64)
+    return _hashed(words.ravel(), words.shape[1])[:: words.shape[1]]
 
 
 def _hashed(words: NDArray[np.uint64], length: int) -> NDArray[np.uint64]:

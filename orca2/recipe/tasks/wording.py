@@ -42,8 +42,18 @@ _WORD = re.compile(
 
 def words(text: str) -> list[str]:
     """The words, numbers and operators of a text, case-folded, in order."""
+    return _words(_plain(text).casefold())
+
+
+def masked(text: str, *, numbers: bool) -> str:
+    """The words of a text in any order; `name` for each that begins with a capital, and 0 for each number, if asked."""
+    known = ("name" if word[0].isupper() else word.casefold() for word in _words(_plain(text)))
+    return " ".join(sorted("0" if numbers and any(map(str.isdigit, word)) else word for word in known))
+
+
+def _words(plain: str) -> list[str]:
     found: list[str] = []
-    for part in _plain(text).casefold().split():
+    for part in plain.split():
         bare = part.rstrip(_AT_THE_END)
         # Nearly every part is a word and nothing else, which the pattern would say at ten times the cost.
         if bare.isalnum():
