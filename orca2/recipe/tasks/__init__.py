@@ -6,12 +6,12 @@ moves no other question between splits.
 """
 
 import re
-from collections.abc import Sequence
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from orca2.core.errors import Orca2Error, raise_all, require
-from orca2.core.rows import Example, Rejected, Split
+from orca2.core.rows import Example, Rejected
 from orca2.recipe.graders.golds import rejected_golds, sound_golds
 from orca2.recipe.graders.reasoning_gym import UNSOUND_VERDICTS
 from orca2.recipe.sources import SourceConfig, read_source
@@ -21,8 +21,8 @@ from orca2.recipe.tasks.duplicates import beside_their_group, copies
 from orca2.recipe.tasks.near import near_duplicates
 from orca2.recipe.tasks.near_copies import near_copies_to_drop
 from orca2.recipe.tasks.overlap import overlapping
-from orca2.recipe.tasks.sampling import beyond_limits
-from orca2.recipe.tasks.splits import SplitConfig, ranks, split_of
+from orca2.recipe.tasks.sampling import DrawConfig, beyond_limits, not_drawn
+from orca2.recipe.tasks.splits import SplitConfig, rank, split_of
 from orca2.recipe.tasks.wording import wording_of
 
 __all__ = ["SplitConfig", "TasksConfig", "collect"]
@@ -38,9 +38,12 @@ class TasksConfig:
     splits: SplitConfig = field(default_factory=SplitConfig)
     drop_near_copies: Literal["", "names", "names_and_numbers"] = ""
     """Leaves out the training questions that equal a held-out one but for these; empty: they stay and are counted."""
+    draws: dict[str, DrawConfig] = field(default_factory=dict)
+    """Draws of training questions, each over sources of its own, by a name of yours."""
 
     def __post_init__(self) -> None:
         probed = {s.task or name for name, s in self.sources.items() if s.split in ("", "probe")}
+        drawn = Counter(name for draw in self.draws.values() for name in draw.sources)
         require(
             {"sources: at least one is needed": bool(self.sources)}
             | {
@@ -57,6 +60,13 @@ class TasksConfig:
                 )
                 for name, source in self.sources.items()
             }
+            | {
+                f"draws.{draw}.sources: {name!r} is no source of another draw and one of: {', '.join(self.sources)}": (
+                    name in self.sources and drawn[name] == 1
+                )
+                for draw, config in self.draws.items()
+                for name in config.sources
+            }
         )
 
     @property
@@ -72,9 +82,8 @@ def collect(config: TasksConfig, seed: int) -> tuple[list[Example], list[Rejecte
         InputErrors: every source that cannot be read, every unreadable or empty row, and every source of whose known
             answers too many are wrong to its own grader, together.
     """
-    examples, fixed, bad = _read(config, seed)
-    num_read = len(examples) + len(bad)
-    questions = _placed(examples, fixed, config.splits, seed)
+    questions, bad = _read(config, seed)
+    num_read = len(questions.examples) + len(bad)
     questions.leave_out(beside_their_group(questions.groups, questions.examples, questions.ranks))
     questions.leave_out(copies(questions.wordings, questions.examples, questions.ranks))
     questions.leave_out(near_duplicates(questions.wordings, questions.groups, questions.examples, questions.ranks))
@@ -82,40 +91,31 @@ def collect(config: TasksConfig, seed: int) -> tuple[list[Example], list[Rejecte
     if config.drop_near_copies:
         questions.leave_out(near_copies_to_drop(questions.examples, config.drop_near_copies))
     questions.leave_out(beyond_limits(questions.examples, questions.wordings, config.splits, seed))
+    questions.leave_out(not_drawn(questions.examples, questions.sources, questions.wordings, config.draws, seed))
     return questions.examples, rejected(questions.left_out, rejected_golds(bad)), num_read
 
 
-def _read(config: TasksConfig, seed: int) -> tuple[list[Example], list[Split | Literal[""]], list[Example]]:
-    """The questions of all sources, the split that their source names, and those of which no answer could be right."""
-    examples: list[Example] = []
-    fixed: list[Split | Literal[""]] = []
-    bad: list[Example] = []
+def _read(config: TasksConfig, seed: int) -> tuple[Questions, list[Example]]:
+    """The questions of all sources, each in its split, and those of which no answer could be right."""
+    questions, bad = Questions(), list[Example]()
     errors: list[Orca2Error] = []
     for name, source in config.sources.items():
         try:
             sound, unsound = sound_golds(name, list(read_source(name, source, seed)), source.max_bad_share)
-            examples, bad, fixed = examples + sound, bad + unsound, fixed + [source.split] * len(sound)
         except Orca2Error as error:
             errors.append(error)
+            continue
+        bad += unsound
+        for example in sound:
+            wording, group = wording_of(example), group_of(example.metadata)
+            split = source.split or split_of(wording, group, config.splits, seed)
+            questions.examples.append(replace(example, split=split))
+            questions.sources.append(name)
+            questions.wordings.append(wording)
+            questions.groups.append(group)
+            questions.ranks.append(rank(split, named=bool(source.split)))
     raise_all(errors)
-    return examples, fixed, bad
-
-
-def _placed(
-    examples: Sequence[Example], fixed: Sequence[Split | Literal[""]], splits: SplitConfig, seed: int
-) -> Questions:
-    """Every question in its split."""
-    wordings, groups = [wording_of(e) for e in examples], [group_of(e.metadata) for e in examples]
-    placed = [
-        replace(example, split=named or split_of(wording, group, splits, seed))
-        for example, wording, group, named in zip(examples, wordings, groups, fixed, strict=True)
-    ]
-    return Questions(
-        examples=placed,
-        wordings=wordings,
-        groups=groups,
-        ranks=ranks([e.split for e in placed], [bool(named) for named in fixed]),
-    )
+    return questions, bad
 
 
 def _suits(source: SourceConfig) -> bool:
