@@ -58,7 +58,10 @@ ANSWER = {
     "seed": (43, "probe teaching"),
     "models.teacher": ("path:other", "probe teaching teacher"),
     "models.student": ("path:other", "base"),
-    "tasks.sources.file.category": ("logic", "probe teaching teacher"),
+    **{
+        f"tasks.sources.file.{name}": (value, "probe teaching teacher")
+        for name, value in (("category", "logic"), ("category_column", "topic"))
+    },
     **{f"probe.sampling.{name}": (value, "probe") for name, value in OTHER_SAMPLING.items()},
     **{f"generate.sampling.{name}": (value, "teaching") for name, value in OTHER_SAMPLING.items()},
     "evaluate.sampling.stop": (["\n\n"], EVALUATION),
@@ -69,6 +72,8 @@ ROWS = {
     **under("tasks.sources.gym", size=9, config={"max_value": 40}),
     **under("tasks.sources.file", kind="reasoning_gym", name="others.jsonl", task="another", split="probe"),
     **under("tasks.sources.file", question_column="rephrased", answer_column="worked", answer_pattern=r"(\d)"),
+    **under("tasks.sources.file", question="{{ rephrased }}", answer="worked", where="number > 3", limit=5),
+    **under("tasks.sources.file", choices="options", answer_is="index", task_column="kind"),
     **under("tasks.sources.hub", revision="b" * 40, hub_split="test"),
     **under("tasks.sources.file", group_column="number"),
     "tasks.sources.more": {"kind": "reasoning_gym", "name": "lcm", "size": 9, "category": "c", "licence": "MIT"},
@@ -117,6 +122,12 @@ CLASSES = {
     "answer": ANSWER, "rows": ROWS, "limit": LIMIT, "artifact": ARTIFACT, "speed only": SPEED_ONLY, "fixed": FIXED
 }  # fmt: skip
 WITH = {
+    "tasks.sources.file.choices": under(
+        "tasks.sources.file", grader="choice", answer_column="right", answer_is="index"
+    ),
+    "tasks.sources.file.answer_is": under(
+        "tasks.sources.file", grader="choice", answer_column="right", choices="options"
+    ),
     "tasks.sources.file.kind": {"tasks.sources.file.name": "gcd", "tasks.sources.file.size": 9},
     f"{ENGINE}.tensor_parallel_size": {"cluster.generation.gpus_per_engine": 2.0},
 }
@@ -209,7 +220,7 @@ def hub(name, *, revision, split):
 
 def row(file, i):
     told = {"question": f"{file} {i}?", "rephrased": f"{file} {i}, so?", "answer": f"{i} apples", "worked": f"={i}"}
-    return told | {"number": i}
+    return told | {"number": i, "options": ["x", "y"], "right": i % 2, "kind": "other", "topic": "logic"}
 
 
 @pytest.fixture(scope="module")
@@ -254,7 +265,7 @@ def ask(*change):
     p, templates = load(*change), Templates()
     assert (p == load()) == (not change), "this is no change"
     examples, _, _ = collect(p.tasks, PARAMS["seed"])
-    chosen = dict.fromkeys(p.tasks.tasks, "step_by_step")
+    chosen = dict.fromkeys((example.task for example in examples), "step_by_step")
     references = {"base": p.models.student, "student": "path:trained", "teacher": p.models.teacher}
     models = {role: model_digest(Path(reference.removeprefix("path:"))) for role, reference in references.items()}
     student = p.erase.student_template
@@ -473,7 +484,7 @@ def worked_example(tmp_path):
     model = model_digest(write_model(tmp_path / "model"))
     (tmp_path / "sums.jsonl").write_text('{"question": "What is 2 + 3?", "answer": "5"}', "utf-8")
     source = SourceConfig(kind="datasets", name=str(tmp_path / "sums.jsonl"), category="arithmetic", licence="MIT")
-    (row,) = read_source("sums", source, 42)
+    (row,) = read_source("sums", source, 42).examples
     common = {"row_id": row.row_id, "task": "sums", "strategy": "step_by_step", "template": "t", "model": model}
     common |= {"messages": turns(row.question, system="Think in steps."), "seed": 42}
     greedy = build_request(**common, sample_index=0, sampling=Sampling())

@@ -1,5 +1,6 @@
 """Overlap with what is held out: as counting all runs of all pairs finds it."""
 
+import itertools
 import random
 from collections import Counter
 
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from orca2.recipe.tasks.overlap import COMMON, RUN_WORDS, SHARE, overlaps
 
-WORDS = [f"w{i}" for i in range(400)]
+WORDS = ["".join(letters) for letters in itertools.product("abcdefgh", repeat=3)][:400]
 
 
 def runs_of(text):
@@ -58,6 +59,13 @@ def test_a_passage_in_training_overlaps_and_an_instruction_that_all_share_does_n
     instruction = " ".join(WORDS[:40])
     asked = [f"{instruction} {i} and {i}" for i in range(12)]
     assert overlaps(asked[:6], asked[6:]) == []
+
+
+def test_a_text_that_lacks_a_number_of_the_question_is_another_one():
+    options = " ".join(WORDS[:40])
+    question = f"it is 13 days to the end {options}"
+    assert overlaps([f"it is 3 days to the end {options}"], [question]) == []
+    assert len(overlaps([f"here: {question} and 3 more"], [question])) == 1
 
 
 def test_nothing_overlaps_where_nothing_is_held_out_or_questions_are_shorter_than_a_run():

@@ -19,9 +19,9 @@ def jsonl(file, rows):
 def test_a_row_keeps_its_own_id_and_its_group_and_a_source_without_them_says_nothing(tmp_path):
     rows = [{"question": f"q{i}", "answer": "1", "at": i, "passage": "word " * 60 * (i // 2)} for i in range(4)]
     file = jsonl(tmp_path / "t.jsonl", rows)
-    plain = list(read_source("t", source(file), 1))
+    plain = read_source("t", source(file), 1).examples
     assert [e.metadata for e in plain] == ["{}"] * 4
-    told = list(read_source("t", source(file, id_column="at", group_column="passage"), 1))
+    told = read_source("t", source(file, id_column="at", group_column="passage"), 1).examples
     assert [origin_of(e.metadata).id for e in told] == ["0", "1", "2", "3"]
     groups = [group_of(e.metadata) for e in told]
     assert groups[:2] == ["", ""]

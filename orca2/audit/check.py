@@ -25,6 +25,7 @@ from orca2.recipe.models import ModelsConfig, check_reference
 from orca2.recipe.packing import PackConfig
 from orca2.recipe.requests import GenerateConfig, ProbeConfig
 from orca2.recipe.sources import kind_of
+from orca2.recipe.sources.files import files_of
 from orca2.recipe.tasks import TasksConfig
 from orca2.recipe.templates import Templates
 from orca2.training.loop import TrainConfig
@@ -92,10 +93,8 @@ def _check_params(errors: list[Orca2Error], params: SimpleNamespace, file: Path)
     for name, source in params.tasks.sources.items() if params.tasks else ():
         _attempt(errors, partial(kind_of, name, source))
         _attempt(errors, partial(check_grader, source.grader, f"{file}: tasks.sources.{name}.grader"))
-        if source.is_local and not Path(source.name).is_file():
-            errors.append(Orca2Error("no such file", source.name, f"mend {file}: tasks.sources.{name}.name"))
-        elif source.is_local:
-            _attempt(errors, partial(require_declared, source.name, "prepare_tasks"))
+        if source.is_local and _attempt(errors, partial(files_of, source.name, f"{file}: tasks.sources.{name}.name")):
+            _attempt(errors, partial(require_declared, source.watched, "prepare_tasks"))
 
 
 def _check_lengths(errors: list[Orca2Error], params: SimpleNamespace, file: Path) -> None:
@@ -114,7 +113,8 @@ def _check_lengths(errors: list[Orca2Error], params: SimpleNamespace, file: Path
 
 
 def _check_names(errors: list[Orca2Error], params: SimpleNamespace, templates: Templates, file: Path) -> None:
-    if params.tasks:
+    # The tasks that a column names are known when the source is read: `orca2 check --sources` looks then.
+    if params.tasks and not any(s.task_column or s.category_column for s in params.tasks.sources.values()):
         categories = {source.category for source in params.tasks.sources.values()}
         _attempt(errors, lambda: templates.check_tasks(params.tasks.tasks, categories, f"{file}: tasks.sources"))
     if params.probe:

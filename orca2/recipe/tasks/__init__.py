@@ -12,7 +12,7 @@ from typing import Literal
 
 from orca2.core.errors import Orca2Error, raise_all, require
 from orca2.core.rows import Example, Rejected
-from orca2.recipe.graders.golds import rejected_golds, sound_golds
+from orca2.recipe.graders.golds import rejected_golds
 from orca2.recipe.graders.reasoning_gym import UNSOUND_VERDICTS
 from orca2.recipe.sources import SourceConfig, read_source
 from orca2.recipe.sources.origin import group_of
@@ -71,8 +71,8 @@ class TasksConfig:
 
     @property
     def tasks(self) -> set[str]:
-        """The names of all tasks."""
-        return {source.task or name for name, source in self.sources.items()}
+        """The names of all tasks that are known before a source is read: not those that a `task_column` names."""
+        return {source.task or name for name, source in self.sources.items() if not source.task_column}
 
 
 def collect(config: TasksConfig, seed: int) -> tuple[list[Example], list[Rejected], int]:
@@ -82,8 +82,7 @@ def collect(config: TasksConfig, seed: int) -> tuple[list[Example], list[Rejecte
         InputErrors: every source that cannot be read, every unreadable or empty row, and every source of whose known
             answers too many are wrong to its own grader, together.
     """
-    questions, bad = _read(config, seed)
-    num_read = len(questions.examples) + len(bad)
+    questions, left_out, num_read = _read(config, seed)
     questions.leave_out(beside_their_group(questions.groups, questions.examples, questions.ranks))
     questions.leave_out(copies(questions.wordings, questions.examples, questions.ranks))
     questions.leave_out(near_duplicates(questions.wordings, questions.groups, questions.examples, questions.ranks))
@@ -92,21 +91,22 @@ def collect(config: TasksConfig, seed: int) -> tuple[list[Example], list[Rejecte
         questions.leave_out(near_copies_to_drop(questions.examples, config.drop_near_copies))
     questions.leave_out(beyond_limits(questions.examples, questions.wordings, config.splits, seed))
     questions.leave_out(not_drawn(questions.examples, questions.sources, questions.wordings, config.draws, seed))
-    return questions.examples, rejected(questions.left_out, rejected_golds(bad)), num_read
+    return questions.examples, rejected(questions.left_out, left_out), num_read
 
 
-def _read(config: TasksConfig, seed: int) -> tuple[Questions, list[Example]]:
-    """The questions of all sources, each in its split, and those of which no answer could be right."""
-    questions, bad = Questions(), list[Example]()
+def _read(config: TasksConfig, seed: int) -> tuple[Questions, list[Rejected], int]:
+    """The questions of all sources, each in its split; the rows that are none, or to which no answer could be right."""
+    questions, bad, left_out = Questions(), list[Example](), list[Rejected]()
+    num_read = 0
     errors: list[Orca2Error] = []
     for name, source in config.sources.items():
         try:
-            sound, unsound = sound_golds(name, list(read_source(name, source, seed)), source.max_bad_share)
+            reading = read_source(name, source, seed)
         except Orca2Error as error:
             errors.append(error)
             continue
-        bad += unsound
-        for example in sound:
+        num_read, bad, left_out = num_read + reading.num_read, bad + reading.unsound, left_out + reading.rejected
+        for example in reading.examples:
             wording, group = wording_of(example), group_of(example.metadata)
             split = source.split or split_of(wording, group, config.splits, seed)
             questions.examples.append(replace(example, split=split))
@@ -115,7 +115,7 @@ def _read(config: TasksConfig, seed: int) -> tuple[Questions, list[Example]]:
             questions.groups.append(group)
             questions.ranks.append(rank(split, named=bool(source.split)))
     raise_all(errors)
-    return questions, bad
+    return questions, left_out + rejected_golds(bad), num_read
 
 
 def _suits(source: SourceConfig) -> bool:

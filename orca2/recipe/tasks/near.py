@@ -18,6 +18,7 @@ from orca2.core.rows import Example
 from orca2.recipe.tasks.columns import Rejection
 from orca2.recipe.tasks.duplicates import agree
 from orca2.recipe.tasks.runs import number_of, numbers_of, runs
+from orca2.recipe.tasks.wording import facts_of
 
 LIKENESS = 0.75
 """Least share of runs of three words that two near duplicates have in common, of those that either has. One word apart
@@ -36,7 +37,6 @@ _BEHIND = 4
 """How many rows before it, with the same band, a row is compared with."""
 _PAIRS_AT_ONCE = 1 << 18
 _Run = tuple[str, ...]
-_NO_OPERATORS = frozenset("()[]{}_#")
 
 
 def near_duplicates(
@@ -112,17 +112,12 @@ class _Parsed(NamedTuple):
 def _parsed(wording: str) -> _Parsed:
     words, edge = wording.split(" "), [""] * (_RUN_WORDS - 1)
     padded = [*edge, *words, *edge]
-    return _Parsed(Counter(words), frozenset(zip(padded, padded[1:], padded[2:], strict=False)), _facts(words))
+    return _Parsed(Counter(words), frozenset(zip(padded, padded[1:], padded[2:], strict=False)), facts_of(words))
 
 
 def _may_go(first: Example, row: Example) -> bool:
     """Whether a near duplicate of `first` may be left out: what evaluation holds goes from all other splits."""
     return (first.split == "evaluation" and row.split != "evaluation") or agree(first, row)
-
-
-def _facts(words: Sequence[str]) -> tuple[str, ...]:
-    """Numbers and operators in order: what makes two questions of like words."""
-    return tuple(word for word in words if not word.isalpha() and word not in _NO_OPERATORS)
 
 
 def _candidates(
@@ -133,7 +128,9 @@ def _candidates(
     signatures = np.concatenate(parts)[order]
     crowded = np.flatnonzero(_crowded(signatures))
     order, signatures = order[crowded], signatures[crowded]
-    facts = np.fromiter((number_of(" ".join(_facts(wordings[row].split(" ")))) for row in order), np.uint64, len(order))
+    facts = np.fromiter(
+        (number_of(" ".join(facts_of(wordings[row].split(" ")))) for row in order), np.uint64, len(order)
+    )
     found = np.concatenate([_alike(_neighbours(keys ^ facts), signatures) for keys in _bands(signatures)])
     later, earlier = np.divmod(np.unique(found), max(len(order), 1))
     starts = np.flatnonzero(np.diff(later, prepend=-1))

@@ -1,10 +1,11 @@
 """What training holds of the held-out questions: runs of 13 equal words, as for GPT-3.
 
-A text overlaps a question when it holds at least half of the question's runs. A run that more than ten texts hold is an
-instruction that questions share, and counts for neither. Shorter questions have no run: `duplicates` and `near` see to
-them.
+A text overlaps a question when it holds at least half of the question's runs and all its numbers: without one of those
+it is about something else. A run that more than ten texts hold is an instruction that questions share, and counts for
+neither. Shorter questions have no run: `duplicates` and `near` see to them.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from orca2.core.rows import Example
 from orca2.recipe.tasks.columns import Rejection
 from orca2.recipe.tasks.runs import Runs, runs
+from orca2.recipe.tasks.wording import facts_of
 
 RUN_WORDS = 13
 SHARE = 0.5
@@ -61,9 +63,16 @@ def overlaps(texts: Sequence[str], questions: Sequence[str]) -> list[Overlap]:
     best: dict[int, Overlap] = {}
     for (text, question), shared in zip(*pairs, strict=True):
         share = shared / int(sizes[question])
-        if share >= SHARE and (text not in best or share > best[text].share):
+        if share < SHARE or _lacks_facts(texts[text], questions[question]):
+            continue
+        if text not in best or share > best[text].share:
             best[text] = Overlap(text, question, share)
     return [best[text] for text in sorted(best)]
+
+
+def _lacks_facts(text: str, question: str) -> bool:
+    facts, wanted = (Counter(facts_of(wording.split(" "))) for wording in (text, question))
+    return not facts >= wanted
 
 
 def _each_once(stretches: Iterator[Runs]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:

@@ -7,6 +7,7 @@ something it stays: to take one question for two costs less than to lose one.
 
 import re
 import unicodedata
+from collections.abc import Sequence
 
 from orca2.core.rows import Example
 from orca2.recipe.graders.known import known
@@ -28,6 +29,7 @@ _LOWERED = re.compile(r"[\u2080-\u208e]+")
 _FRACTION = re.compile(r"(?=[\u00bc-\u00be\u2150-\u215f\u2189])")
 _AT_THE_END = '.,;:?"'
 """Marks that mean nothing behind a word."""
+_NO_OPERATORS = frozenset("()[]{}_#")
 _UNSPACED = re.compile(r"([\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff])")
 """Characters of scripts without blanks between words: each is a word."""
 _WORD = re.compile(
@@ -43,6 +45,11 @@ _WORD = re.compile(
 def words(text: str) -> list[str]:
     """The words, numbers and operators of a text, case-folded, in order."""
     return _words(_plain(text).casefold())
+
+
+def facts_of(words: Sequence[str]) -> tuple[str, ...]:
+    """The numbers and operators among words: what makes two questions of like words."""
+    return tuple(word for word in words if not word.isalpha() and word not in _NO_OPERATORS)
 
 
 def masked(text: str, *, numbers: bool) -> str:

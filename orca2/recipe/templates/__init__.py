@@ -21,7 +21,7 @@ from jinja2 import nodes
 
 from orca2.core.errors import Orca2Error, raise_all
 from orca2.core.rows import Example, Message
-from orca2.recipe.templates.folder import VARIABLES, Folder, environment
+from orca2.recipe.templates.folder import RENDER_ERRORS, VARIABLES, Folder, environment
 from orca2.recipe.turns import conversation_fault, recorders
 
 QUESTION = "\0question\0"
@@ -31,10 +31,6 @@ _TRANSPARENT = (
     nodes.Include, nodes.CallBlock, nodes.Call, nodes.If, nodes.Compare, nodes.Operand, nodes.FromImport, nodes.Macro,
 )  # fmt: skip
 """Syntax that passes what it prints on as it is: no filter, no assignment."""
-_RENDER_ERRORS = (
-    jinja2.TemplateError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError
-)  # fmt: skip
-"""What a template's own expressions can raise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +104,7 @@ class Templates(Folder):
         values = {name: getattr(example, name) for name in VARIABLES}
         try:
             outside = self._environment.get_template(template).render(values | recorders(turns))
-        except _RENDER_ERRORS as error:
+        except RENDER_ERRORS as error:
             hint = f"it fails on row {example.row_id[:12]}"
             raise Orca2Error(f"cannot be rendered: {error}", self._line_of(error, template), hint) from error
         problem = conversation_fault(turns, outside)
