@@ -34,6 +34,7 @@ from orca2.recipe.requests import (
     teaching,
 )
 from orca2.recipe.sources import SourceConfig, read_source
+from orca2.recipe.strategies.asking import Probe
 from orca2.recipe.tasks import collect
 from orca2.recipe.templates import Templates
 from orca2.training import finished
@@ -62,10 +63,13 @@ ANSWER = {
         f"tasks.sources.file.{name}": (value, "probe teaching teacher")
         for name, value in (("category", "logic"), ("category_column", "topic"))
     },
+    "probe.judge": ("student", "probe"),
     **{f"probe.sampling.{name}": (value, "probe") for name, value in OTHER_SAMPLING.items()},
     **{f"generate.sampling.{name}": (value, "teaching") for name, value in OTHER_SAMPLING.items()},
     "evaluate.sampling.stop": (["\n\n"], EVALUATION),
     "erase.student_template": ("other", "base student"),
+    "erase.instruction": ("empty", "base student"),
+    "erase.tasks": ({"arithmetic": "empty"}, "base student"),
 }
 """The same rows are asked; the keys of the requests that are made there change, and no others."""
 ROWS = {
@@ -83,6 +87,7 @@ ROWS = {
     "tasks.draws.more": {"sources": ["hub"], "size": 1},
     **under("tasks.draws.few", sources=["file"], per_task=1, size=1),
     "probe.strategies": ["direct_answer", "guess_and_check"],
+    "probe.race": True,
     "generate.samples": 3,
 }
 """Requests come or go; one that is asked before and after keeps its key."""
@@ -97,7 +102,9 @@ ARTIFACT = {
     **under("tasks.sources.file", id_column="number"),
     "probe.choose_per": "category",
     **under("evaluate.sampling", top_p=0.8, top_k=6),
-    **under("grade", keep="all", filters=["my_filters:short"]),
+    "erase.one_of": ["generic", "other"],
+    **under("grade", keep="all", filters=["my_filters:short"], distinct=True, per_question=1, prefer="shortest"),
+    **under("grade", quotas={"gym": 1}, weights={"gym": 2.0}),
     **under("pack", max_tokens=513),
     **under("train", learning_rate=0.5, epochs=3, global_batch_sequences=4, warmup_ratio=0.5, schedule="linear"),
     **under("train", weight_decay=0.5, max_grad_norm=0.5, zero_stage=3, dtype="bfloat16", checkpoint_every_steps=11),
@@ -130,6 +137,7 @@ WITH = {
     ),
     "tasks.sources.file.kind": {"tasks.sources.file.name": "gcd", "tasks.sources.file.size": 9},
     f"{ENGINE}.tensor_parallel_size": {"cluster.generation.gpus_per_engine": 2.0},
+    "grade.prefer": {"grade.per_question": 1},
 }
 """What must change with a field for its new value to be valid."""
 
@@ -268,10 +276,11 @@ def ask(*change):
     chosen = dict.fromkeys((example.task for example in examples), "step_by_step")
     references = {"base": p.models.student, "student": "path:trained", "teacher": p.models.teacher}
     models = {role: model_digest(Path(reference.removeprefix("path:"))) for role, reference in references.items()}
-    student = p.erase.student_template
-    probe = probe_requests(examples, templates, p.probe, models["teacher"], p.seed)
+    judge = models["teacher" if p.probe.judge == "teacher" else "base"]
+    grid = {p.probe.judge: probe_requests(examples, templates, p.probe, judge, p.seed)}
+    (probe,) = Probe(grid, {}, race=p.probe.race, seed=p.seed).requests().values()
     taught = teaching(templates, chosen, p.generate, models["teacher"], p.seed).requests(examples, templates)
-    evaluation = evaluation_requests(examples, templates, chosen, student, models, p.evaluate.sampling)
+    evaluation = evaluation_requests(examples, templates, chosen, p.erase.asked, models, p.evaluate.sampling)
     made = [("probe", r) for r in probe] + [("teaching", r) for r in taught] + [(r.strategy, r) for r in evaluation]
     return {Lineage(where, r.task, r.row_id, r.strategy, r.sample_index): r for where, r in made}
 
@@ -352,7 +361,9 @@ def rendered(root):
     probe = ProbeConfig(strategies=templates.strategies, sampling=sampling)
     made = probe_requests(QUESTIONS, templates, probe, "m", 42)
     for student in (Path(file).stem for file in templates.files if file.startswith("student/")):
-        made += evaluation_requests(QUESTIONS, templates, {}, student, {f"student {student}": "m"}, sampling)
+        made += evaluation_requests(
+            QUESTIONS, templates, {}, lambda *_, name=student: name, {f"student {student}": "m"}, sampling
+        )
     return {(r.row_id, r.strategy): (r.template, r.key) for r in made}
 
 

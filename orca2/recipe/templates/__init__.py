@@ -22,6 +22,7 @@ from jinja2 import nodes
 from orca2.core.errors import Orca2Error, raise_all
 from orca2.core.rows import Example, Message
 from orca2.recipe.templates.folder import RENDER_ERRORS, VARIABLES, Folder, environment
+from orca2.recipe.templates.proofs import About, student_faults, teacher_faults
 from orca2.recipe.turns import conversation_fault, recorders
 
 QUESTION = "\0question\0"
@@ -57,16 +58,25 @@ class Templates(Folder):
         raise_all(self.errors())
         raise_all(self.unreachable())
 
-    def check_strategies(self, names: Iterable[str], where: str) -> None:
-        """Raise for every name that is not a strategy."""
-        hint = f"known: {', '.join(self.strategies)}; add templates/strategies/<name>.j2 for a new one"
-        raise_all(Orca2Error(f"unknown strategy {n!r}", where, hint) for n in names if n not in self.strategies)
+    def check_strategies(self, names: Iterable[str], where: str, about: Iterable[About] = ()) -> None:
+        """Raise for every name that is not a strategy, and for each that does not show the question.
 
-    def check_student(self, name: str, where: str) -> None:
-        """Raise when there is no such student template."""
+        Args:
+            names: those that are to be used.
+            where: where they are named.
+            about: tasks with their categories to prove it for.
+        """
+        wanted = list(names)
+        hint = f"known: {', '.join(self.strategies)}; add templates/strategies/<name>.j2 for a new one"
+        unknown = [Orca2Error(f"unknown strategy {n!r}", where, hint) for n in wanted if n not in self.strategies]
+        raise_all([*unknown, *teacher_faults(self, [n for n in wanted if n in self.strategies], about)])
+
+    def check_student(self, name: str, where: str, about: Iterable[About] = ()) -> None:
+        """Raise when there is no such student template, or it hides the question or tells tasks apart."""
         if f"student/{name}.j2" not in self.files:
             known = ", ".join(Path(f).stem for f in self.files if f.startswith("student/"))
             raise Orca2Error(f"unknown student template {name!r}", where, f"known: {known}")
+        raise_all(student_faults(self, f"student/{name}.j2", about))
 
     def check_tasks(self, tasks: Iterable[str], categories: Iterable[str], where: str) -> None:
         """Raise for every folder of `templates/tasks/` that belongs to no task and no category."""
