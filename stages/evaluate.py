@@ -21,7 +21,9 @@ from orca2.project.metrics import write_json, write_speed
 from orca2.project.shards import read_rows, write_rows
 from orca2.recipe import models
 from orca2.recipe.erasure import EraseConfig
-from orca2.recipe.evaluation import EvaluateConfig, compare_student, require_questions, summarise
+from orca2.recipe.evaluation import EvaluateConfig, require_questions
+from orca2.recipe.evaluation.comparison import compare_student
+from orca2.recipe.evaluation.summary import summarise
 from orca2.recipe.requests import evaluation_requests
 from orca2.recipe.strategies import read_choices, require_choices
 from orca2.recipe.strategies.forms import techniques_used
@@ -41,7 +43,7 @@ class Params(config.Sections):
 
 def main() -> None:
     params = config.load(Params)
-    templates, generic = Templates(), params.erase.student_template
+    templates = Templates()
     known = read_rows(EXAMPLES.path, Example, [("split", "in", ["evaluation", "probe"])])
     examples = [example for example in known if example.split == "evaluation"]
     require_questions(examples)
@@ -50,7 +52,7 @@ def main() -> None:
     chosen = read_choices(CHOICES)
     require_choices(chosen, {e.task for e in examples}, CHOICES)
     digests = {"base": base.digest, "student": trained.digest, "teacher": teacher.digest}
-    requests = evaluation_requests(examples, templates, chosen, generic, digests, params.evaluate.sampling)
+    requests = evaluation_requests(examples, templates, chosen, params.erase.asked, digests, params.evaluate.sampling)
     answers = Store(default_root())
     require_budget(requests, answers, params.cluster.generation)
     judge, generation = prepared.get("judge"), params.cluster.generation

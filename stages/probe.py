@@ -66,7 +66,7 @@ def main() -> None:
             runs.append(run)
             write_rows(rejected("probe").path, Rejected, [row for run in runs for row in run.failures])
             require_answers(run, generation)
-            probe.add(role, judging.grade(examples, run.generations), run.failures)
+            probe.add(role, judging.grade(examples, run.generations, role), run.failures)
     asked, graded, run = probe.requests(), probe.graded(), together(runs)
     folders = ((PROBE_REQUESTS, PROBED), (STUDENT_PROBE_REQUESTS, STUDENT_PROBED))
     for (requests_of, graded_of), role in zip(folders, judges, strict=False):

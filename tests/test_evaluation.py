@@ -5,7 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orca2.core.errors import Orca2Error
-from orca2.recipe.evaluation import compare, compare_student, require_questions, summarise
+from orca2.recipe.evaluation import require_questions
+from orca2.recipe.evaluation.comparison import compare, compare_student
+from orca2.recipe.evaluation.summary import summarise
 from orca2.recipe.statistics import Paired, macro_difference, macro_share, mcnemar, wilson
 from tests.examples import example, graded, rejected
 

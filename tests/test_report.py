@@ -18,7 +18,8 @@ from orca2.audit import report, report_claims, report_figures, report_inputs
 from orca2.core.errors import Orca2Error
 from orca2.core.rows import Chat, Graded, Message, Request, Sampling
 from orca2.project.shards import write_rows
-from orca2.recipe.evaluation import compare_student, summarise
+from orca2.recipe.evaluation.comparison import compare_student
+from orca2.recipe.evaluation.summary import summarise
 from orca2.recipe.strategies import select, write_choices
 from orca2.recipe.strategies.forms import Used
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from orca2.audit.report_figures import EXTRACTIONS, name, whole
 from orca2.audit.report_inputs import Evaluation, Extraction, Inputs
-from orca2.recipe.evaluation import Comparison, Difference
+from orca2.recipe.evaluation.comparison import Comparison, Difference
 
 OTHERS = {"base": "its base model", "teacher": "its teacher"}
 _READ: dict[Extraction, str] = {"strict": "", "lenient": "read leniently"}

@@ -12,7 +12,7 @@ from textwrap import fill
 from typing import TYPE_CHECKING
 
 from orca2.audit.report_inputs import MODELS, Evaluation, Extraction, TaskResult
-from orca2.recipe.evaluation import Interval, Macro
+from orca2.recipe.evaluation.summary import Interval, Macro
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

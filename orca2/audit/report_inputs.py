@@ -17,7 +17,8 @@ from orca2.core.rows import Chat, Request
 from orca2.core.tables import from_table
 from orca2.project.artifacts import CHOICES, COMPARED, DATASET, EVALUATED, EVALUATION_REQUESTS, REQUESTS, Artifact
 from orca2.project.shards import read_columns
-from orca2.recipe.evaluation import Comparison, Interval, Macro
+from orca2.recipe.evaluation.comparison import Comparison
+from orca2.recipe.evaluation.summary import Interval, Macro
 from orca2.recipe.strategies import read_choices
 from orca2.recipe.strategies.forms import Used
 

@@ -26,12 +26,12 @@ class Judging:
     requests: list[Request] = field(default_factory=list)
     """What it was asked so far."""
 
-    def grade(self, examples: Collection[Example], generations: Collection[Generation]) -> list[Graded]:
+    def grade(self, examples: Collection[Example], generations: Collection[Generation], role: str = "") -> list[Graded]:
         """Every generation with its verdict. Errors of `verdicts` and `recipe.grading.grade`."""
-        return grade(examples, generations, self.verdicts(examples, generations))
+        return grade(examples, generations, self.verdicts(examples, generations, role))
 
-    def verdicts(self, examples: Collection[Example], generations: Collection[Generation]) -> Verdicts:
-        """Of the answers that a model judges.
+    def verdicts(self, examples: Collection[Example], generations: Collection[Generation], role: str = "") -> Verdicts:
+        """Of the answers that a model judges; `role` as `opinions` takes it.
 
         Raises:
             Orca2Error: there is no such model, or it does not answer.
@@ -40,7 +40,7 @@ class Judging:
             return {}
         if self.model is None:
             raise no_judge()
-        asked = list(opinions(examples, generations, self.templates, self.model.digest))
+        asked = list(opinions(examples, generations, self.templates, self.model.digest, role))
         requests = [opinion.request for opinion in asked]
         run = answer(requests, self.model, self.store, self.config, stage=self.stage)
         require_answers(run, self.config)

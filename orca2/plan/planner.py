@@ -132,7 +132,7 @@ class Planner:
             notes = (*notes, f"{anew}, so none of its answers is stored")
         elif not self.states.stays("train"):
             notes = (*notes, "what the student learns from does not change, so it is not trained anew")
-        asks = examining(self.templates, chosen, erase.student_template, digests, evaluate.sampling)
+        asks = examining(self.templates, chosen, erase.asked, digests, evaluate.sampling)
         return self._asker.ask(asks, EVALUATION_REQUESTS, notes)
 
     @cached_property

@@ -73,11 +73,18 @@ def no_judge() -> Orca2Error:
 
 
 def opinions(
-    examples: Iterable[Example], generations: Iterable[Generation], templates: Templates, model: str
+    examples: Iterable[Example], generations: Iterable[Generation], templates: Templates, model: str, role: str = ""
 ) -> Iterator[Opinion]:
     """What a judge is asked about the answers to questions that a model judges: each twice, in both orders.
 
-    An answer that is cut or empty is not asked about: it is wrong. `model` is the digest of the one that judges.
+    An answer that is cut or empty is not asked about: it is wrong.
+
+    Args:
+        examples: the questions.
+        generations: answers to them.
+        templates: of the project.
+        model: digest of the one that judges.
+        role: of the one that answered, where several did under one strategy.
     """
     known = {example.row_id: example for example in examples if judged.is_judged(example.grader)}
     for row in generations:
@@ -90,7 +97,7 @@ def opinions(
                     row_id=row.row_id,
                     sample_index=row.sample_index,
                     task=row.task,
-                    strategy=f"{row.strategy}, {order[0]} first",
+                    strategy=f"{role} {row.strategy}, {order[0]} first".strip(),
                     template=conversation.template,
                     model=model,
                     messages=conversation.messages,

@@ -205,19 +205,20 @@ def teaching(templates: Templates, chosen: Mapping[str, str], config: GenerateCo
 def examining(
     templates: Templates,
     chosen: Mapping[str, str],
-    student_template: str,
+    student_template: Callable[[str, str], str],
     models: Mapping[str, str],
     sampling: Sampling,
 ) -> Asks:
     """Every held-out question to each of `models`, a digest by role; the role stands in place of the strategy.
 
-    Roles but `teacher` are asked zero-shot under the student's generic instruction (Orca 2, section 5).
+    Roles but `teacher` are asked zero-shot under the student template that `student_template` names for task and
+    category, as the student was taught (Orca 2, section 5).
     """
 
     def template(role: str, task: str, category: str) -> str:
         if role == "teacher":
             return templates.for_strategy(chosen[task], task, category)
-        return f"student/{student_template}.j2"
+        return f"student/{student_template(task, category)}.j2"
 
     def forms(task: str, category: str) -> list[Form]:
         return [Form(role, template(role, task, category), model) for role, model in models.items()]
@@ -236,7 +237,7 @@ def evaluation_requests(
     examples: Iterable[Example],
     templates: Templates,
     chosen: Mapping[str, str],
-    student_template: str,
+    student_template: Callable[[str, str], str],
     models: Mapping[str, str],
     sampling: Sampling,
 ) -> list[Request]:
