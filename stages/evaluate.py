@@ -15,7 +15,8 @@ from orca2.core.errors import exit_on_error
 from orca2.core.rows import Example, Graded, Rejected, Request
 from orca2.engines.config import GenerationCluster
 from orca2.engines.generation import answer, require_answers, require_budget
-from orca2.project.artifacts import CHOICES, EVALUATED, EVALUATION_REQUESTS, EXAMPLES, PROBED, rejected
+from orca2.engines.judging import Judging
+from orca2.project.artifacts import CHOICES, EVALUATED, EVALUATION_REQUESTS, EXAMPLES, JUDGED, PROBED, rejected
 from orca2.project.metrics import write_json, write_speed
 from orca2.project.shards import read_rows, write_rows
 from orca2.recipe import models
@@ -23,7 +24,6 @@ from orca2.recipe.erasure import EraseConfig
 from orca2.recipe.evaluation import EvaluateConfig, require_questions
 from orca2.recipe.evaluation.comparison import compare_student
 from orca2.recipe.evaluation.summary import summarise
-from orca2.recipe.grading import grade
 from orca2.recipe.requests import evaluation_requests
 from orca2.recipe.strategies import read_choices, require_choices
 from orca2.recipe.strategies.forms import techniques_used
@@ -55,6 +55,8 @@ def main() -> None:
     requests = evaluation_requests(examples, templates, chosen, params.erase.asked, digests, params.evaluate.sampling)
     answers = Store(default_root())
     require_budget(requests, answers, params.cluster.generation)
+    judge, generation = prepared.get("judge"), params.cluster.generation
+    judging = Judging(stage="evaluate", model=judge, templates=templates, store=answers, config=generation)
     results: dict[str, Any] = {}
     examined, unanswered = {}, []
     for model in {m.digest: m for m in (base, teacher, trained)}.values():
@@ -65,13 +67,15 @@ def main() -> None:
         require_answers(run, params.cluster.generation)
         roles = sorted({request.strategy for request in asked})
         write_speed(f"evaluate_{'_'.join(roles)}", run)
-        graded = grade(examples, run.generations)
+        graded = judging.grade(examples, run.generations)
         for role in roles:
             examined[role] = [row for row in graded if row.strategy == role]
             write_rows(EVALUATED[role].path, Graded, examined[role])
             results[role] = summarise(examined[role], [row for row in run.failures if row.strategy == role])
             print(f"evaluate: {role}: {results[role]['macro']['strict']['accuracy']:.1%} strict")
     write_rows(EVALUATION_REQUESTS.path, Request, requests)
+    if judging.requests:
+        write_rows(JUDGED["evaluate"].path, Request, judging.requests)
     results["student_against"] = compare_student(examined, unanswered)
     probed = read_rows(PROBED.path, Graded) if PROBED.path.is_dir() else []  # the choice may be made by hand
     results["techniques"] = techniques_used(examined, probed, known, chosen)

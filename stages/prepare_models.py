@@ -1,4 +1,4 @@
-"""Find teacher and student and lock each by a digest of its content, without a copy of the weights.
+"""Find teacher, student and judge and lock each by a digest of its content, without a copy of the weights.
 
     python -m stages.prepare_models
 
@@ -22,7 +22,7 @@ class Params(config.Sections):
 
 def main() -> None:
     params = config.load(Params)
-    references = {"teacher": params.models.teacher, "student": params.models.student}
+    references = params.models.references
     for reference in sorted(set(references.values())):
         if reference.startswith("path:"):
             require_declared(reference.removeprefix("path:"), "prepare_models")

@@ -33,20 +33,29 @@ _REFERENCE = re.compile(r"package:[\w.-]+|hub:[\w.-]+/[\w.-]+@[0-9a-f]{40}|path:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelsConfig:
-    """The two models of the recipe."""
+    """The models of the recipe."""
 
     teacher: str
     """Reference of the model that answers under the detailed instruction."""
     student: str
     """Reference of the model that is fine-tuned; it is also the base of the evaluation."""
+    judge: str = ""
+    """Reference of the model that judges answers to questions with a `grader: judge:TEMPLATE`."""
 
     def __post_init__(self) -> None:
         kinds = "package:NAME, hub:OWNER/NAME@40-hex-COMMIT, path:FOLDER"
-        for role, also in (("teacher", " or http:NAME@REVISION"), ("student", "")):
-            if not _REFERENCE.fullmatch(reference := getattr(self, role)):
+        for role, reference in self.references.items():
+            also = "" if role == "student" else " or http:NAME@REVISION"
+            if not _REFERENCE.fullmatch(reference):
                 raise ValueError(f"{role}: {reference!r} is not {kinds}{also}")
         if self.student.startswith("http:"):
             raise ValueError(f"student: {self.student!r} cannot be fine-tuned: it needs weights, so {kinds}")
+
+    @property
+    def references(self) -> dict[str, str]:
+        """By role."""
+        named = {"teacher": self.teacher, "student": self.student}
+        return named | {"judge": self.judge} if self.judge else named
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
