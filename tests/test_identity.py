@@ -23,6 +23,7 @@ from orca2.core import config
 from orca2.core.errors import Orca2Error
 from orca2.core.hashing import derive_seed, digest
 from orca2.core.rows import Message, PackedSequence, Sampling, Segment
+from orca2.recipe.evaluation import student_lines
 from orca2.recipe.models import model_digest
 from orca2.recipe.requests import (
     ProbeConfig,
@@ -63,6 +64,7 @@ ANSWER = {
     **{f"generate.sampling.{name}": (value, "teaching") for name, value in OTHER_SAMPLING.items()},
     "evaluate.sampling.stop": (["\n\n"], EVALUATION),
     "erase.student_template": ("other", "base student"),
+    "evaluate.student_templates": (["other"], "base student"),
 }
 """The same rows are asked; the keys of the requests that are made there change, and no others."""
 ROWS = {
@@ -75,6 +77,7 @@ ROWS = {
     **under("tasks.splits", probe_limit=1, train_limit=1, evaluation_limit=1),
     "probe.strategies": ["direct_answer", "guess_and_check"],
     "generate.samples": 3,
+    "models.compared": {"larger": "path:other"},
 }
 """Requests come or go; one that is asked before and after keeps its key."""
 LIMIT = {
@@ -248,12 +251,12 @@ def ask(*change):
     assert (p == load()) == (not change), "this is no change"
     examples, _, _ = collect(p.tasks, PARAMS["seed"])
     chosen = dict.fromkeys(p.tasks.tasks, "step_by_step")
-    references = {"base": p.models.student, "student": "path:trained", "teacher": p.models.teacher}
+    references = {"base": p.models.student, "student": "path:trained", "teacher": p.models.teacher} | p.models.compared
     models = {role: model_digest(Path(reference.removeprefix("path:"))) for role, reference in references.items()}
-    student = p.erase.student_template
+    students = student_lines(p.evaluate, lambda *_: p.erase.student_template, p.models.compared)
     probe = probe_requests(examples, templates, p.probe, models["teacher"], p.seed)
     taught = teaching(templates, chosen, p.generate, models["teacher"], p.seed).requests(examples, templates)
-    evaluation = evaluation_requests(examples, templates, chosen, student, models, p.evaluate.sampling)
+    evaluation = evaluation_requests(examples, templates, chosen, students, models, p.evaluate.sampling)
     made = [("probe", r) for r in probe] + [("teaching", r) for r in taught] + [(r.strategy, r) for r in evaluation]
     return {Lineage(where, r.task, r.row_id, r.strategy, r.sample_index): r for where, r in made}
 
@@ -334,7 +337,10 @@ def rendered(root):
     probe = ProbeConfig(strategies=templates.strategies, sampling=sampling)
     made = probe_requests(QUESTIONS, templates, probe, "m", 42)
     for student in (Path(file).stem for file in templates.files if file.startswith("student/")):
-        made += evaluation_requests(QUESTIONS, templates, {}, student, {f"student {student}": "m"}, sampling)
+        role = f"student {student}"
+        made += evaluation_requests(
+            QUESTIONS, templates, {}, {role: lambda *_, name=student: name}, {role: "m"}, sampling
+        )
     return {(r.row_id, r.strategy): (r.template, r.key) for r in made}
 
 

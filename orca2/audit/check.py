@@ -27,6 +27,7 @@ from orca2.recipe.requests import GenerateConfig, ProbeConfig
 from orca2.recipe.sources import kind_of
 from orca2.recipe.tasks import TasksConfig
 from orca2.recipe.templates import Templates
+from orca2.training.earlier import check_student
 from orca2.training.loop import TrainConfig
 from orca2.training.run import TrainingCluster
 
@@ -81,11 +82,12 @@ def _load(file: Path, name: str) -> object:
 
 
 def _check_params(errors: list[Orca2Error], params: SimpleNamespace, file: Path) -> None:
-    for reference in sorted({params.models.teacher, params.models.student}) if params.models else ():
+    for reference in params.models.references if params.models else ():
         _attempt(errors, partial(check_reference, reference))
+        _attempt(errors, partial(check_student, reference))
         if reference.startswith("path:"):
             _attempt(errors, partial(require_declared, reference.removeprefix("path:"), "prepare_models"))
-    if params.models and params.models.teacher.startswith("http:") and params.cluster:
+    if params.models and params.cluster and any(r.startswith("http:") for r in params.models.references):
         _attempt(errors, lambda: check_endpoint(params.cluster.generation.http))
     if params.grade:
         _attempt(errors, partial(load_filters, params.grade, f"{file}: grade.filters"))
@@ -122,6 +124,8 @@ def _check_names(errors: list[Orca2Error], params: SimpleNamespace, templates: T
     if params.erase:
         student = params.erase.student_template
         _attempt(errors, lambda: templates.check_student(student, f"{file}: erase.student_template"))
+    for name in params.evaluate.student_templates if params.evaluate else ():
+        _attempt(errors, partial(templates.check_student, name, f"{file}: evaluate.student_templates"))
 
 
 def _attempt(errors: list[Orca2Error], action: Callable[[], _T]) -> _T | None:

@@ -80,5 +80,7 @@ def _require_sound(params: Params, states: States, templates: Templates) -> None
         templates.check_strategies(params.probe.strategies, "params.yaml: probe.strategies")
     if params.erase and (states.has("erase") or states.has("evaluate")):
         templates.check_student(params.erase.student_template, "params.yaml: erase.student_template")
+    for template in params.evaluate.student_templates if params.evaluate and states.has("evaluate") else ():
+        templates.check_student(template, "params.yaml: evaluate.student_templates")
     for name, source in (params.tasks.sources if params.tasks else {}).items():
         check_grader(source.grader, f"params.yaml: tasks.sources.{name}.grader")
