@@ -8,6 +8,7 @@ metrics/erase.json.
 
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,9 @@ from orca2.core.errors import exit_on_error
 from orca2.project.artifacts import CHATS, EXAMPLES, GRADED, REQUESTS, rejected
 from orca2.project.metrics import write_counts
 from orca2.project.partitions import Columns, map_tables
-from orca2.recipe.erasure import EXAMPLE_COLUMNS, GRADED_COLUMNS, REQUEST_COLUMNS, EraseConfig, erase_table
+from orca2.project.shards import read_columns
+from orca2.recipe.erasure import EraseConfig, check_erased_names, check_lines
+from orca2.recipe.erasure.tables import EXAMPLE_COLUMNS, GRADED_COLUMNS, REQUEST_COLUMNS, erase_table
 from orca2.recipe.templates import opened
 
 if TYPE_CHECKING:
@@ -32,18 +35,20 @@ class Params(config.Sections):
 
 def main() -> None:
     params, templates = config.load(Params), Path("templates").resolve()
-    student = params.erase.student_template
-    opened(templates).check_student(student, "params.yaml: erase.student_template")
+    about = read_columns(EXAMPLES.path, ["task", "category"]).group_by(["task", "category"]).aggregate([]).to_pylist()
+    tasks = sorted((row["task"], row["category"]) for row in about)
+    check_erased_names(params.erase, chain.from_iterable(tasks), "params.yaml: erase")
+    check_lines(params.erase, opened(templates), "params.yaml: erase", tasks)
     inputs = [Columns(EXAMPLES, EXAMPLE_COLUMNS), Columns(REQUESTS, REQUEST_COLUMNS), Columns(GRADED, GRADED_COLUMNS)]
-    mapped = map_tables(partial(chats_and_rejected, templates, student), inputs, [CHATS, rejected("erase")])
+    mapped = map_tables(partial(chats_and_rejected, templates, params.erase), inputs, [CHATS, rejected("erase")])
     write_counts("erase", mapped.rows_in[2], mapped.rows_out[0], mapped.reasons)
 
 
 def chats_and_rejected(
-    templates: Path, student: str, examples: "pa.Table", requests: "pa.Table", graded: "pa.Table"
+    templates: Path, erase: EraseConfig, examples: "pa.Table", requests: "pa.Table", graded: "pa.Table"
 ) -> tuple["pa.Table", "pa.Table", dict[str, int]]:
     """One partition."""
-    return *erase_table(examples, requests, graded, opened(templates), student), {}
+    return *erase_table(examples, requests, graded, opened(templates), erase), {}
 
 
 if __name__ == "__main__":

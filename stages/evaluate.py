@@ -49,7 +49,7 @@ def main() -> None:
     require_questions(examples)
     prepared, compared = models.read_prepared(), models.read_compared()
     base, teacher, trained = prepared["student"], prepared["teacher"], models.from_folder(Path("trained"))
-    students = student_lines(params.evaluate, lambda *_: params.erase.student_template, compared)
+    students = student_lines(params.evaluate, params.erase.asked, compared)
     asked = {role: trained if is_student(role) else compared.get(role, base) for role in students} | {
         "teacher": teacher
     }

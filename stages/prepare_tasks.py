@@ -31,7 +31,7 @@ def main() -> None:
     for name, source in params.tasks.sources.items():
         check_grader(source.grader, f"params.yaml: tasks.sources.{name}.grader")
         if source.is_local:
-            require_declared(source.name, "prepare_tasks")
+            require_declared(source.watched, "prepare_tasks")
     examples, left_out, num_read = collect(params.tasks, params.seed)
     write_rows(EXAMPLES.path, Example, examples)
     write_rows(LEFT_OUT.path, Rejected, left_out)

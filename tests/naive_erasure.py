@@ -1,7 +1,7 @@
 """Erasing one answer at a time: what tables of them are held against. Not a test module."""
 
 from orca2.core.rows import Chat, Message, Rejected
-from orca2.recipe.erasure import quoted, told
+from orca2.recipe.erasure.tables import quoted, told
 
 
 def erase(row, teacher, student, student_template):

@@ -106,6 +106,20 @@ def test_a_missing_or_broken_file_of_parameters_hides_no_fault_of_the_templates(
         assert "undefined variable `qestion`" in str(caught.value)
 
 
+def test_templates_that_hide_the_question_or_show_the_task_are_told(sound):
+    folder, _ = sound
+    shows = "{% call system() %}{{ TASK }}{% endcall %}{% call user() %}{{ question }}{% endcall %}"
+    hides = "{% call user() %}Go.{% endcall %}"
+    files = {"strategies__unused": hides, "student__generic": shows.replace("TASK", "task")}
+    write_templates(folder / "templates", strategies__direct=hides, **files)
+    spoil(sound, "erase.tasks", {"sum_of_tow": "keep"})
+    report = told(sound)
+    for name in ("direct", "unused"):
+        assert report.count(f"strategies/{name}.j2:1: does not show the question") == 1
+    assert "student/generic.j2:1: shows task" in report
+    assert "erase.tasks: no task or category 'sum_of_tow'" in report
+
+
 @pytest.mark.parametrize("name", sorted(SECTIONS))
 def test_a_section_that_is_missing_is_told_by_name(sound, name):
     del sound[1][name]

@@ -6,11 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orca2.core.errors import InputErrors, Orca2Error
 from orca2.core.rows import Chat, Example, Graded, Rejected, Request
 from orca2.core.tables import from_table, to_table
-from orca2.recipe.erasure import SHINGLE_WORDS, erase_table
+from orca2.recipe.erasure import EraseConfig, check_erased_names, check_lines
+from orca2.recipe.erasure.tables import SHINGLE_WORDS, erase_table
 from orca2.recipe.templates import Templates, opened
-from tests.examples import ROOT, example, graded, request, turns
+from tests.examples import ROOT, example, graded, request, turns, write_templates
 from tests.naive_erasure import erase, quotation_in
 
 INSTRUCTION = "First break the question into small parts, then solve each part in turn, don't skip the café check."
@@ -147,10 +149,105 @@ def test_a_table_of_answers_is_erased_as_they_are_one_by_one(rows):
         asked.append(request(messages=told, template=f"strategies/{worked}.j2", **names))
         kept.append(graded(text=["5", INSTRUCTION, WORKED, WHOLE_QUESTION, f"So: {WORKED}"][said], **names))
     tables = (to_table(examples, Example), to_table(asked[::-1], Request), to_table(kept, Graded))
-    chats, rejected = erase_table(*tables, templates, "generic")
+    chats, rejected = erase_table(*tables, templates, EraseConfig(student_template="generic"))
     one_by_one = []
     for shown, teacher, row in zip(examples, asked, kept, strict=True):
         student = templates.student(shown, "generic")
         one_by_one.append(erase(row, teacher, student.messages, student.template))
     assert list(from_table(chats, Chat)) == [row for row in one_by_one if isinstance(row, Chat)]
     assert list(from_table(rejected, Rejected)) == [row for row in one_by_one if isinstance(row, Rejected)]
+
+
+ROWS = [f"row {number}" for number in range(300)]
+
+
+def chats_of(config, rows=ROWS[:1], text="5", **fields):
+    """The conversations of some questions of one task, under shipped templates."""
+    templates = opened(ROOT / "templates")
+    told = turns("1 + 1?", WORKED, WHOLE_QUESTION, system=INSTRUCTION)
+    tables = (
+        to_table([example(row_id=row, question=WHOLE_QUESTION, **fields) for row in rows], Example),
+        to_table([request(row_id=row, messages=told, template="strategies/x.j2") for row in rows], Request),
+        to_table([graded(row_id=row, text=text) for row in rows], Graded),
+    )
+    return list(from_table(erase_table(*tables, templates, EraseConfig(**config))[0], Chat))
+
+
+def test_generic_shows_the_line_of_the_student_template_and_is_the_default():
+    (chat,) = chats_of({"student_template": "plain"})
+    assert [(m.role, m.content) for m in chat.messages[1:]] == [("user", WHOLE_QUESTION), ("assistant", "5")]
+    assert chat.messages[0].content.startswith("Answer what you are asked.")
+    assert (chat.student_template, chat.erased_template) == ("student/plain.j2", "strategies/x.j2")
+
+
+def test_empty_shows_the_question_alone():
+    (chat,) = chats_of({"student_template": "generic", "instruction": "empty"})
+    assert chat.messages == turns(WHOLE_QUESTION, "5")
+    assert chat.student_template == "student/empty.j2"
+
+
+def test_keep_leaves_the_teachers_instruction_and_no_worked_turn_and_looks_for_no_quotation_of_what_stays():
+    config = {"student_template": "generic", "instruction": "keep"}
+    (chat,) = chats_of(config, text=f"{INSTRUCTION} 5")
+    assert chat.messages == turns(WHOLE_QUESTION, f"{INSTRUCTION} 5", system=INSTRUCTION)
+    assert chat.student_template == chat.erased_template == "strategies/x.j2"
+    assert not chats_of(config, text=WORKED), "a worked turn is erased in any case"
+
+
+def test_one_of_shows_each_row_one_line_by_its_id_and_a_further_line_moves_no_other_row():
+    two = {"student_template": "generic", "instruction": "one_of", "one_of": ("generic", "plain")}
+    shown = {chat.row_id: chat.student_template for chat in chats_of(two, ROWS)}
+    assert 100 < list(shown.values()).count("student/plain.j2") < 200
+    assert shown == {chat.row_id: chat.student_template for chat in chats_of(two, ROWS[::-1])}
+    three = {
+        chat.row_id: chat.student_template for chat in chats_of(two | {"one_of": ("careful", "plain", "generic")}, ROWS)
+    }
+    moved = {row for row in ROWS if three[row] != shown[row]}
+    assert 60 < len(moved) < 140
+    assert {three[row] for row in moved} == {"student/careful.j2"}
+
+
+def test_a_task_may_be_erased_otherwise_than_its_category_and_a_category_otherwise_than_the_rest():
+    config = {"student_template": "generic", "tasks": {"sums": "empty", "arithmetic": "keep"}}
+    shown = [
+        chats_of(config, **of)[0].student_template for of in ({}, {"task": "other"}, {"task": "o", "category": "c"})
+    ]
+    assert shown == ["student/empty.j2", "strategies/x.j2", "student/generic.j2"]
+
+
+def test_held_out_questions_are_asked_as_they_were_taught_but_nobody_names_the_technique_to_the_student():
+    tasks = {"a": "empty", "b": "keep", "c": "one_of"}
+    config = EraseConfig(student_template="plain", one_of=("generic", "plain"), tasks=tasks)
+    assert [config.asked(task, "any") for task in "abcd"] == ["empty", "plain", "plain", "plain"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"instruction": "one_of"}, "needs two student templates or more"),
+        ({"tasks": {"sums": "one_of"}, "one_of": ("generic",)}, "needs two student templates or more"),
+        ({"instruction": "one_of", "one_of": ("plain", "careful")}, "must hold generic"),
+        ({"one_of": ("plain", "plain")}, "names a template twice"),
+    ],
+)
+def test_lines_that_cannot_be_drawn_are_refused(fields, words):
+    with pytest.raises(ValueError, match=words):
+        EraseConfig(student_template="generic", **fields)
+
+
+def test_every_line_that_is_in_use_must_be_there_and_an_empty_one_be_empty(tmp_path):
+    write_templates(tmp_path, student__empty=(ROOT / "templates/student/generic.j2").read_text("utf-8"))
+    config = EraseConfig(
+        student_template="generic", instruction="empty", one_of=("generic", "gone"), tasks={"a": "one_of"}
+    )
+    with pytest.raises(InputErrors) as caught:
+        check_lines(config, opened(tmp_path), "params.yaml: erase")
+    report = str(caught.value)
+    assert "params.yaml: erase.one_of: unknown student template 'gone'" in report
+    assert "student/empty.j2: has a system turn" in report
+
+
+def test_a_name_that_no_task_and_no_category_has_is_told():
+    config = EraseConfig(student_template="generic", tasks={"sums": "keep", "sum": "keep"})
+    with pytest.raises(Orca2Error, match="no task or category 'sum'"):
+        check_erased_names(config, ["sums", "arithmetic"], "params.yaml: erase")

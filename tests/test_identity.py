@@ -35,6 +35,7 @@ from orca2.recipe.requests import (
     teaching,
 )
 from orca2.recipe.sources import SourceConfig, read_source
+from orca2.recipe.strategies.asking import Probe
 from orca2.recipe.tasks import collect
 from orca2.recipe.templates import Templates
 from orca2.training import finished
@@ -59,23 +60,33 @@ ANSWER = {
     "seed": (43, "probe teaching"),
     "models.teacher": ("path:other", "probe teaching teacher"),
     "models.student": ("path:other", "base"),
-    "tasks.sources.file.category": ("logic", "probe teaching teacher"),
+    **{
+        f"tasks.sources.file.{name}": (value, "probe teaching teacher")
+        for name, value in (("category", "logic"), ("category_column", "topic"))
+    },
+    "probe.judge": ("student", "probe"),
     **{f"probe.sampling.{name}": (value, "probe") for name, value in OTHER_SAMPLING.items()},
     **{f"generate.sampling.{name}": (value, "teaching") for name, value in OTHER_SAMPLING.items()},
     "evaluate.sampling.stop": (["\n\n"], EVALUATION),
     "erase.student_template": ("other", "base student"),
     "evaluate.student_templates": (["other"], "base student"),
+    "erase.instruction": ("empty", "base student"),
+    "erase.tasks": ({"arithmetic": "empty"}, "base student"),
 }
 """The same rows are asked; the keys of the requests that are made there change, and no others."""
 ROWS = {
     **under("tasks.sources.gym", size=9, config={"max_value": 40}),
     **under("tasks.sources.file", kind="reasoning_gym", name="others.jsonl", task="another", split="probe"),
     **under("tasks.sources.file", question_column="rephrased", answer_column="worked", answer_pattern=r"(\d)"),
+    **under("tasks.sources.file", question="{{ rephrased }}", answer="worked", where="number > 3", limit=5),
+    **under("tasks.sources.file", choices="options", answer_is="index", task_column="kind"),
     **under("tasks.sources.hub", revision="b" * 40, hub_split="test"),
+    **under("tasks.sources.file", group_column="number"),
     "tasks.sources.more": {"kind": "reasoning_gym", "name": "lcm", "size": 9, "category": "c", "licence": "MIT"},
     **under("tasks.splits", probe_fraction=0.5, evaluation_fraction=0.5),
     **under("tasks.splits", probe_limit=1, train_limit=1, evaluation_limit=1),
     "probe.strategies": ["direct_answer", "guess_and_check"],
+    "probe.race": True,
     "generate.samples": 3,
     "models.compared": {"larger": "path:other"},
 }
@@ -88,9 +99,12 @@ LIMIT = {
 """No key changes; the store compares the limit by rule."""
 ARTIFACT = {
     **under("tasks.sources.file", grader="exact", licence="CC0-1.0", answer_lines=["Result:"], max_bad_share=0.5),
+    **under("tasks.sources.file", id_column="number"),
     "probe.choose_per": "category",
     **under("evaluate.sampling", top_p=0.8, top_k=6),
-    **under("grade", keep="all", filters=["my_filters:short"]),
+    "erase.one_of": ["generic", "other"],
+    **under("grade", keep="all", filters=["my_filters:short"], distinct=True, per_question=1, prefer="shortest"),
+    **under("grade", quotas={"gym": 1}, weights={"gym": 2.0}),
     **under("pack", max_tokens=513),
     **under("train", learning_rate=0.5, epochs=3, global_batch_sequences=4, warmup_ratio=0.5, schedule="linear"),
     **under("train", weight_decay=0.5, max_grad_norm=0.5, zero_stage=3, dtype="bfloat16", checkpoint_every_steps=11),
@@ -115,8 +129,15 @@ CLASSES = {
     "answer": ANSWER, "rows": ROWS, "limit": LIMIT, "artifact": ARTIFACT, "speed only": SPEED_ONLY, "fixed": FIXED
 }  # fmt: skip
 WITH = {
+    "tasks.sources.file.choices": under(
+        "tasks.sources.file", grader="choice", answer_column="right", answer_is="index"
+    ),
+    "tasks.sources.file.answer_is": under(
+        "tasks.sources.file", grader="choice", answer_column="right", choices="options"
+    ),
     "tasks.sources.file.kind": {"tasks.sources.file.name": "gcd", "tasks.sources.file.size": 9},
     f"{ENGINE}.tensor_parallel_size": {"cluster.generation.gpus_per_engine": 2.0},
+    "grade.prefer": {"grade.per_question": 1},
 }
 """What must change with a field for its new value to be valid."""
 
@@ -205,7 +226,8 @@ def hub(name, *, revision, split):
 
 
 def row(file, i):
-    return {"question": f"{file} {i}?", "rephrased": f"{file} {i}, so?", "answer": f"{i} apples", "worked": f"={i}"}
+    told = {"question": f"{file} {i}?", "rephrased": f"{file} {i}, so?", "answer": f"{i} apples", "worked": f"={i}"}
+    return told | {"number": i, "options": ["x", "y"], "right": i % 2, "kind": "other", "topic": "logic"}
 
 
 @pytest.fixture(scope="module")
@@ -250,11 +272,13 @@ def ask(*change):
     p, templates = load(*change), Templates()
     assert (p == load()) == (not change), "this is no change"
     examples, _, _ = collect(p.tasks, PARAMS["seed"])
-    chosen = dict.fromkeys(p.tasks.tasks, "step_by_step")
+    chosen = dict.fromkeys((example.task for example in examples), "step_by_step")
     references = {"base": p.models.student, "student": "path:trained", "teacher": p.models.teacher} | p.models.compared
     models = {role: model_digest(Path(reference.removeprefix("path:"))) for role, reference in references.items()}
-    students = student_lines(p.evaluate, lambda *_: p.erase.student_template, p.models.compared)
-    probe = probe_requests(examples, templates, p.probe, models["teacher"], p.seed)
+    students = student_lines(p.evaluate, p.erase.asked, p.models.compared)
+    judge = models["teacher" if p.probe.judge == "teacher" else "base"]
+    grid = {p.probe.judge: probe_requests(examples, templates, p.probe, judge, p.seed)}
+    (probe,) = Probe(grid, {}, race=p.probe.race, seed=p.seed).requests().values()
     taught = teaching(templates, chosen, p.generate, models["teacher"], p.seed).requests(examples, templates)
     evaluation = evaluation_requests(examples, templates, chosen, students, models, p.evaluate.sampling)
     made = [("probe", r) for r in probe] + [("teaching", r) for r in taught] + [(r.strategy, r) for r in evaluation]
@@ -472,7 +496,7 @@ def worked_example(tmp_path):
     model = model_digest(write_model(tmp_path / "model"))
     (tmp_path / "sums.jsonl").write_text('{"question": "What is 2 + 3?", "answer": "5"}', "utf-8")
     source = SourceConfig(kind="datasets", name=str(tmp_path / "sums.jsonl"), category="arithmetic", licence="MIT")
-    (row,) = read_source("sums", source, 42)
+    (row,) = read_source("sums", source, 42).examples
     common = {"row_id": row.row_id, "task": "sums", "strategy": "step_by_step", "template": "t", "model": model}
     common |= {"messages": turns(row.question, system="Think in steps."), "seed": 42}
     greedy = build_request(**common, sample_index=0, sampling=Sampling())

@@ -4,9 +4,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from orca2.core.errors import Orca2Error
+from orca2.core.errors import InputErrors, Orca2Error
 from orca2.recipe.templates import Templates
 from orca2.recipe.templates.folder import BLOCKS
+from orca2.recipe.templates.proofs import student_faults, teacher_faults
 from tests.examples import ROOT, example, write_templates
 
 USER = "{% call user() %}{{ question }}{% endcall %}"
@@ -347,3 +348,68 @@ def test_a_folder_of_templates_that_no_task_uses_is_named(shipped):
     with pytest.raises(Orca2Error, match="siblings") as caught:
         shipped.check_tasks(["reversal", "sibling", "sum_of_two", "sum_of_three"], ["logic"], "params.yaml")
     assert "sibling, sum_of_three" in str(caught.value)
+
+
+def faults_of(tmp_path, about=(), **files):
+    templates = opened(tmp_path, **files)
+    return [
+        str(fault).removeprefix(f"{tmp_path}/templates/")
+        for fault in student_faults(templates, "student/generic.j2", about)
+    ]
+
+
+ASKS = "{% call user() %}{{ question }}{% endcall %}"
+SAYS = "{% call system() %}\n{}{% endcall %}"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "{{ task }}",
+        "About {{ category }}.",
+        "{% if task == 'sums' %}Go step by step.{% else %}Answer.{% endif %}",
+        "{% if category == 'logic' %}Recall.{% else %}Answer.{% endif %}",
+        "{{ 'Recall.' if task in ['sums', 'gcd'] else 'Answer.' }}",
+        "{% if task|length == 4 %}Recall.{% else %}Answer.{% endif %}",
+    ],
+)
+def test_a_student_template_that_tells_tasks_apart_is_refused_with_its_line(tmp_path, line):
+    (fault,) = faults_of(tmp_path, [("sums", "logic")], student__generic=SAYS.replace("{}", line) + ASKS)
+    assert "otherwise than task" in fault
+    assert fault.startswith("student/generic.j2:2: ")
+    assert "one line for all" in fault
+
+
+def test_a_task_that_is_named_in_an_included_file_alone_is_found_there(tmp_path):
+    files = {"student__generic": "{% include 'shared/line.j2' %}" + ASKS}
+    (fault,) = faults_of(tmp_path, shared__line=SAYS.replace("{}", "{% if task == 'x' %}!{% endif %}Hi."), **files)
+    assert fault.startswith("shared/line.j2:2: ")
+
+
+def test_a_student_template_may_use_the_name_of_a_task_where_nothing_of_it_is_seen(tmp_path):
+    text = SAYS.replace("{}", "{% if task == 'sums' %}Answer.{% else %}Answer.{% endif %}") + ASKS
+    assert not faults_of(tmp_path, [("sums", "logic")], student__generic=text)
+
+
+@pytest.mark.parametrize(
+    "turn", ["{% call user() %}\nAnswer.{% endcall %}", "{% call user() %}\n{{ question|upper }}{% endcall %}"]
+)
+def test_a_template_that_does_not_show_the_question_as_it_is_is_refused(tmp_path, turn):
+    (fault,) = faults_of(tmp_path, student__generic=f"\n{turn}")
+    assert fault.startswith("student/generic.j2:2: does not show the question")
+
+
+def test_each_version_of_a_technique_must_show_the_question_and_all_that_do_not_are_told(tmp_path):
+    hidden, asks_sums = (
+        "{% call user() %}Go.{% endcall %}",
+        "{% call user() %}{{ question if task == 'sums' }}.{% endcall %}",
+    )
+    files = {"tasks__sums__direct": hidden, "strategies__other": hidden, "tasks__sums__other": ASKS}
+    templates = opened(tmp_path, **files)
+    with pytest.raises(InputErrors) as caught:
+        templates.check_strategies(["direct", "other"], "params.yaml: probe.strategies")
+    told = [error.where.removeprefix(f"{tmp_path}/templates/") for error in caught.value.errors]
+    assert told == ["tasks/sums/direct.j2:1", "strategies/other.j2:1"]
+    templates = opened(tmp_path / "asks", strategies__direct=asks_sums)
+    assert not list(teacher_faults(templates, ["direct"], [("sums", "c")]))
+    assert list(teacher_faults(templates, ["direct"], [("sums", "c"), ("gcd", "c")]))

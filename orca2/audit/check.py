@@ -17,7 +17,7 @@ from orca2.core.errors import Orca2Error, raise_all
 from orca2.engines.config import GenerationCluster
 from orca2.engines.http import check_endpoint
 from orca2.project.dvc_files import require_declared, stages, watched_sections
-from orca2.recipe.erasure import EraseConfig
+from orca2.recipe.erasure import EraseConfig, check_erased_names, check_lines
 from orca2.recipe.evaluation import EvaluateConfig
 from orca2.recipe.filtering import GradeConfig, load_filters
 from orca2.recipe.grading import check_grader
@@ -25,8 +25,10 @@ from orca2.recipe.models import ModelsConfig, check_reference
 from orca2.recipe.packing import PackConfig
 from orca2.recipe.requests import GenerateConfig, ProbeConfig
 from orca2.recipe.sources import kind_of
+from orca2.recipe.sources.files import files_of
 from orca2.recipe.tasks import TasksConfig
 from orca2.recipe.templates import Templates
+from orca2.recipe.templates.proofs import teacher_faults
 from orca2.training.earlier import check_student
 from orca2.training.loop import TrainConfig
 from orca2.training.run import TrainingCluster
@@ -94,10 +96,8 @@ def _check_params(errors: list[Orca2Error], params: SimpleNamespace, file: Path)
     for name, source in params.tasks.sources.items() if params.tasks else ():
         _attempt(errors, partial(kind_of, name, source))
         _attempt(errors, partial(check_grader, source.grader, f"{file}: tasks.sources.{name}.grader"))
-        if source.is_local and not Path(source.name).is_file():
-            errors.append(Orca2Error("no such file", source.name, f"mend {file}: tasks.sources.{name}.name"))
-        elif source.is_local:
-            _attempt(errors, partial(require_declared, source.name, "prepare_tasks"))
+        if source.is_local and _attempt(errors, partial(files_of, source.name, f"{file}: tasks.sources.{name}.name")):
+            _attempt(errors, partial(require_declared, source.watched, "prepare_tasks"))
 
 
 def _check_lengths(errors: list[Orca2Error], params: SimpleNamespace, file: Path) -> None:
@@ -106,6 +106,7 @@ def _check_lengths(errors: list[Orca2Error], params: SimpleNamespace, file: Path
         return
     # The student never stands behind an endpoint, whose context nobody knows here.
     asked = ["evaluate"] if params.models.teacher.startswith("http:") else ["probe", "generate", "evaluate"]
+    asked += ["probe"] * (len(asked) == 1 and params.probe is not None and "student" in params.probe.judges)
     context = params.cluster.generation.engine.max_model_len
     for name in asked:
         config_of = getattr(params, name)
@@ -116,16 +117,22 @@ def _check_lengths(errors: list[Orca2Error], params: SimpleNamespace, file: Path
 
 
 def _check_names(errors: list[Orca2Error], params: SimpleNamespace, templates: Templates, file: Path) -> None:
-    if params.tasks:
-        categories = {source.category for source in params.tasks.sources.values()}
+    sources = params.tasks.sources if params.tasks else {}
+    about = sorted({(source.task or name, source.category) for name, source in sources.items()})
+    probed = params.probe.strategies if params.probe else ()
+    categories = {source.category for source in sources.values()}
+    # The tasks that a column names are known when the source is read: `orca2 check --sources` looks then.
+    if params.tasks and not any(s.task_column or s.category_column for s in sources.values()):
         _attempt(errors, lambda: templates.check_tasks(params.tasks.tasks, categories, f"{file}: tasks.sources"))
-    if params.probe:
-        _attempt(errors, lambda: templates.check_strategies(params.probe.strategies, f"{file}: probe.strategies"))
+    _attempt(errors, lambda: templates.check_strategies(probed, f"{file}: probe.strategies", about))
+    _attempt(errors, lambda: raise_all(teacher_faults(templates, set(templates.strategies) - {*probed}, about)))
     if params.erase:
-        student = params.erase.student_template
-        _attempt(errors, lambda: templates.check_student(student, f"{file}: erase.student_template"))
+        _attempt(errors, lambda: check_lines(params.erase, templates, f"{file}: erase", about))
+    if params.erase and params.tasks and not any(s.task_column or s.category_column for s in sources.values()):
+        known = [*params.tasks.tasks, *categories]
+        _attempt(errors, lambda: check_erased_names(params.erase, known, f"{file}: erase"))
     for name in params.evaluate.student_templates if params.evaluate else ():
-        _attempt(errors, partial(templates.check_student, name, f"{file}: evaluate.student_templates"))
+        _attempt(errors, partial(templates.check_student, name, f"{file}: evaluate.student_templates", about))
 
 
 def _attempt(errors: list[Orca2Error], action: Callable[[], _T]) -> _T | None:

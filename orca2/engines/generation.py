@@ -91,6 +91,21 @@ def answer(
     )
 
 
+def together(runs: Sequence[GenerationRun]) -> GenerationRun:
+    """Several runs, one after the other, as one."""
+    return GenerationRun(
+        generations=[row for run in runs for row in run.generations],
+        failures=[row for run in runs for row in run.failures],
+        num_answered=sum(run.num_answered for run in runs),
+        num_cached=sum(run.num_cached for run in runs),
+        num_generated=sum(run.num_generated for run in runs),
+        generated_tokens=sum(run.generated_tokens for run in runs),
+        num_nodes=max((run.num_nodes for run in runs), default=0),
+        start_s=sum(run.start_s for run in runs),
+        generate_s=sum(run.generate_s for run in runs),
+    )
+
+
 class Asked:
     """What engines made of requests: the outcomes without an answer, and figures. The answers are in the store."""
 
@@ -147,15 +162,17 @@ def arrangement(config: GenerationConfig) -> str:
     return f"{config.engines} engines of {config.cpus_per_engine:g} CPUs and {config.gpus_per_engine:g} GPUs, {where}"
 
 
-def require_budget(requests: Sequence[Request], store: Store, config: GenerationConfig) -> None:
+def require_budget(requests: Sequence[Request], store: Store, config: GenerationConfig, later: int = 0) -> None:
     """Raise when those of the requests that the store does not answer could generate more than `max_new_tokens`.
 
-    A stage that asks several models calls this with all its requests before the first one is asked.
+    A stage that asks several models calls this with all its requests before the first one is asked. So many `later`
+    ones, of the same limit, count where any is missing: what is stored decides what they are.
     """
     if config.max_new_tokens is None:
         return
     missing = store.missing(requests)
-    require_within_budget(len(missing), most_new_tokens(missing), config)
+    following = later * missing[0].sampling.max_tokens if missing else 0
+    require_within_budget(len(missing) + (later if missing else 0), most_new_tokens(missing) + following, config)
 
 
 def require_within_budget(missing: int, most: int, config: GenerationConfig) -> None:

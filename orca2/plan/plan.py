@@ -14,6 +14,7 @@ from orca2.plan.causes import Causes
 from orca2.plan.planner import Params, Planner, States
 from orca2.project.code import STEPS_FILE, step_digests
 from orca2.project.pipeline import StageState, stage_states
+from orca2.recipe.erasure import check_lines
 from orca2.recipe.grading import check_grader
 from orca2.recipe.templates import Templates
 from orca2.store.store import Store
@@ -79,7 +80,7 @@ def _require_sound(params: Params, states: States, templates: Templates) -> None
     if params.probe and states.has("probe"):
         templates.check_strategies(params.probe.strategies, "params.yaml: probe.strategies")
     if params.erase and (states.has("erase") or states.has("evaluate")):
-        templates.check_student(params.erase.student_template, "params.yaml: erase.student_template")
+        check_lines(params.erase, templates, "params.yaml: erase")
     for template in params.evaluate.student_templates if params.evaluate and states.has("evaluate") else ():
         templates.check_student(template, "params.yaml: evaluate.student_templates")
     for name, source in (params.tasks.sources if params.tasks else {}).items():

@@ -14,19 +14,19 @@ from orca2.core import config
 from orca2.core.errors import Orca2Error, raise_all
 from orca2.engines import speeds
 from orca2.engines.config import GenerationCluster
-from orca2.engines.generation import arrangement, generations
+from orca2.engines.generation import arrangement
 from orca2.plan.asking import Asker, Asking
 from orca2.plan.causes import Causes
+from orca2.plan.probing import Probing
 from orca2.plan.questions import Collected, Written
-from orca2.project.artifacts import CHOICES, EVALUATION_REQUESTS, PROBE_REQUESTS, REQUESTS, STEPS, TRAINED
+from orca2.project.artifacts import CHOICES, EVALUATION_REQUESTS, REQUESTS, STEPS, TRAINED
 from orca2.project.pipeline import StageState, state_of
 from orca2.recipe import models
 from orca2.recipe.erasure import EraseConfig
 from orca2.recipe.evaluation import EvaluateConfig, is_student, student_lines
-from orca2.recipe.grading import grade
 from orca2.recipe.models import ModelsConfig
-from orca2.recipe.requests import Asks, GenerateConfig, ProbeConfig, examining, probing, teaching
-from orca2.recipe.strategies import read_choices, require_choices, select, shared
+from orca2.recipe.requests import GenerateConfig, ProbeConfig, examining, teaching
+from orca2.recipe.strategies import read_choices, require_choices
 from orca2.recipe.tasks import TasksConfig, collect
 from orca2.recipe.templates import Templates
 from orca2.store.store import Store
@@ -108,10 +108,8 @@ class Planner:
         """What each stage asks, by its name; of the steps that the pipeline has."""
         p = self.params
         if p.probe and p.models and self.states.has("probe"):
-            yield (
-                self.states.name("probe"),
-                self._asker.ask(self._probing, PROBE_REQUESTS, self._notes(p.models.teacher)),
-            )
+            notes = {role: self._notes(getattr(p.models, role)) for role in p.probe.judges}
+            yield self.states.name("probe"), self._probing.asking(self._asker, notes)
         if p.generate and p.models and self.states.has("generate"):
             yield self.states.name("generate"), self._generate(p.generate, p.models.teacher)
         if p.evaluate and p.erase and p.models and self.states.has("evaluate"):
@@ -127,7 +125,7 @@ class Planner:
     def _evaluate(self, evaluate: EvaluateConfig, erase: EraseConfig, named: ModelsConfig) -> Asking:
         chosen, notes = self.choices
         trained = self._trained()
-        students = student_lines(evaluate, lambda *_: erase.student_template, named.compared)
+        students = student_lines(evaluate, erase.asked, named.compared)
         digests = {
             role: trained if is_student(role) else self._digest(named.compared.get(role, named.student))
             for role in students
@@ -163,22 +161,24 @@ class Planner:
         return Collected(examples, left_out)
 
     @cached_property
-    def _probing(self) -> Asks:
+    def _probing(self) -> Probing:
         assert self.params.probe and self.params.models  # noqa: S101  (asked for by steps that need both)
-        teacher = self._digest(self.params.models.teacher)
-        return probing(self.templates, self.params.probe, teacher, self.params.seed or 0)
+        return Probing(
+            config=self.params.probe,
+            models={role: self._digest(getattr(self.params.models, role)) for role in self.params.probe.judges},
+            seed=self.params.seed or 0,
+            questions=self.questions,
+            templates=self.templates,
+            store=self.store,
+        )
 
     @cached_property
     def choices(self) -> tuple[dict[str, str], tuple[str, ...]]:
         """The strategy of each task: as chosen, as it will be chosen from stored answers, or as it must be assumed."""
         if self.states.stays("select_strategies") or not self.params.probe:
             return read_choices(CHOICES), ()
-        examples = self.questions.examples("probe")
-        probed = self._probing.requests(examples, self.templates)
-        found = self.store.find(probed)
-        if all(request.key in found for request in probed):
-            graded = grade(examples, generations(probed, found))
-            choices = select(graded, shared(examples, self.params.probe.choose_per))
+        choices = self._probing.choices()
+        if choices is not None:
             chosen = {choice.task: choice.strategy for choice in choices}
             require_choices(chosen, self.questions.tasks, CHOICES)
             return chosen, ()

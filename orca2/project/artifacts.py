@@ -3,7 +3,7 @@
 Whoever needs the name of a stage, a folder under `data/` or the type of a row asks here.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Generic, NamedTuple, TypeVar
 
@@ -84,6 +84,11 @@ PROBED = Artifact(
     origins=(EXAMPLES, LEFT_OUT, PROBE_REQUESTS),
     asked="strategy",
 )
+STUDENT_PROBE_REQUESTS = replace(PROBE_REQUESTS, folder="data/probe/student/requests")
+STUDENT_PROBED = replace(
+    PROBED, folder="data/probe/student/graded", origins=(EXAMPLES, LEFT_OUT, STUDENT_PROBE_REQUESTS)
+)
+"""Of the student's base, where it judges beside the teacher; where it judges alone, its answers are those above."""
 CHOICES = Path("data/strategies.yaml")
 """What `select_strategies` chose; a file for people, in git."""
 REQUESTS = Artifact(
@@ -164,7 +169,7 @@ REGISTRY: tuple[Artifact[object], ...] = (
     FURTHER,
 )
 """Every artifact that rows are passed on in, in the order of the flow."""
-ASKING = tuple(artifact for artifact in REGISTRY if artifact.row_type is Request)
+ASKING = (*(artifact for artifact in REGISTRY if artifact.row_type is Request), STUDENT_PROBE_REQUESTS)
 """Those that hold requests to models."""
 COMPARED = {
     stage: tuple(a for a in REGISTRY if a.stage == stage and (a.row_type is not Request or stage == "render_prompts"))

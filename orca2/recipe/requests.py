@@ -55,10 +55,20 @@ class ProbeConfig:
     sampling: Sampling
     choose_per: Literal["task", "category"] = "task"
     """Whether each task has a strategy of its own, or all tasks of a category share one."""
+    race: bool = False
+    """Whether the worst strategy of each round is asked no more: a third of the answers, in one round fewer than there
+    are strategies. Without, each is asked every question, at once."""
+    judge: Literal["teacher", "student", "both"] = "teacher"
+    """Whose answers decide; `student` is the student's base (Orca 2, section 3), asked the same."""
 
     def __post_init__(self) -> None:
         each_once = len(set(self.strategies)) == len(self.strategies)
         require({"strategies: name at least one, each once": bool(self.strategies) and each_once})
+
+    @property
+    def judges(self) -> tuple[str, ...]:
+        """The roles of the models that are asked."""
+        return ("teacher", "student") if self.judge == "both" else (self.judge,)
 
 
 def key_parameters(sampling: Sampling) -> dict[str, object]:
@@ -174,11 +184,11 @@ class Asks:
         ]
 
 
-def probing(templates: Templates, config: ProbeConfig, teacher: str, seed: int) -> Asks:
-    """Every candidate strategy on every probe question; `teacher` is the model's digest."""
+def probing(templates: Templates, config: ProbeConfig, model: str, seed: int) -> Asks:
+    """Every candidate strategy on every probe question; `model` is the digest of one that judges."""
 
     def forms(task: str, category: str) -> list[Form]:
-        return [Form(name, templates.for_strategy(name, task, category), teacher) for name in config.strategies]
+        return [Form(name, templates.for_strategy(name, task, category), model) for name in config.strategies]
 
     return Asks(split="probe", forms=forms, sampling=config.sampling, seed=seed)
 
@@ -217,10 +227,10 @@ def examining(
 
 
 def probe_requests(
-    examples: Iterable[Example], templates: Templates, config: ProbeConfig, teacher: str, seed: int
+    examples: Iterable[Example], templates: Templates, config: ProbeConfig, model: str, seed: int
 ) -> list[Request]:
     """The requests of `probing`."""
-    return probing(templates, config, teacher, seed).requests(examples, templates)
+    return probing(templates, config, model, seed).requests(examples, templates)
 
 
 def evaluation_requests(

@@ -54,6 +54,9 @@ def _resolve(text: str, options: Sequence[Option]) -> frozenset[str]:
     for option in options:
         by_text.setdefault(_bare(option.text), set()).add(option.label)
     plain = peel(text)
+    if label := by_label.get(plain.casefold()):
+        # Before the texts: options may be letters or numbers themselves, and the known answer is a label.
+        return frozenset({label.label})
     if same := by_text.get(_bare(plain)):
         return frozenset(same if len(same) == 1 else ())
     if several := labels_in(plain):

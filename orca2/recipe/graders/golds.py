@@ -65,12 +65,14 @@ def rejected_golds(bad: Iterable[Example]) -> list[Rejected]:
 @lru_cache(maxsize=100_000)
 def _is_right(grader: str, answer: str, metadata: str) -> bool:
     """Whether each known answer of a question, stated as an answer, is right."""
-    facts = known(metadata)
-    line = facts.answer_lines[0]
-    return all(
-        judge(grader_of(grader, ""), grader, gold, f"{line}{_gap(gold)}{gold}", metadata).strict_correct
-        for gold in (answer, *facts.answers)
-    )
+    golds = (answer, *known(metadata).answers)
+    return all(accepts(grader, gold, metadata, gold) for gold in golds)
+
+
+def accepts(grader: str, answer: str, metadata: str, given: str) -> bool:
+    """Whether `given`, stated as an answer, is right for a question with this known answer and metadata."""
+    line = known(metadata).answer_lines[0]
+    return judge(grader_of(grader, ""), grader, answer, f"{line}{_gap(given)}{given}", metadata).strict_correct
 
 
 def _gap(gold: str) -> str:

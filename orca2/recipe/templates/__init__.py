@@ -21,7 +21,8 @@ from jinja2 import nodes
 
 from orca2.core.errors import Orca2Error, raise_all
 from orca2.core.rows import Example, Message
-from orca2.recipe.templates.folder import VARIABLES, Folder, environment
+from orca2.recipe.templates.folder import RENDER_ERRORS, VARIABLES, Folder, environment
+from orca2.recipe.templates.proofs import About, student_faults, teacher_faults
 from orca2.recipe.turns import conversation_fault, recorders
 
 QUESTION = "\0question\0"
@@ -31,10 +32,6 @@ _TRANSPARENT = (
     nodes.Include, nodes.CallBlock, nodes.Call, nodes.If, nodes.Compare, nodes.Operand, nodes.FromImport, nodes.Macro,
 )  # fmt: skip
 """Syntax that passes what it prints on as it is: no filter, no assignment."""
-_RENDER_ERRORS = (
-    jinja2.TemplateError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError
-)  # fmt: skip
-"""What a template's own expressions can raise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,16 +58,25 @@ class Templates(Folder):
         raise_all(self.errors())
         raise_all(self.unreachable())
 
-    def check_strategies(self, names: Iterable[str], where: str) -> None:
-        """Raise for every name that is not a strategy."""
-        hint = f"known: {', '.join(self.strategies)}; add templates/strategies/<name>.j2 for a new one"
-        raise_all(Orca2Error(f"unknown strategy {n!r}", where, hint) for n in names if n not in self.strategies)
+    def check_strategies(self, names: Iterable[str], where: str, about: Iterable[About] = ()) -> None:
+        """Raise for every name that is not a strategy, and for each that does not show the question.
 
-    def check_student(self, name: str, where: str) -> None:
-        """Raise when there is no such student template."""
+        Args:
+            names: those that are to be used.
+            where: where they are named.
+            about: tasks with their categories to prove it for.
+        """
+        wanted = list(names)
+        hint = f"known: {', '.join(self.strategies)}; add templates/strategies/<name>.j2 for a new one"
+        unknown = [Orca2Error(f"unknown strategy {n!r}", where, hint) for n in wanted if n not in self.strategies]
+        raise_all([*unknown, *teacher_faults(self, [n for n in wanted if n in self.strategies], about)])
+
+    def check_student(self, name: str, where: str, about: Iterable[About] = ()) -> None:
+        """Raise when there is no such student template, or it hides the question or tells tasks apart."""
         if f"student/{name}.j2" not in self.files:
             known = ", ".join(Path(f).stem for f in self.files if f.startswith("student/"))
             raise Orca2Error(f"unknown student template {name!r}", where, f"known: {known}")
+        raise_all(student_faults(self, f"student/{name}.j2", about))
 
     def check_tasks(self, tasks: Iterable[str], categories: Iterable[str], where: str) -> None:
         """Raise for every folder of `templates/tasks/` that belongs to no task and no category."""
@@ -108,7 +114,7 @@ class Templates(Folder):
         values = {name: getattr(example, name) for name in VARIABLES}
         try:
             outside = self._environment.get_template(template).render(values | recorders(turns))
-        except _RENDER_ERRORS as error:
+        except RENDER_ERRORS as error:
             hint = f"it fails on row {example.row_id[:12]}"
             raise Orca2Error(f"cannot be rendered: {error}", self._line_of(error, template), hint) from error
         problem = conversation_fault(turns, outside)

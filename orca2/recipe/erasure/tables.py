@@ -1,7 +1,7 @@
-"""Prompt erasing: the teacher's instruction out, the student's generic line in (Orca 2, sections 3 and 4.1).
+"""The training conversations of a partition, made as a table: without an object a turn.
 
-The question and the answer stay as they are. Every row is then checked: no run of eight words of the erased turns may
-be left in the answer, unless the question or the student's own instruction says it too.
+Every row is checked: no run of eight words of the erased turns may be left in the answer, unless the question or the
+student's own instruction says it too.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
 from orca2.core.rows import Chat, Message, Rejected, Role
 from orca2.core.tables import arrow_schema, to_table
+from orca2.recipe.erasure import EraseConfig
 from orca2.recipe.request_tables import Rendered
 from orca2.recipe.templates import Templates
 from orca2.recipe.turns import ROLES, Conversations
@@ -32,16 +32,8 @@ GRADED_COLUMNS = ("row_id", "sample_index", "task", "strategy", "key", "text")
 _IDENTITY = ("row_id", "sample_index")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EraseConfig:
-    """What replaces the teacher's instruction."""
-
-    student_template: str
-    """Name of a file in `templates/student/`."""
-
-
 def erase_table(
-    examples: pa.Table, requests: pa.Table, graded: pa.Table, templates: Templates, student: str
+    examples: pa.Table, requests: pa.Table, graded: pa.Table, templates: Templates, config: EraseConfig
 ) -> tuple[pa.Table, pa.Table]:
     """The training conversations of a partition's kept answers, and the answers that quote what is erased.
 
@@ -52,22 +44,18 @@ def erase_table(
         examples: the columns `EXAMPLE_COLUMNS` of all questions.
         requests: the columns `REQUEST_COLUMNS` of all requests.
         graded: the columns `GRADED_COLUMNS`.
-        templates: of which one shows the question to the student.
-        student: its name.
+        templates: of which some show the question to the student.
+        config: which.
     """
     import pyarrow as pa
 
-    template = f"student/{student}.j2"
-    asked = _Asked(requests)
+    asked, shown = _Asked(requests), _Shown(templates, config)
     question_of = {row_id: about for row_id, *about in _rows(examples, EXAMPLE_COLUMNS)}
-    shows: dict[tuple[str, str], Rendered] = {}
-    chats, rejected, kept, at = Conversations(arrow_schema(Chat).field("messages").type), list[Rejected](), [], []
+    chats, rejected = Conversations(arrow_schema(Chat).field("messages").type), list[Rejected]()
+    kept, at, shown_by = list[int](), list[int](), list[str]()
     for number, (row_id, sample_index, task, strategy, _, text) in enumerate(_rows(graded, GRADED_COLUMNS)):
-        of_task, category, question = question_of[row_id]
-        if (of_task, category) not in shows:
-            shows[of_task, category] = Rendered(templates, template, of_task, category)
-        roles, contents = shows[of_task, category].turns(row_id, question)
         request = asked.at[row_id, sample_index]
+        template, roles, contents = shown.turns(row_id, *question_of[row_id]) or ("", *asked.kept(request))
         quotation = quoted(text, asked.erased(request, roles, contents), contents)
         if quotation:
             reason = "answer quotes the erased instruction"
@@ -86,12 +74,35 @@ def erase_table(
             chats.add([*roles, "assistant"], [*contents, text])
             kept.append(number)
             at.append(request)
+            shown_by.append(template)
     schema = arrow_schema(Chat)
     columns: dict[str, Any] = {name: graded[name].take(pa.array(kept, pa.int64())) for name in GRADED_COLUMNS[:-1]}
     columns["erased_template"] = requests["template"].take(pa.array(at, pa.int64()))
-    columns["student_template"] = pa.array([template] * len(kept), pa.string())
+    teachers = columns["erased_template"].to_pylist()
+    columns["student_template"] = pa.array([a or b for a, b in zip(shown_by, teachers, strict=True)], pa.string())
     columns["messages"] = chats.column()
     return pa.table([columns[name] for name in schema.names], schema=schema), to_table(rejected, Rejected)
+
+
+class _Shown:
+    """What the student is shown of each question."""
+
+    def __init__(self, templates: Templates, config: EraseConfig) -> None:
+        self._templates, self._config = templates, config
+        self._rendered = cache(self._render)
+        self._instruction = cache(config.instruction_for)
+
+    def turns(
+        self, row_id: str, task: str, category: str, question: str
+    ) -> tuple[str, Sequence[str], Sequence[str]] | None:
+        """Template, roles and contents; None where the teacher's own instruction is kept."""
+        if self._instruction(task, category) == "keep":
+            return None
+        template = f"student/{self._config.taught(task, category, row_id)}.j2"
+        return template, *self._rendered(template, task, category).turns(row_id, question)
+
+    def _render(self, template: str, task: str, category: str) -> Rendered:
+        return Rendered(self._templates, template, task, category)
 
 
 class _Asked:
@@ -115,6 +126,15 @@ class _Asked:
         shown = {n * len(ROLES) + ROLES.index(cast(Role, role)) for n, role in zip(numbers, roles, strict=True)}
         own = self._turns[self._ends[request] : self._ends[request + 1]]
         return self._told(tuple([turn for turn in own if turn not in shown]))
+
+    def kept(self, request: int) -> tuple[Sequence[str], Sequence[str]]:
+        """Roles and contents of its instruction and its question: a worked turn is no instruction."""
+        own = self._turns[self._ends[request] : self._ends[request + 1]]
+        said = [divmod(turn, len(ROLES)) for turn in own]
+        told = [(ROLES[role], self._contents[number]) for number, role in said if ROLES[role] == "system"]
+        number, role = said[-1]
+        roles, contents = zip(*told, (ROLES[role], self._contents[number]), strict=True)
+        return roles, contents
 
     def _read(self, turns: tuple[int, ...]) -> Told:
         pairs = (divmod(turn, len(ROLES)) for turn in turns)
