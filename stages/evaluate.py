@@ -15,7 +15,8 @@ from orca2.core.errors import exit_on_error
 from orca2.core.rows import Example, Graded, Rejected, Request
 from orca2.engines.config import GenerationCluster
 from orca2.engines.generation import answer, require_answers, require_budget
-from orca2.project.artifacts import CHOICES, EVALUATED, EVALUATION_REQUESTS, EXAMPLES, FURTHER, PROBED, rejected
+from orca2.engines.judging import Judging
+from orca2.project.artifacts import CHOICES, EVALUATED, EVALUATION_REQUESTS, EXAMPLES, FURTHER, JUDGED, PROBED, rejected
 from orca2.project.metrics import write_json, write_speed
 from orca2.project.shards import read_rows, write_rows
 from orca2.recipe import models
@@ -24,7 +25,6 @@ from orca2.recipe.evaluation import EvaluateConfig, is_student, require_question
 from orca2.recipe.evaluation.benchmarks import figures
 from orca2.recipe.evaluation.comparison import compare_students
 from orca2.recipe.evaluation.summary import summarise
-from orca2.recipe.grading import grade
 from orca2.recipe.requests import evaluation_requests
 from orca2.recipe.strategies import read_choices, require_choices
 from orca2.recipe.strategies.forms import techniques_used
@@ -44,6 +44,7 @@ class Params(config.Sections):
 
 def main() -> None:
     params = config.load(Params)
+    templates, generation = Templates(), params.cluster.generation
     known = read_rows(EXAMPLES.path, Example, [("split", "in", ["evaluation", "probe"])])
     examples = [example for example in known if example.split == "evaluation"]
     require_questions(examples)
@@ -56,21 +57,23 @@ def main() -> None:
     chosen = read_choices(CHOICES)
     require_choices(chosen, {e.task for e in examples}, CHOICES)
     digests = {role: model.digest for role, model in asked.items()}
-    requests = evaluation_requests(examples, Templates(), chosen, students, digests, params.evaluate.sampling)
+    requests = evaluation_requests(examples, templates, chosen, students, digests, params.evaluate.sampling)
     answers = Store(default_root())
-    require_budget(requests, answers, params.cluster.generation)
+    require_budget(requests, answers, generation)
+    judge = prepared.get("judge")
+    judging = Judging(stage="evaluate", model=judge, templates=templates, store=answers, config=generation)
     results: dict[str, Any] = {}
     examined: dict[str, list[Graded]] = {}
     unanswered: list[Rejected] = []
     for model in {m.digest: m for m in (base, teacher, trained, *compared.values())}.values():
         to_it = [r for r in requests if r.model == model.digest]
-        run = answer(to_it, model, answers, params.cluster.generation, stage="evaluate")
+        run = answer(to_it, model, answers, generation, stage="evaluate")
         unanswered += run.failures
         write_rows(rejected("evaluate").path, Rejected, unanswered)
-        require_answers(run, params.cluster.generation)
+        require_answers(run, generation)
         own = sorted({request.strategy for request in to_it})
         write_speed(f"evaluate_{'_'.join(own)}", run)
-        graded = grade(examples, run.generations)
+        graded = judging.grade(examples, run.generations)
         for role in own:
             examined[role] = [row for row in graded if row.strategy == role]
             results[role] = summarise(examined[role], [row for row in run.failures if row.strategy == role])
@@ -80,6 +83,8 @@ def main() -> None:
     if further := [row for role in asked if role not in EVALUATED for row in examined[role]]:
         write_rows(FURTHER.path, Graded, further)
     write_rows(EVALUATION_REQUESTS.path, Request, requests)
+    if judging.requests:
+        write_rows(JUDGED["evaluate"].path, Request, judging.requests)
     compared_with = compare_students(examined, unanswered)
     results |= figures(known, results, compared_with["student_against"]) | compared_with
     results |= roles({role: model.reference for role, model in asked.items()}, params.evaluate)

@@ -2,8 +2,8 @@
 
     python -m stages.prepare_models
 
-Reads the references in params.yaml. Writes models/models.json and models/compared.json; weights stay where they
-are.
+Reads the references in params.yaml. Writes models/models.json and, of models that are only examined,
+models/compared.json; weights stay where they are.
 """
 
 from dataclasses import dataclass
@@ -24,12 +24,12 @@ class Params(config.Sections):
 
 def main() -> None:
     params = config.load(Params)
-    recipe = {"teacher": params.models.teacher, "student": params.models.student}
-    for reference in params.models.references:
+    recipe = params.models.references
+    for reference in params.models.all_references:
         if reference.startswith("path:"):
             require_declared(reference.removeprefix("path:"), "prepare_models")
         earlier.bring_student(reference)
-    prepared = {reference: prepare(reference) for reference in params.models.references}
+    prepared = {reference: prepare(reference) for reference in params.models.all_references}
     write_prepared({role: prepared[reference] for role, reference in recipe.items()})
     write_prepared({name: prepared[reference] for name, reference in params.models.compared.items()}, COMPARED)
     for role, reference in (recipe | params.models.compared).items():

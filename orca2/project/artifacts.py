@@ -155,6 +155,12 @@ FURTHER = Artifact(
 )
 """Of all further roles: models that are compared, and the student under another template."""
 
+JUDGED = {
+    stage: Artifact(stage=stage, folder=f"{folder}/judge", row_type=Request, identity=_CANDIDATE)
+    for stage, folder in (("probe", "data/probe"), ("grade", GRADED.folder), ("evaluate", "data/evaluation"))
+}
+"""By stage, what the model that judges was asked; only where there is one."""
+
 REGISTRY: tuple[Artifact[object], ...] = (
     EXAMPLES,
     PROBE_REQUESTS,
@@ -169,7 +175,11 @@ REGISTRY: tuple[Artifact[object], ...] = (
     FURTHER,
 )
 """Every artifact that rows are passed on in, in the order of the flow."""
-ASKING = (*(artifact for artifact in REGISTRY if artifact.row_type is Request), STUDENT_PROBE_REQUESTS)
+ASKING = (
+    *(artifact for artifact in REGISTRY if artifact.row_type is Request),
+    STUDENT_PROBE_REQUESTS,
+    *JUDGED.values(),
+)
 """Those that hold requests to models."""
 COMPARED = {
     stage: tuple(a for a in REGISTRY if a.stage == stage and (a.row_type is not Request or stage == "render_prompts"))

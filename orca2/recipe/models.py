@@ -40,12 +40,14 @@ _NAME = re.compile(r"(?!(?:base|teacher|techniques|roles|benchmarks|student.*)$)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelsConfig:
-    """The two models of the recipe, and those that are examined beside them."""
+    """The models of the recipe, and those that are examined beside them."""
 
     teacher: str
     """Reference of the model that answers under the detailed instruction."""
     student: str
     """Reference of the model that is fine-tuned; it is also the base of the evaluation."""
+    judge: str = ""
+    """Reference of the model that judges answers to questions with a `grader: judge:TEMPLATE`."""
     compared: dict[str, str] = field(default_factory=dict)
     """Name to reference of further models to compare the student with, such as a larger base, or last week's student.
     Another one makes nothing but the evaluation run again."""
@@ -53,9 +55,9 @@ class ModelsConfig:
     def __post_init__(self) -> None:
         kinds = "package:NAME, hub:OWNER/NAME@40-hex-COMMIT, path:FOLDER, student:COMMIT-OR-IDENTITY"
         compared = {f"compared.{name}": reference for name, reference in self.compared.items()}
-        for role, reference in ({"teacher": self.teacher, "student": self.student} | compared).items():
+        for role, reference in (self.references | compared).items():
+            also = "" if role == "student" else " or http:NAME@REVISION"
             if not _REFERENCE.fullmatch(reference):
-                also = "" if role == "student" else " or http:NAME@REVISION"
                 raise ValueError(f"{role}: {reference!r} is not {kinds}{also}")
         for name in self.compared:
             if not _NAME.fullmatch(name):
@@ -66,9 +68,15 @@ class ModelsConfig:
             raise ValueError(f"student: {self.student!r} cannot be fine-tuned: it needs weights, so {kinds}")
 
     @property
-    def references(self) -> list[str]:
-        """Of all of them, each once."""
-        return sorted({self.teacher, self.student, *self.compared.values()})
+    def references(self) -> dict[str, str]:
+        """Of the models of the recipe, by role."""
+        named = {"teacher": self.teacher, "student": self.student}
+        return named | {"judge": self.judge} if self.judge else named
+
+    @property
+    def all_references(self) -> list[str]:
+        """Of all models, each once."""
+        return sorted({*self.references.values(), *self.compared.values()})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

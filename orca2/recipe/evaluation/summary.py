@@ -74,7 +74,7 @@ def _task_summary(rows: list[Graded], unanswered: int) -> TaskSummary:
     return {
         "questions": questions,
         "unanswered": unanswered,
-        "majority": round(max(Counter(row.expected for row in rows).values(), default=0) / answers, 4),
+        "majority": round(max(Counter(row.expected for row in rows if row.expected).values(), default=0) / answers, 4),
         "strict": _proportion(sum(row.strict_correct for row in rows), questions),
         "lenient": _proportion(sum(row.lenient_correct for row in rows), questions),
         "format_ok": round(sum(row.strict_answer is not None for row in rows) / answers, 4),
