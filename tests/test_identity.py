@@ -85,6 +85,9 @@ ROWS = {
     "tasks.sources.more": {"kind": "reasoning_gym", "name": "lcm", "size": 9, "category": "c", "licence": "MIT"},
     **under("tasks.splits", probe_fraction=0.5, evaluation_fraction=0.5),
     **under("tasks.splits", probe_limit=1, train_limit=1, evaluation_limit=1),
+    "tasks.drop_near_copies": "names_and_numbers",
+    "tasks.draws.more": {"sources": ["hub"], "size": 1},
+    **under("tasks.draws.few", sources=["file"], per_task=1, size=1),
     "probe.strategies": ["direct_answer", "guess_and_check"],
     "probe.race": True,
     "generate.samples": 3,
@@ -149,6 +152,7 @@ SMALL = PARAMS | {
     "tasks": {
         "splits": dict.fromkeys(["probe_fraction", "evaluation_fraction"], 0.3)
         | dict.fromkeys(["probe_limit", "train_limit", "evaluation_limit"], 3),
+        "draws": {"few": {"sources": ["gym"], "per_task": 2}},
         "sources": {
             "gym": COMMON | {"kind": "reasoning_gym", "name": "gcd", "size": 12},
             "file": COMMON | {"kind": "datasets", "name": "questions.jsonl"},
@@ -187,7 +191,7 @@ def fields(kind, path=""):
 
 def field_of(path):
     """The field that an entry of a table is about."""
-    return re.sub(r"^tasks\.sources\.\w+", "tasks.sources.*", path)
+    return re.sub(r"^tasks\.(sources|draws)\.\w+", r"tasks.\1.*", path)
 
 
 CLASSIFIED = {name: {field_of(path) for path in paths} for name, paths in CLASSES.items()}
