@@ -79,6 +79,11 @@ ROWS = {
     **under("tasks.sources.file", kind="reasoning_gym", name="others.jsonl", task="another", split="probe"),
     **under("tasks.sources.file", question_column="rephrased", answer_column="worked", answer_pattern=r"(\d)"),
     **under("tasks.sources.file", question="{{ rephrased }}", answer="worked", where="number > 3", limit=5),
+    "tasks.sources.file.few_shot": {},
+    "tasks.sources.file.few_shot.least": 1,
+    "tasks.sources.file.few_shot.most": 4,
+    "tasks.sources.file.few_shot.same": ["kind"],
+    "tasks.sources.file.few_shot.template": "{{ question }}{% for shot in shots %}{{ shot.answer }}{% endfor %}",
     **under("tasks.sources.file", choices="options", answer_is="index", task_column="kind"),
     **under("tasks.sources.hub", revision="b" * 40, hub_split="test"),
     **under("tasks.sources.file", group_column="number"),
@@ -132,6 +137,7 @@ CLASSES = {
     "answer": ANSWER, "rows": ROWS, "limit": LIMIT, "artifact": ARTIFACT, "speed only": SPEED_ONLY, "fixed": FIXED
 }  # fmt: skip
 WITH = {
+    **{path: {"tasks.sources.file.split": "probe"} for path in ROWS if ".few_shot" in path},
     "tasks.sources.file.choices": under(
         "tasks.sources.file", grader="choice", answer_column="right", answer_is="index"
     ),
@@ -184,9 +190,11 @@ def fields(kind, path=""):
             yield from fields(inner, f"{path}.{name}".strip("."))
         return
     entries = [inner for inner in typing.get_args(kind) if dataclasses.is_dataclass(inner)]
-    yield f"{path}.*" if entries else path
+    # A section that may be left out is no mapping of entries.
+    inside = path if type(None) in typing.get_args(kind) or not entries else f"{path}.*"
+    yield inside
     for inner in entries:
-        yield from fields(inner, f"{path}.*")
+        yield from fields(inner, inside)
 
 
 def field_of(path):
