@@ -90,7 +90,7 @@ ARTIFACT = {
     "probe.choose_per": "category",
     **under("evaluate.sampling", top_p=0.8, top_k=6),
     **under("grade", keep="all", filters=["my_filters:short"]),
-    "erase.one_of": ["generic", "other"],
+    **under("erase", one_of=["generic", "other"], max_residue_share=0.5),
     **under("pack", max_tokens=513),
     **under("train", learning_rate=0.5, epochs=3, global_batch_sequences=4, warmup_ratio=0.5, schedule="linear"),
     **under("train", weight_decay=0.5, max_grad_norm=0.5, zero_stage=3, dtype="bfloat16", checkpoint_every_steps=11),

@@ -86,6 +86,8 @@ class Inputs:
     loss: Sequence[tuple[int, float]]
     """Training step and its loss, in nats per supervised token."""
     counts: Mapping[str, Count]
+    residue: Mapping[str, Mapping[str, int]]
+    """By technique, the answers that erasing read, and how many held a residue of each kind."""
     samples: Sequence[Sample]
     """Training conversations, each beside the request whose instruction it no longer shows."""
     absent: Sequence[str] = ()
@@ -123,6 +125,7 @@ def read_inputs(root: Path = Path()) -> Inputs:
     files = {stage: root / f"metrics/{stage}.json" for stage in STAGES}
     read = {stage: attempt(partial(_read_count, file)) for stage, file in files.items()}
     counts = {stage: count for stage, count in read.items() if count}
+    residue = attempt(lambda: _read_residue(files["erase"])) if "erase" in counts else {}
     samples = attempt(lambda: _read_samples(root)) or []
     raise_all(errors)
     if not (evaluation or chosen or loss or counts or samples):
@@ -135,6 +138,7 @@ def read_inputs(root: Path = Path()) -> Inputs:
         evidence=evidence,
         loss=loss,
         counts=counts,
+        residue=residue or {},
         samples=samples,
         absent=tuple(absent),
     )
@@ -168,6 +172,12 @@ def _read_json(file: Path, keys: Sequence[str]) -> dict[str, Any]:
 def _read_count(file: Path) -> Count:
     value = _read_json(file, _COUNTS)
     return Count(rows_in=value["rows_in"], rows_out=value["rows_out"], rejected=value["rejected"])
+
+
+def _read_residue(file: Path) -> dict[str, dict[str, int]]:
+    """What the audit of `erase` counted; nothing where a stage of the user's own counts no such thing."""
+    found: dict[str, dict[str, int]] = _read_json(file, ()).get("residue", {})
+    return found
 
 
 def _read_evaluation(file: Path) -> tuple[Evaluation, dict[str, Comparison], Used]:

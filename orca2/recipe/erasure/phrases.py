@@ -71,8 +71,8 @@ _NOUNS = tuple(
         "instr", "istruz", "prompt", "guideline", "directive", "directed", "message", "example", "demonstration",
         "technique", "strateg", "told", "asked", "anweis", "gewiesen", "getragen", "nachricht", "consigne", "demandé",
         "indiqu", "indic", "orden", "mensaje", "mensagem", "sistema", "système", "инструкц", "указан", "систем",
-        "велено", "지시", "지침", "시스템", "निर्देश", "सिस्टम", "指示", "指令", "提示", "系统", "系統", "示例", "例", "システム",
-        "インストラクション", "تعليمات", "نظام", "مرت", "طلب", "คำสั่ง", "สั่ง", "ระบบ", "คำแนะนำ",
+        "велено", "지시", "지침", "시스템", "निर्देश", "सिस्टम", "指示", "指令", "提示", "系统", "系統", "示例",
+        "例", "システム", "インストラクション", "تعليمات", "نظام", "مرت", "طلب", "คำสั่ง", "สั่ง", "ระบบ", "คำแนะนำ",
     )
 )  # fmt: skip
 """One of them is in every phrase; most answers hold none and need no closer look."""
