@@ -18,6 +18,7 @@ from orca2.audit import report, report_claims, report_figures, report_inputs
 from orca2.core.errors import Orca2Error
 from orca2.core.rows import Chat, Graded, Message, Request, Sampling
 from orca2.project.shards import write_rows
+from orca2.recipe.erasure.residue import META, QUOTED
 from orca2.recipe.evaluation.benchmarks import figures
 from orca2.recipe.evaluation.comparison import compare_student, compare_students
 from orca2.recipe.evaluation.summary import summarise
@@ -60,7 +61,8 @@ def make_run(root: Path, text: str = "Three r's: s-t-r-a-w-b-e-r-r-y.\nAnswer: 3
     (root / "metrics/evaluate.json").write_text(json.dumps(evaluation))
     for stage, (rows_in, rejected) in COUNTS.items():
         count = {"rows_in": rows_in, "rows_out": rows_in - sum(rejected.values()), "rejected": rejected}
-        (root / f"metrics/{stage}.json").write_text(json.dumps(count))
+        more = {"residue": RESIDUE} if stage == "erase" else {}
+        (root / f"metrics/{stage}.json").write_text(json.dumps(count | more))
     write_choices(select(_probed()), root / "data/strategies.yaml")
     _write_loss(root / "plots/train/plots/metrics/loss.tsv")
     _write_samples(root, text)
@@ -75,6 +77,9 @@ COUNTS: dict[str, tuple[int, dict[str, int]]] = {
     "erase": (377, {"answer quotes the erased instruction": 3}),
     "pack": (374, {"too long": 2}),
 }
+
+
+RESIDUE = {"step_by_step": {"answers": 377, QUOTED: 2, META: 1}, "direct_answer": {"answers": 0, QUOTED: 0, META: 0}}
 
 
 def _answer(task: str, index: int, strategy: str, strict: bool, lenient: bool, tokens: int) -> Graded:
@@ -471,6 +476,14 @@ def test_the_page_shows_which_technique_was_taught_and_which_was_used(run: Path)
         attrs["title"] for tag, attrs in _page(run).tags if tag == "td" and "answers" in (attrs.get("title") or "")
     ]
     assert cells == [f"{used} of 40 answers" for used in (4, 35, 1, 0, 40, 0)]
+
+
+def test_the_page_shows_what_was_left_of_the_instructions_by_technique(run: Path) -> None:
+    text = _page(run).text
+    assert "TechniqueAnswersquotes the erased instructionspeaks of an instruction" in text
+    assert "Step by step37721" in text
+    (run / "metrics/erase.json").write_text('{"rows_in": 1, "rows_out": 1, "rejected": {}}')
+    assert "What was left" not in _page(run).text
 
 
 def test_a_choice_edited_by_a_person_is_called_that(run: Path) -> None:

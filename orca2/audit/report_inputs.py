@@ -99,6 +99,8 @@ class Inputs:
     """The student under each further template, by that role, against each other model."""
     benchmarks: Mapping[str, Figure] = field(default_factory=dict)
     """Those that were examined, by name; none where every task was taught."""
+    residue: Mapping[str, Mapping[str, int]]
+    """By technique, the answers that erasing read, and how many held a residue of each kind."""
     samples: Sequence[Sample]
     """Training conversations, each beside the request whose instruction it no longer shows."""
     absent: Sequence[str] = ()
@@ -147,6 +149,7 @@ def read_inputs(root: Path = Path()) -> Inputs:
     files = {stage: root / f"metrics/{stage}.json" for stage in STAGES}
     read = {stage: attempt(partial(_read_count, file)) for stage, file in files.items()}
     counts = {stage: count for stage, count in read.items() if count}
+    residue = attempt(lambda: _read_residue(files["erase"])) if "erase" in counts else {}
     samples = attempt(lambda: _read_samples(root)) or []
     raise_all(errors)
     if not (found.evaluation or chosen or loss or counts or samples):
@@ -157,6 +160,7 @@ def read_inputs(root: Path = Path()) -> Inputs:
         evidence=evidence,
         loss=loss,
         counts=counts,
+        residue=residue or {},
         samples=samples,
         absent=tuple(absent),
     )
@@ -195,6 +199,12 @@ def _read_count(file: Path) -> Count:
 def in_order(roles: Iterable[str]) -> list[str]:
     """Roles as they are drawn: base, models that are compared, the student under each template, teacher."""
     return sorted(roles, key=lambda role: (role == "teacher", is_student(role), role != "base", role))
+
+
+def _read_residue(file: Path) -> dict[str, dict[str, int]]:
+    """What the audit of `erase` counted; nothing where a stage of the user's own counts no such thing."""
+    found: dict[str, dict[str, int]] = _read_json(file, ()).get("residue", {})
+    return found
 
 
 def _read_evaluation(file: Path) -> _Examined:
