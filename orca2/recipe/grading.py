@@ -12,7 +12,7 @@ from orca2.recipe.graders.verdict import Verdict, judge
 from orca2.recipe.requests import build_request
 from orca2.recipe.templates import Templates
 
-_JUDGES = Sampling(max_tokens=512)
+JUDGES = Sampling(max_tokens=512)
 """How a judge is asked: what it thinks first is short."""
 Verdicts = Mapping[tuple[str, int, str], bool]
 """By question, sample and strategy, whether a model accepts the answer."""
@@ -101,7 +101,7 @@ def opinions(
                     template=conversation.template,
                     model=model,
                     messages=conversation.messages,
-                    sampling=_JUDGES,
+                    sampling=JUDGES,
                     seed=0,
                 )
                 yield Opinion((row.row_id, row.sample_index, row.strategy), order, request)
