@@ -23,6 +23,7 @@ from orca2.core import config
 from orca2.core.errors import Orca2Error
 from orca2.core.hashing import derive_seed, digest
 from orca2.core.rows import Message, PackedSequence, Sampling, Segment
+from orca2.recipe.evaluation import student_lines
 from orca2.recipe.models import model_digest
 from orca2.recipe.requests import (
     ProbeConfig,
@@ -68,6 +69,7 @@ ANSWER = {
     **{f"generate.sampling.{name}": (value, "teaching") for name, value in OTHER_SAMPLING.items()},
     "evaluate.sampling.stop": (["\n\n"], EVALUATION),
     "erase.student_template": ("other", "base student"),
+    "evaluate.student_templates": (["other"], "base student"),
     "erase.instruction": ("empty", "base student"),
     "erase.tasks": ({"arithmetic": "empty"}, "base student"),
 }
@@ -94,6 +96,7 @@ ROWS = {
     "probe.strategies": ["direct_answer", "guess_and_check"],
     "probe.race": True,
     "generate.samples": 3,
+    "models.compared": {"larger": "path:other"},
 }
 """Requests come or go; one that is asked before and after keeps its key."""
 LIMIT = {
@@ -107,9 +110,9 @@ ARTIFACT = {
     **under("tasks.sources.file", id_column="number"),
     "probe.choose_per": "category",
     **under("evaluate.sampling", top_p=0.8, top_k=6),
-    "erase.one_of": ["generic", "other"],
     **under("grade", keep="all", filters=["my_filters:short"], distinct=True, per_question=1, prefer="shortest"),
     **under("grade", quotas={"gym": 1}, weights={"gym": 2.0}),
+    **under("erase", one_of=["generic", "other"], max_residue_share=0.5),
     **under("pack", max_tokens=513),
     **under("train", learning_rate=0.5, epochs=3, global_batch_sequences=4, warmup_ratio=0.5, schedule="linear"),
     **under("train", weight_decay=0.5, max_grad_norm=0.5, zero_stage=3, dtype="bfloat16", checkpoint_every_steps=11),
@@ -282,13 +285,14 @@ def ask(*change):
     assert (p == load()) == (not change), "this is no change"
     examples, _, _ = collect(p.tasks, PARAMS["seed"])
     chosen = dict.fromkeys((example.task for example in examples), "step_by_step")
-    references = {"base": p.models.student, "student": "path:trained", "teacher": p.models.teacher}
+    references = {"base": p.models.student, "student": "path:trained", "teacher": p.models.teacher} | p.models.compared
     models = {role: model_digest(Path(reference.removeprefix("path:"))) for role, reference in references.items()}
+    students = student_lines(p.evaluate, p.erase.asked, p.models.compared)
     judge = models["teacher" if p.probe.judge == "teacher" else "base"]
     grid = {p.probe.judge: probe_requests(examples, templates, p.probe, judge, p.seed)}
     (probe,) = Probe(grid, {}, race=p.probe.race, seed=p.seed).requests().values()
     taught = teaching(templates, chosen, p.generate, models["teacher"], p.seed).requests(examples, templates)
-    evaluation = evaluation_requests(examples, templates, chosen, p.erase.asked, models, p.evaluate.sampling)
+    evaluation = evaluation_requests(examples, templates, chosen, students, models, p.evaluate.sampling)
     made = [("probe", r) for r in probe] + [("teaching", r) for r in taught] + [(r.strategy, r) for r in evaluation]
     return {Lineage(where, r.task, r.row_id, r.strategy, r.sample_index): r for where, r in made}
 
@@ -369,8 +373,9 @@ def rendered(root):
     probe = ProbeConfig(strategies=templates.strategies, sampling=sampling)
     made = probe_requests(QUESTIONS, templates, probe, "m", 42)
     for student in (Path(file).stem for file in templates.files if file.startswith("student/")):
+        role = f"student {student}"
         made += evaluation_requests(
-            QUESTIONS, templates, {}, lambda *_, name=student: name, {f"student {student}": "m"}, sampling
+            QUESTIONS, templates, {}, {role: lambda *_, name=student: name}, {role: "m"}, sampling
         )
     return {(r.row_id, r.strategy): (r.template, r.key) for r in made}
 
