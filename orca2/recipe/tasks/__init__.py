@@ -74,6 +74,11 @@ class TasksConfig:
         """The names of all tasks that are known before a source is read: not those that a `task_column` names."""
         return {source.task or name for name, source in self.sources.items() if not source.task_column}
 
+    @property
+    def names_all(self) -> bool:
+        """Whether tasks and categories are known before a source is read, because no column names any."""
+        return not any(source.task_column or source.category_column for source in self.sources.values())
+
 
 def collect(config: TasksConfig, seed: int) -> tuple[list[Example], list[Rejected], int]:
     """Every question of every source, split; what is left out, with its reason; the number read.
