@@ -25,7 +25,7 @@ from orca2.recipe.evaluation.comparison import compare_student
 from orca2.recipe.evaluation.summary import summarise
 from orca2.recipe.grading import grade
 from orca2.recipe.requests import evaluation_requests
-from orca2.recipe.strategies import read_choices, require_choices
+from orca2.recipe.strategies import examined_under, read_choices, require_choices
 from orca2.recipe.strategies.forms import techniques_used
 from orca2.recipe.templates import Templates
 from orca2.store.root import default_root
@@ -49,8 +49,9 @@ def main() -> None:
     require_questions(examples)
     prepared = models.read_prepared()
     base, teacher, trained = prepared["student"], prepared["teacher"], models.from_folder(Path("trained"))
-    chosen = read_choices(CHOICES)
+    chosen = examined_under(read_choices(CHOICES), known, params.evaluate.teacher_strategy)
     require_choices(chosen, {e.task for e in examples}, CHOICES)
+    templates.check_strategies({*chosen.values()}, f"{CHOICES} or params.yaml: evaluate.teacher_strategy")
     digests = {"base": base.digest, "student": trained.digest, "teacher": teacher.digest}
     requests = evaluation_requests(examples, templates, chosen, params.erase.asked, digests, params.evaluate.sampling)
     answers = Store(default_root())

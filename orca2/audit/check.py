@@ -124,6 +124,9 @@ def _check_names(errors: list[Orca2Error], params: SimpleNamespace, templates: T
         _attempt(errors, lambda: templates.check_tasks(params.tasks.tasks, categories, f"{file}: tasks.sources"))
     _attempt(errors, lambda: templates.check_strategies(probed, f"{file}: probe.strategies", about))
     _attempt(errors, lambda: raise_all(teacher_faults(templates, set(templates.strategies) - {*probed}, about)))
+    if params.evaluate and params.tasks and params.tasks.tasks != params.tasks.taught:
+        named = [params.evaluate.teacher_strategy]
+        _attempt(errors, lambda: templates.check_strategies(named, f"{file}: evaluate.teacher_strategy"))
     if params.erase:
         _attempt(errors, lambda: check_lines(params.erase, templates, f"{file}: erase", about))
     if params.erase and params.tasks and not any(s.task_column or s.category_column for s in sources.values()):
