@@ -129,6 +129,9 @@ def _check_names(errors: list[Orca2Error], params: SimpleNamespace, templates: T
     judge = params.models.judge if params.models else ""
     graders = {name: source.grader for name, source in sources.items()}
     _attempt(errors, lambda: check_judges(graders, templates, judge, f"{file}: tasks.sources"))
+    if params.evaluate and params.tasks and params.tasks.tasks != params.tasks.taught:
+        named = [params.evaluate.teacher_strategy]
+        _attempt(errors, lambda: templates.check_strategies(named, f"{file}: evaluate.teacher_strategy"))
     if params.erase:
         _attempt(errors, lambda: check_lines(params.erase, templates, f"{file}: erase", about))
     if params.erase and params.tasks and params.tasks.names_all:
