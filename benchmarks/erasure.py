@@ -77,7 +77,8 @@ def report(arms: dict[str, Arm]) -> None:
         for task, by in compare(student, reference.student)["tasks"].items():
             for extraction in EXTRACTIONS:
                 one: Any = by[extraction]  # type: ignore[literal-required]
-                counts = f"{one['only_first']} : {one['only_second']} questions, p = {one['p_value']:.2g}"
+                p = f"p = {one['p_value']:.2g}" if one["p_value"] >= 1e-4 else "p < 0.0001"
+                counts = f"{one['only_first']} : {one['only_second']} questions, {p}"
                 print(f"{mode} against {first}, {task}, {extraction}: {one['verdict']} ({counts})")
 
 
