@@ -82,6 +82,8 @@ def _require_sound(params: Params, states: States, templates: Templates) -> None
         templates.check_strategies(params.probe.strategies, "params.yaml: probe.strategies")
     if params.erase and (states.has("erase") or states.has("evaluate")):
         check_lines(params.erase, templates, "params.yaml: erase")
+    for template in params.evaluate.student_templates if params.evaluate and states.has("evaluate") else ():
+        templates.check_student(template, "params.yaml: evaluate.student_templates")
     for name, source in (params.tasks.sources if params.tasks else {}).items():
         check_grader(source.grader, f"params.yaml: tasks.sources.{name}.grader")
     if params.tasks:

@@ -23,7 +23,7 @@ from orca2.plan.states import States
 from orca2.project.artifacts import CHOICES, EVALUATION_REQUESTS, REQUESTS, TRAINED
 from orca2.recipe import models
 from orca2.recipe.erasure import EraseConfig
-from orca2.recipe.evaluation import EvaluateConfig
+from orca2.recipe.evaluation import EvaluateConfig, is_student, student_lines
 from orca2.recipe.graders.judged import is_judged
 from orca2.recipe.models import ModelsConfig
 from orca2.recipe.requests import Asks, GenerateConfig, ProbeConfig, examining, teaching
@@ -103,14 +103,21 @@ class Planner:
     def _evaluate(self, evaluate: EvaluateConfig, erase: EraseConfig, named: ModelsConfig) -> Asking:
         chosen, notes = self.choices
         trained = self._trained()
-        digests = {"base": self._digest(named.student), "student": trained, "teacher": self._digest(named.teacher)}
+        students = student_lines(evaluate, erase.asked, named.compared)
+        digests = {
+            role: trained if is_student(role) else self._digest(named.compared.get(role, named.student))
+            for role in students
+        }
+        digests["teacher"] = self._digest(named.teacher)
+        for reference in sorted(set(named.compared.values())):
+            notes = (*notes, *(note for note in self._notes(reference) if note not in notes))
         if trained.startswith(_UNKNOWN):
             trains = self.states.has("train")
             anew = "the student is trained anew" if trains else f"nothing trains a student, and {TRAINED} is not here"
             notes = (*notes, f"{anew}, so none of its answers is stored")
         elif not self.states.stays("train"):
             notes = (*notes, "what the student learns from does not change, so it is not trained anew")
-        asks = examining(self.templates, chosen, erase.asked, digests, evaluate.sampling)
+        asks = examining(self.templates, chosen, students, digests, evaluate.sampling)
         asking = self._asker.ask(asks, EVALUATION_REQUESTS, notes)
         if not self._verdicts:
             return asking
@@ -189,7 +196,7 @@ class Planner:
 
     @cached_property
     def _prepared(self) -> dict[str, models.Model]:
-        return models.read_prepared() if models.PREPARED.is_file() else {}
+        return (models.read_prepared() if models.PREPARED.is_file() else {}) | models.read_compared()
 
     def _digest(self, reference: str) -> str:
         """Of the prepared model; where it must be prepared again, what that will give, or gave last time."""

@@ -58,17 +58,20 @@ class _Turn(NamedTuple):
 def load_tokenizer(folder: Path) -> Tokenizer:
     """The fast tokenizer of a model folder, checked to be one whose conversations can be encoded safely.
 
+    It is the one in tokenizer.json. Where a class is named beside it, `AutoTokenizer` would build it anew from the
+    vocabulary, which for DeepSeek-V3 loses every blank (Transformers 5.19); and it would import torch, for seconds.
+
     Raises:
         Orca2Error: the folder has no usable tokenizer or no chat template.
     """
-    from transformers import AutoTokenizer
+    from transformers import PreTrainedTokenizerFast
 
     if not (folder / "tokenizer.json").is_file():
         hint = "name a model folder with a fast tokenizer, or run the stage `prepare_models` again"
         raise Orca2Error("no tokenizer.json", str(folder), hint)
     tokenizer: Tokenizer
     try:
-        tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(str(folder), local_files_only=True)
     except (OSError, ValueError, KeyError) as error:
         raise Orca2Error(f"the tokenizer cannot be loaded: {error}", str(folder), "mend or replace it") from error
     _require_template(tokenizer, folder)

@@ -46,6 +46,9 @@ _DOTS = " \t.,;:!"
 
 def peel(text: str) -> str:
     """An answer without its wrappers; what wears none comes back as it is, but for blanks at its ends."""
+    if text.isalnum():
+        # Most known answers: a label, a number, a word.
+        return text
     for _ in range(_LAYERS if len(text) <= _LONGEST else 0):
         peeled = _peel_once(text)
         if peeled == text:

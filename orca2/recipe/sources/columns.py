@@ -92,6 +92,7 @@ class Expression(_Reads):
             self._value = _environment().compile_expression(text, undefined_to_none=False)
         except jinja2.TemplateSyntaxError as error:
             raise ValueError(f"{error.message}") from error
+        self._column = parsed.name if isinstance(parsed, nodes.Name) and parsed.name != "row" else ""
         tree = nodes.Template([nodes.Output([parsed], lineno=1)], lineno=1)
         tree.set_environment(_environment())
         super().__init__(tree)
@@ -102,6 +103,9 @@ class Expression(_Reads):
         Raises:
             UnreadableError: it has none.
         """
+        if self._column in columns:
+            # Most are the name of a column, which needs no engine.
+            return columns[self._column]
         try:
             value: object = self._value({**columns, "row": columns})
             if isinstance(value, jinja2.Undefined):

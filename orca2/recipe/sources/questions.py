@@ -12,6 +12,7 @@ from orca2.recipe.graders.known import Option, grading_facts
 from orca2.recipe.sources.answers import Golds, golds_of
 from orca2.recipe.sources.base import Record, Source
 from orca2.recipe.sources.columns import Expression, Path, Template, UnreadableError, expression, template
+from orca2.recipe.sources.few_shot import Alike
 from orca2.recipe.sources.options import options_of
 from orca2.recipe.sources.origin import origin_facts
 from orca2.recipe.sources.values import Fault, is_blank, is_halved, kind_of, spelt
@@ -37,6 +38,7 @@ class Maker:
         self._answer = expression(source.answer) if source.answer else None
         asked = self._template.paths if self._template else frozenset({(source.question_column,)})
         self._lists_options = bool(source.choices) and not self._shows_options(asked)
+        self.shows_others = source.few_shot is not None
         self.tasks: dict[str, str] = {}
         """The names of the tasks that a column names, and how it spells each."""
 
@@ -49,7 +51,8 @@ class Maker:
         named = {source.task_column, source.category_column, source.id_column, source.group_column}
         where = self._where.columns if self._where else ()
         own = {"choices"} if source.choices else set()
-        return frozenset({*(asked - own), *right, *named, *where, *self._columns_of_choices()} - {""})
+        alike = source.few_shot.same if source.few_shot else ()
+        return frozenset({*alike, *(asked - own), *right, *named, *where, *self._columns_of_choices()} - {""})
 
     def concerns(self, row: Record) -> bool:
         """Whether `where` is so.
@@ -58,6 +61,11 @@ class Maker:
             Fault: it cannot be told.
         """
         return not self._where or bool(_value(self._where, row, "unreadable row", "where"))
+
+    def alike(self, row: Record) -> Alike:
+        """What it must share with those that may stand before it."""
+        few_shot = self._source.few_shot
+        return tuple(_told(row, column) for column in few_shot.same) if few_shot else ()
 
     def question(self, row: Record) -> Example:
         """The question of a row; `split` is still to be decided.
