@@ -23,6 +23,7 @@ from orca2.core import config
 from orca2.core.errors import Orca2Error
 from orca2.core.hashing import derive_seed, digest
 from orca2.core.rows import Message, PackedSequence, Sampling, Segment
+from orca2.recipe.evaluation import student_lines
 from orca2.recipe.models import model_digest
 from orca2.recipe.requests import (
     ProbeConfig,
@@ -69,6 +70,7 @@ ANSWER = {
     **{f"generate.sampling.{name}": (value, "teaching") for name, value in OTHER_SAMPLING.items()},
     "evaluate.sampling.stop": (["\n\n"], EVALUATION),
     "erase.student_template": ("other", "base student"),
+    "evaluate.student_templates": (["other"], "base student"),
     "erase.instruction": ("empty", "base student"),
     "evaluate.teacher_strategy": ("guess_and_check", "teacher"),
     "erase.tasks": ({"arithmetic": "empty"}, "base student"),
@@ -79,6 +81,11 @@ ROWS = {
     **under("tasks.sources.file", kind="reasoning_gym", name="others.jsonl", task="another", split="probe"),
     **under("tasks.sources.file", question_column="rephrased", answer_column="worked", answer_pattern=r"(\d)"),
     **under("tasks.sources.file", question="{{ rephrased }}", answer="worked", where="number > 3", limit=5),
+    "tasks.sources.file.few_shot": {},
+    "tasks.sources.file.few_shot.least": 1,
+    "tasks.sources.file.few_shot.most": 4,
+    "tasks.sources.file.few_shot.same": ["kind"],
+    "tasks.sources.file.few_shot.template": "{{ question }}{% for shot in shots %}{{ shot.answer }}{% endfor %}",
     **under("tasks.sources.file", choices="options", answer_is="index", task_column="kind"),
     **under("tasks.sources.hub", revision="b" * 40, hub_split="test"),
     **under("tasks.sources.file", group_column="number"),
@@ -91,6 +98,7 @@ ROWS = {
     "probe.strategies": ["direct_answer", "guess_and_check"],
     "probe.race": True,
     "generate.samples": 3,
+    "models.compared": {"larger": "path:other"},
 }
 """Requests come or go; one that is asked before and after keeps its key."""
 LIMIT = {
@@ -104,9 +112,9 @@ ARTIFACT = {
     **under("tasks.sources.file", id_column="number"),
     "probe.choose_per": "category",
     **under("evaluate.sampling", top_p=0.8, top_k=6),
-    "erase.one_of": ["generic", "other"],
     **under("grade", keep="all", filters=["my_filters:short"], distinct=True, per_question=1, prefer="shortest"),
     **under("grade", quotas={"gym": 1}, weights={"gym": 2.0}),
+    **under("erase", one_of=["generic", "other"], max_residue_share=0.5),
     **under("pack", max_tokens=513),
     **under("train", learning_rate=0.5, epochs=3, global_batch_sequences=4, warmup_ratio=0.5, schedule="linear"),
     **under("train", weight_decay=0.5, max_grad_norm=0.5, zero_stage=3, dtype="bfloat16", checkpoint_every_steps=11),
@@ -131,6 +139,7 @@ CLASSES = {
     "answer": ANSWER, "rows": ROWS, "limit": LIMIT, "artifact": ARTIFACT, "speed only": SPEED_ONLY, "fixed": FIXED
 }  # fmt: skip
 WITH = {
+    **{path: {"tasks.sources.file.split": "probe"} for path in ROWS if ".few_shot" in path},
     "tasks.sources.file.choices": under(
         "tasks.sources.file", grader="choice", answer_column="right", answer_is="index"
     ),
@@ -184,9 +193,11 @@ def fields(kind, path=""):
             yield from fields(inner, f"{path}.{name}".strip("."))
         return
     entries = [inner for inner in typing.get_args(kind) if dataclasses.is_dataclass(inner)]
-    yield f"{path}.*" if entries else path
+    # A section that may be left out is no mapping of entries.
+    inside = path if type(None) in typing.get_args(kind) or not entries else f"{path}.*"
+    yield inside
     for inner in entries:
-        yield from fields(inner, f"{path}.*")
+        yield from fields(inner, inside)
 
 
 def field_of(path):
@@ -278,13 +289,14 @@ def ask(*change):
     examples, _, _ = collect(p.tasks, PARAMS["seed"])
     chosen = dict.fromkeys((example.task for example in examples if example.task != "exam"), "step_by_step")
     examined = examined_under(chosen, examples, p.evaluate.teacher_strategy)
-    references = {"base": p.models.student, "student": "path:trained", "teacher": p.models.teacher}
+    references = {"base": p.models.student, "student": "path:trained", "teacher": p.models.teacher} | p.models.compared
     models = {role: model_digest(Path(reference.removeprefix("path:"))) for role, reference in references.items()}
+    students = student_lines(p.evaluate, p.erase.asked, p.models.compared)
     judge = models["teacher" if p.probe.judge == "teacher" else "base"]
     grid = {p.probe.judge: probe_requests(examples, templates, p.probe, judge, p.seed)}
     (probe,) = Probe(grid, {}, race=p.probe.race, seed=p.seed).requests().values()
     taught = teaching(templates, chosen, p.generate, models["teacher"], p.seed).requests(examples, templates)
-    evaluation = evaluation_requests(examples, templates, examined, p.erase.asked, models, p.evaluate.sampling)
+    evaluation = evaluation_requests(examples, templates, examined, students, models, p.evaluate.sampling)
     made = [("probe", r) for r in probe] + [("teaching", r) for r in taught] + [(r.strategy, r) for r in evaluation]
     return {Lineage(where, r.task, r.row_id, r.strategy, r.sample_index): r for where, r in made}
 
@@ -366,8 +378,9 @@ def rendered(root):
     probe = ProbeConfig(strategies=templates.strategies, sampling=sampling)
     made = probe_requests(QUESTIONS, templates, probe, "m", 42)
     for student in (Path(file).stem for file in templates.files if file.startswith("student/")):
+        role = f"student {student}"
         made += evaluation_requests(
-            QUESTIONS, templates, {}, lambda *_, name=student: name, {f"student {student}": "m"}, sampling
+            QUESTIONS, templates, {}, {role: lambda *_, name=student: name}, {role: "m"}, sampling
         )
     return {(r.row_id, r.strategy): (r.template, r.key) for r in made}
 

@@ -73,4 +73,4 @@ def _example(example: Example) -> Iterator[str]:
     yield f"  right    {golds}  (grader {example.grader})"
     if facts.choices:
         yield f"  options  {printable(', '.join(f'({option.label}) {option.text}' for option in facts.choices))}"
-    yield from (f"  {what:<9}{printable(said)}" for what, said in origin._asdict().items() if said)
+    yield from (f"  {what:<9}{printable(said)}" for what, said in origin.words().items())

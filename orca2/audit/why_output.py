@@ -39,7 +39,7 @@ def _asked(story: Story) -> Iterator[str]:
     question = story["question"]
     yield printable(f"{question['row_id']}  {question['task']} ({question['category']}), split {question['split']}")
     yield f"source     {printable(question['source'])}, licence {printable(question['licence'])}"
-    if said := [f"{what} {text}" for what, text in origin_of(question["metadata"])._asdict().items() if text]:
+    if said := [f"{what} {text}" for what, text in origin_of(question["metadata"]).words().items()]:
         yield f"origin     {printable(', '.join(said))}"
     yield from _block("question", question["question"])
     golds = (question["answer"], *known(question["metadata"]).answers)

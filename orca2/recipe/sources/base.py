@@ -16,6 +16,8 @@ from typing import Literal, NamedTuple
 
 from orca2.core.errors import require
 from orca2.core.plugins import is_import_path
+from orca2.recipe.sources.columns import expression, template
+from orca2.recipe.sources.few_shot import FewShot
 from orca2.recipe.sources.options import AnswerIs
 
 
@@ -73,6 +75,8 @@ class Source:
     """Largest share of rows that may be left out because they hold no question, or no answer to it could be right."""
     limit: int = 0
     """Most questions of this source, chosen by a hash of seed and question; 0 means all."""
+    few_shot: FewShot | None = None
+    """Others of the source, with their answers, stand before each question; it needs a `split` of its own."""
     split: Literal["", "probe", "train", "evaluation"] = ""
     """Puts every question in this split instead of dividing them."""
 
@@ -93,6 +97,9 @@ class Source:
                 f"choices: a label is no answer to grader {self.grader!r}; say `grader: choice`": self._suits_choices(),
                 "task_column: leave `task` empty beside it": not (self.task and self.task_column),
                 "limit must be 0 (all) or more": self.limit >= 0,
+                "few_shot: needs a `split`, or a question that is held out could stand before one that is taught": bool(
+                    self.split or not self.few_shot
+                ),
                 "size must be 0 or more": self.size >= 0,
                 "max_bad_share must be at least 0 and below 1": 0 <= self.max_bad_share < 1,
                 "answer_lines: a beginning of a line must not be empty": all(map(str.strip, self.answer_lines)),
@@ -106,8 +113,6 @@ class Source:
 
     def _broken(self) -> Iterator[str]:
         """What is no template, or no expression."""
-        from orca2.recipe.sources.columns import expression, template
-
         choices = self.choices if isinstance(self.choices, str) else ""
         written = {"where": self.where, "choices": choices, "answer": self.answer}
         for name, text in written.items():

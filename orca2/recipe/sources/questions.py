@@ -7,10 +7,12 @@ import re
 
 from orca2.core.hashing import canonical, digest
 from orca2.core.rows import Example
+from orca2.recipe.graders.judged import is_judged
 from orca2.recipe.graders.known import Option, grading_facts
-from orca2.recipe.sources.answers import golds_of
+from orca2.recipe.sources.answers import Golds, golds_of
 from orca2.recipe.sources.base import Record, Source
 from orca2.recipe.sources.columns import Expression, Path, Template, UnreadableError, expression, template
+from orca2.recipe.sources.few_shot import Alike
 from orca2.recipe.sources.options import options_of
 from orca2.recipe.sources.origin import origin_facts
 from orca2.recipe.sources.values import Fault, is_blank, is_halved, kind_of, spelt
@@ -29,12 +31,14 @@ class Maker:
 
     def __init__(self, task: str, source: Source, *, may_be_empty: bool = False) -> None:
         self._task, self._source, self._may_be_empty = task, source, may_be_empty
+        self._judged = is_judged(source.grader)
         self._template: Template | None = template(source.question) if source.question else None
         self._where = expression(source.where) if source.where else None
         self._choices = source.choices if isinstance(source.choices, tuple) else _read(source.choices)
         self._answer = expression(source.answer) if source.answer else None
         asked = self._template.paths if self._template else frozenset({(source.question_column,)})
         self._lists_options = bool(source.choices) and not self._shows_options(asked)
+        self.shows_others = source.few_shot is not None
         self.tasks: dict[str, str] = {}
         """The names of the tasks that a column names, and how it spells each."""
 
@@ -43,11 +47,12 @@ class Maker:
         """The columns that every row must have."""
         source = self._source
         asked = self._template.columns if self._template else {source.question_column}
-        right = self._answer.columns if self._answer else {source.answer_column}
+        right = self._answer.columns if self._answer else set() if self._judged else {source.answer_column}
         named = {source.task_column, source.category_column, source.id_column, source.group_column}
         where = self._where.columns if self._where else ()
         own = {"choices"} if source.choices else set()
-        return frozenset({*(asked - own), *right, *named, *where, *self._columns_of_choices()} - {""})
+        alike = source.few_shot.same if source.few_shot else ()
+        return frozenset({*alike, *(asked - own), *right, *named, *where, *self._columns_of_choices()} - {""})
 
     def concerns(self, row: Record) -> bool:
         """Whether `where` is so.
@@ -56,6 +61,11 @@ class Maker:
             Fault: it cannot be told.
         """
         return not self._where or bool(_value(self._where, row, "unreadable row", "where"))
+
+    def alike(self, row: Record) -> Alike:
+        """What it must share with those that may stand before it."""
+        few_shot = self._source.few_shot
+        return tuple(_told(row, column) for column in few_shot.same) if few_shot else ()
 
     def question(self, row: Record) -> Example:
         """The question of a row; `split` is still to be decided.
@@ -66,7 +76,8 @@ class Maker:
         source = self._source
         options = self._options(row)
         question, given = self._question(row, options), self._given(row)
-        answer, others = golds_of(given, source, options, may_be_empty=self._may_be_empty)
+        unknown = self._judged and is_blank(given)
+        answer, others = Golds("") if unknown else golds_of(given, source, options, may_be_empty=self._may_be_empty)
         task, category = self._named(row)
         facts = grading_facts(choices=options, answers=others, answer_lines=source.answer_lines)
         metadata = canonical({**row.metadata, **facts, **self._origin(row)})

@@ -1,14 +1,15 @@
 """A source, read: its questions, the rows that are left out with their reasons, and the columns that nobody reads."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from orca2.core.errors import Orca2Error, raise_all
 from orca2.core.hashing import derive_seed, digest
 from orca2.core.rows import Example, Rejected
 from orca2.recipe.graders.golds import sound_golds
 from orca2.recipe.sources.base import Record, Source
-from orca2.recipe.sources.questions import Maker
+from orca2.recipe.sources.few_shot import Alike, Shots
+from orca2.recipe.sources.questions import Maker, row_id
 from orca2.recipe.sources.values import MEND, Fault
 
 _SHOWN = 200
@@ -63,6 +64,9 @@ def read_rows(
     kept, beyond = _limited(sound, source.limit, seed)
     for _ in beyond:
         rows.reject("beyond the limit of its source", "")
+    if source.few_shot:
+        shots = Shots([(example, rows.alike[id(example)]) for example in sound], source.few_shot, seed)
+        kept = list(_behind(kept, shots, rows))
     unused = tuple(column for column in rows.columns if column not in maker.columns)
     return Reading(examples=kept, unsound=unsound, rejected=rows.rejected, columns=tuple(rows.columns), unused=unused)
 
@@ -77,6 +81,8 @@ class _Rows:
     rejected: list[Rejected] = field(default_factory=list)
     bad: list[tuple[str, Fault]] = field(default_factory=list)
     """Where they stand, and what is wrong."""
+    alike: dict[int, Alike] = field(default_factory=dict)
+    """What a question shares with those that may stand before it, by its `id`."""
     columns: dict[str, None] = field(default_factory=dict)
     num_read: int = 0
 
@@ -94,7 +100,10 @@ class _Rows:
             if record.fault:
                 raise Fault("unreadable row", record.fault)
             if maker.concerns(record):
-                self.examples.append(maker.question(record))
+                example = maker.question(record)
+                self.examples.append(example)
+                if maker.shows_others:
+                    self.alike[id(example)] = maker.alike(record)
             else:
                 self.reject("left out by `where`", position)
         except Fault as fault:
@@ -136,6 +145,16 @@ def _missing(wanted: Iterable[str], columns: Mapping[str, None], where: str) -> 
     # Where no row can be read, that is what is wrong.
     absent = sorted(set(wanted) - columns.keys()) if columns else ()
     return (Orca2Error(f"has no column `{column}`", where, known) for column in absent)
+
+
+def _behind(examples: Iterable[Example], shots: Shots, rows: _Rows) -> Iterator[Example]:
+    """Each question behind others; one for which there are too few is left out."""
+    for example in examples:
+        try:
+            shown = shots.before(example, rows.alike[id(example)])
+            yield replace(shown, row_id=row_id(shown.task, shown.question, shown.answer))
+        except Fault as fault:
+            rows.reject(fault.reason, fault.detail)
 
 
 def _limited(examples: list[Example], limit: int, seed: int) -> tuple[list[Example], list[Example]]:
