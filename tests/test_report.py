@@ -451,6 +451,18 @@ def test_the_lead_says_what_part_of_a_lead_is_format(run: Path) -> None:
     assert "points are gone under lenient reading: that part is format learnt, not reasoning" in text
 
 
+def test_the_lead_says_how_many_unseen_questions_have_a_near_copy_in_training(run: Path) -> None:
+    assert "Unseen means" not in str(_page(run).text)
+    shares = {
+        "siblings": {"evaluation": 50, "but_names": 47, "but_names_and_numbers": 50},
+        "sum_of_two": {"evaluation": 50, "but_names": 0, "but_names_and_numbers": 25},
+    }
+    _edit(run / "metrics/prepare_tasks.json", lambda counts: counts.update(near_copies=shares))
+    lead = str(_page(run).text)
+    assert "Of 100, 47 (47.0\u00a0%) equal one but for names or the order of words, 75 (75.0\u00a0%) but for" in lead
+    assert "but for names or order siblings 47 of 50." in lead
+
+
 def test_a_count_that_does_not_balance_is_marked(run: Path) -> None:
     assert "unaccounted" not in _page(run).text
     _edit(run / "metrics/grade.json", lambda count: count.update(rows_out=count["rows_out"] - 3))
