@@ -4,8 +4,8 @@
 
 In a copy of this project, `erase.instruction` takes each value in turn (the first is what the others are compared
 with), and `dvc repro` trains and examines a student. The teacher's answers come from a copy of the store, so an arm
-costs one training and one examination. Prints for each arm its rows, its macro averages, and by how much it is ahead of the
-first on the same held-out questions, with paired 95 % intervals; then each task.
+costs one training and one examination. Prints for each arm its rows, its macro averages, and by how much it is ahead of
+the first on the same held-out questions, with paired 95 % intervals; then each task.
 """
 
 import argparse

@@ -26,7 +26,7 @@ from orca2.recipe.evaluation.benchmarks import figures
 from orca2.recipe.evaluation.comparison import compare_students
 from orca2.recipe.evaluation.summary import summarise
 from orca2.recipe.requests import evaluation_requests
-from orca2.recipe.strategies import read_choices, require_choices
+from orca2.recipe.strategies import examined_under, read_choices, require_choices
 from orca2.recipe.strategies.forms import techniques_used
 from orca2.recipe.templates import Templates
 from orca2.store.root import default_root
@@ -54,8 +54,9 @@ def main() -> None:
     asked = {role: trained if is_student(role) else compared.get(role, base) for role in students} | {
         "teacher": teacher
     }
-    chosen = read_choices(CHOICES)
+    chosen = examined_under(read_choices(CHOICES), known, params.evaluate.teacher_strategy)
     require_choices(chosen, {e.task for e in examples}, CHOICES)
+    templates.check_strategies({*chosen.values()}, f"{CHOICES} or params.yaml: evaluate.teacher_strategy")
     digests = {role: model.digest for role, model in asked.items()}
     requests = evaluation_requests(examples, templates, chosen, students, digests, params.evaluate.sampling)
     answers = Store(default_root())

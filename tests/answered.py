@@ -46,9 +46,9 @@ def answered_project(root: Path) -> Workspace:
     return project
 
 
-def built_project(root: Path) -> Workspace:
+def built_project(answered: Workspace, root: Path) -> Workspace:
     """Built from stored answers and a finished student alone: a budget of no tokens keeps every engine off."""
-    project = answered_project(root)
+    project = answered.copy(root)
     generation = project.params()["cluster"]["generation"] | {"max_new_tokens": 0}
     project.set_params({"cluster": {"generation": generation}})
     finish_student(project.root)

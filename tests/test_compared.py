@@ -13,7 +13,7 @@ from orca2.project.shards import read_rows
 from orca2.recipe.models import ModelsConfig
 from orca2.training import earlier
 from orca2.training.finished import default_root
-from tests.answered import answer_for, built_project, plan_of
+from tests.answered import answer_for, plan_of
 from tests.tiny import make_tiny_model
 
 QUESTIONS = 2 * 2
@@ -22,9 +22,9 @@ TEMPLATES = ["generic", "empty", "cautious"]
 
 
 @pytest.fixture(scope="module")
-def before(tmp_path_factory):
+def before(whole, tmp_path_factory):
     """A project that examines base, student and teacher; its commit is the student of last week."""
-    return built_project(tmp_path_factory.mktemp("project"))
+    return whole.copy(tmp_path_factory.mktemp("project"))
 
 
 @pytest.fixture(scope="module")

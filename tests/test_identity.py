@@ -35,6 +35,7 @@ from orca2.recipe.requests import (
     teaching,
 )
 from orca2.recipe.sources import SourceConfig, read_source
+from orca2.recipe.strategies import examined_under
 from orca2.recipe.strategies.asking import Probe
 from orca2.recipe.tasks import collect
 from orca2.recipe.templates import Templates
@@ -71,6 +72,7 @@ ANSWER = {
     "erase.student_template": ("other", "base student"),
     "evaluate.student_templates": (["other"], "base student"),
     "erase.instruction": ("empty", "base student"),
+    "evaluate.teacher_strategy": ("guess_and_check", "teacher"),
     "erase.tasks": ({"arithmetic": "empty"}, "base student"),
 }
 """The same rows are asked; the keys of the requests that are made there change, and no others."""
@@ -163,6 +165,7 @@ SMALL = PARAMS | {
             "gym": COMMON | {"kind": "reasoning_gym", "name": "gcd", "size": 12},
             "file": COMMON | {"kind": "datasets", "name": "questions.jsonl"},
             "hub": COMMON | {"kind": "datasets", "name": "owner/name", "revision": "a" * 40},
+            "exam": COMMON | {"kind": "reasoning_gym", "name": "lcm", "size": 6, "split": "evaluation"},
         },
     },
     "probe": {"strategies": ["direct_answer", "step_by_step"], "sampling": SAMPLED},
@@ -284,7 +287,8 @@ def ask(*change):
     p, templates = load(*change), Templates()
     assert (p == load()) == (not change), "this is no change"
     examples, _, _ = collect(p.tasks, PARAMS["seed"])
-    chosen = dict.fromkeys((example.task for example in examples), "step_by_step")
+    chosen = dict.fromkeys((example.task for example in examples if example.task != "exam"), "step_by_step")
+    examined = examined_under(chosen, examples, p.evaluate.teacher_strategy)
     references = {"base": p.models.student, "student": "path:trained", "teacher": p.models.teacher} | p.models.compared
     models = {role: model_digest(Path(reference.removeprefix("path:"))) for role, reference in references.items()}
     students = student_lines(p.evaluate, p.erase.asked, p.models.compared)
@@ -292,7 +296,7 @@ def ask(*change):
     grid = {p.probe.judge: probe_requests(examples, templates, p.probe, judge, p.seed)}
     (probe,) = Probe(grid, {}, race=p.probe.race, seed=p.seed).requests().values()
     taught = teaching(templates, chosen, p.generate, models["teacher"], p.seed).requests(examples, templates)
-    evaluation = evaluation_requests(examples, templates, chosen, students, models, p.evaluate.sampling)
+    evaluation = evaluation_requests(examples, templates, examined, students, models, p.evaluate.sampling)
     made = [("probe", r) for r in probe] + [("teaching", r) for r in taught] + [(r.strategy, r) for r in evaluation]
     return {Lineage(where, r.task, r.row_id, r.strategy, r.sample_index): r for where, r in made}
 
@@ -309,6 +313,7 @@ def keys(requests):
 def concerned(lineages, path, made_in):
     """The requests that a field is about: those made there, and for a source only those of its questions."""
     source = path.split(".")[2] if path.startswith("tasks.sources.") else ""
+    source = "exam" if path == "evaluate.teacher_strategy" else source
     return {p for p in lineages if p.made_in in made_in.split() and (not source or p.task == source)}
 
 

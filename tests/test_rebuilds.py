@@ -9,14 +9,13 @@ import pytest
 
 from orca2.core.hashing import file_digest
 from orca2.training import finished
-from tests.answered import built_project
 from tests.closure import stage_modules
 from tests.workspace import children_s
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory):
-    return built_project(tmp_path_factory.mktemp("project"))
+def built(whole, tmp_path_factory):
+    return whole.copy(tmp_path_factory.mktemp("project"))
 
 
 @pytest.fixture(autouse=True)

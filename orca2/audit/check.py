@@ -126,6 +126,9 @@ def _check_names(errors: list[Orca2Error], params: SimpleNamespace, templates: T
         _attempt(errors, lambda: templates.check_tasks(params.tasks.tasks, categories, f"{file}: tasks.sources"))
     _attempt(errors, lambda: templates.check_strategies(probed, f"{file}: probe.strategies", about))
     _attempt(errors, lambda: raise_all(teacher_faults(templates, set(templates.strategies) - {*probed}, about)))
+    if params.evaluate and params.tasks and params.tasks.tasks != params.tasks.taught:
+        named = [params.evaluate.teacher_strategy]
+        _attempt(errors, lambda: templates.check_strategies(named, f"{file}: evaluate.teacher_strategy"))
     judge = params.models.judge if params.models else ""
     graders = {name: source.grader for name, source in sources.items()}
     _attempt(errors, lambda: check_judges(graders, templates, judge, f"{file}: tasks.sources"))

@@ -117,6 +117,7 @@ class Planner:
             notes = (*notes, f"{anew}, so none of its answers is stored")
         elif not self.states.stays("train"):
             notes = (*notes, "what the student learns from does not change, so it is not trained anew")
+        chosen = dict.fromkeys(self.questions.tasks.examined, evaluate.teacher_strategy) | chosen
         asks = examining(self.templates, chosen, students, digests, evaluate.sampling)
         asking = self._asker.ask(asks, EVALUATION_REQUESTS, notes)
         if not self._verdicts:
@@ -181,7 +182,7 @@ class Planner:
         choices = self._probing.choices()
         if choices is not None:
             chosen = {choice.task: choice.strategy for choice in choices}
-            require_choices(chosen, self.questions.tasks, CHOICES)
+            require_choices(chosen, self.questions.tasks.taught, CHOICES)
             return chosen, ()
         return self._assumed(self.params.probe.strategies[0])
 
@@ -189,10 +190,10 @@ class Planner:
         """As chosen last time, and a first strategy for the others."""
         written = read_choices(CHOICES) if CHOICES.is_file() else {}
         before = {task: strategy for task, strategy in written.items() if strategy in self.templates.strategies}
-        new = [task for task in self.questions.tasks if task not in before]
+        new = [task for task in self.questions.tasks.taught if task not in before]
         notes = [f"the probe chooses as {CHOICES} says now"] if before else []
         notes += [f"{first} for {', '.join(new)}, which has no strategy yet"] if new else []
-        return {task: before.get(task, first) for task in self.questions.tasks}, tuple(notes)
+        return {task: before.get(task, first) for task in self.questions.tasks.taught}, tuple(notes)
 
     @cached_property
     def _prepared(self) -> dict[str, models.Model]:

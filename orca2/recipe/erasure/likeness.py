@@ -1,5 +1,7 @@
 """Whether a stretch of a text is much like a sentence of an instruction, in whatever order, whatever stands between.
 
+A long part between two commas counts as a sentence too.
+
 Compared are pieces of four letters (of two characters in Chinese and Japanese) without blanks, so that a word that is
 changed, broken or spelt otherwise hides nothing. A stretch is half as long again as the sentence. It is like the
 sentence when it holds `SHARE` of the sentence's pieces, and twice as many more as a piece has letters: a short sentence
@@ -7,14 +9,16 @@ takes nearly all of them. What the student is shown as well counts on neither si
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from orca2.recipe.erasure.words import is_cjk, plain, sentences, tokens
+from orca2.recipe.erasure.words import clauses, is_cjk, plain, sentences, tokens
 
-SHARE = 0.25
+SHARE = 0.2
 _LEAST = {2: 8, 4: 14}
-"""Pieces that a sentence must have to be compared at all."""
+"""Pieces that a sentence must have to be compared at all, by the letters of a piece."""
+_LEAST_PART = {2: 10, 4: 24}
+"""And those of a part of one."""
 
 
 Piece = tuple[str, ...]
@@ -36,7 +40,10 @@ class Sentences:
     """Those of some instructions."""
 
     def __init__(self, texts: Iterable[str]) -> None:
-        self._all = [made for text in texts for said in sentences(plain(text)) if (made := _sentence(said))]
+        said = [sentence for text in texts for sentence in sentences(plain(text))]
+        parts = [part for sentence in said for part in clauses(sentence) if part != sentence]
+        made = [_sentence(text, _LEAST) for text in said] + [_sentence(text, _LEAST_PART) for text in parts]
+        self._all = [sentence for sentence in made if sentence]
         self._sizes = {
             size: frozenset(piece for sentence in self._all if sentence.size == size for piece in sentence.pieces)
             for size in sorted({sentence.size for sentence in self._all})
@@ -65,11 +72,11 @@ def pieces_of(texts: Iterable[str], size: int) -> set[Piece]:
     return {piece for text in texts for piece in _pieces("".join(tokens(plain(text))), size)}
 
 
-def _sentence(said: str) -> Sentence | None:
+def _sentence(said: str, least: Mapping[int, int]) -> Sentence | None:
     text = "".join(tokens(said))
     size = 2 if is_cjk(text) else 4
     pieces = frozenset(_pieces(text, size))
-    return Sentence(said.strip(), pieces, size, len(text) * 3 // 2) if len(pieces) >= _LEAST[size] else None
+    return Sentence(said.strip(), pieces, size, len(text) * 3 // 2) if len(pieces) >= least[size] else None
 
 
 def _needed(pieces: int, size: int) -> float:

@@ -25,7 +25,9 @@ _LONE = re.compile(f"[{_CJK}{_THAI}]")
 _CJK_ONE = re.compile(f"[{_CJK}]")
 _BETWEEN = re.compile(rf"(?:(?![{_CJK}{_THAI}{_MARKS}])[\W_])+")
 _SENTENCE = re.compile(r"[.!?;:\n\u3002\uff01\uff1f\uff1b\uff1a\u0964\u061f]+")
-_UNSEEN = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
+_COMMA = re.compile("[,\u060c\u3001\uff0c]+")
+_UNSEEN = re.compile("[\u00ad\u0591-\u05c7\u0640\u064b-\u065f\u0670\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
+"""Signs that nobody sees, and those of Hebrew and Arabic that may be written or not."""
 _MIXED = re.compile("[^\\W\\d_]+")
 _LOOKALIKES = str.maketrans("авсеһіјкмнорԛѕтухԝаα\u03bdορκτι", "abcehijkmhopqstyxwaavopkti")
 """Cyrillic and Greek letters that look like Latin ones, within a word that has Latin letters too."""
@@ -82,6 +84,11 @@ def spoken(said: str) -> str:
 def sentences(text: str) -> list[str]:
     """The sentences of a text, and the parts before a colon or a semicolon."""
     return [part for part in _SENTENCE.split(text) if part.strip()]
+
+
+def clauses(said: str) -> list[str]:
+    """The parts of a sentence between its commas."""
+    return [part for part in _COMMA.split(said) if part.strip()]
 
 
 def is_cjk(said: str) -> bool:

@@ -14,6 +14,8 @@ from orca2.recipe.erasure.words import SHINGLE_WORDS, WORD, Run, joined, plain, 
 
 _NAMED_RUN = 4
 """Words of the shortest part with a name in it."""
+_NEAR = 8
+"""Words between a name and another telling word of its turn, at most."""
 _SHORT = 3
 """Words of the shortest turn that counts when it is copied whole."""
 _SENTENCE = re.compile(r"[.!?\n]+")
@@ -36,7 +38,8 @@ class Worked:
         answers = [tokens(plain(pair.answer)) for pair in pairs]
         self.answers = [joined(words) for words in answers if weigh(words) >= SHINGLE_WORDS * WORD]
         """Those that count when they are copied whole, whatever is in them."""
-        self.names: set[str] = set()
+        self.names: dict[str, set[str]] = {}
+        """Of the pairs, each with the telling words of its pair, numbers left out."""
         self._parts: dict[Run, frozenset[str]] = {}
         self._short: list[tuple[str, frozenset[str]]] = []
         asked = Counter(word for words in questions for word in set(words))
@@ -48,7 +51,7 @@ class Worked:
             particular = named | {word for word in own if _is_telling(word, len(pairs) > 1)}
             self._add((run for run in runs(answer) if said[run] == 1), particular)
             self._add((run for words in (question, answer) for run in runs(words, _NAMED_RUN)), named)
-            self.names |= named
+            self.names |= {name: {word for word in particular if word.isalpha()} - {name} for name in named}
             for words in (question, answer):
                 if _SHORT * WORD <= weigh(words) < SHINGLE_WORDS * WORD and (held := particular.intersection(words)):
                     self._short.append((joined(words), frozenset(held)))
@@ -65,18 +68,24 @@ class Worked:
             asked: gives the words of what the student is shown.
         """
         candidates = list(long_runs) if self._parts else []
-        if not self.names.isdisjoint(words):
+        named = []
+        if any(name in haystack for name in self.names):
+            named = [(at, name) for at, word in enumerate(words) if (name := word.partition("'")[0]) in self.names]
             candidates += runs(words, _NAMED_RUN)
         found = [(run, self._parts[run]) for run in candidates if run in self._parts]
         short = [(turn, held) for turn, held in self._short if turn in haystack]
-        shown = asked() if found or short else set()
+        shown = asked() if found or short or named else set()
         for run, held in found:
             if held - shown:
                 return " ".join(run)
         for turn, held in short:
             telling = held - shown
-            if len(telling) > 1 or telling & self.names:
+            if len(telling) > 1 or telling.intersection(self.names):
                 return turn.strip()
+        for at, name in named:
+            near = words[max(0, at - _NEAR) : at + _NEAR + 1]
+            if name not in shown and (beside := self.names[name].intersection(near) - shown):
+                return f"{name}, {min(beside)}"
         return ""
 
     def _add(self, parts: Iterable[Run], words: set[str]) -> None:

@@ -24,6 +24,8 @@ class EvaluateConfig:
     """How the models are examined."""
 
     sampling: Sampling
+    teacher_strategy: str = "direct_answer"
+    """What the teacher is asked under on tasks without a probe, such as a benchmark's, that `strategies.yaml` lacks."""
     student_templates: tuple[str, ...] = ()
     """What the student is asked under, names of files in `templates/student/`, and every other model but the teacher
     under the first of them. Empty: that of `erase` alone."""

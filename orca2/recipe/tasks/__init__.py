@@ -45,14 +45,19 @@ class TasksConfig:
         probed = {s.task or name for name, s in self.sources.items() if s.split in ("", "probe")}
         drawn = Counter(name for draw in self.draws.values() for name in draw.sources)
         require(
-            {"sources: at least one is needed": bool(self.sources)}
+            {
+                "sources: at least one that is not `split: evaluation` is needed": any(
+                    source.split != "evaluation" for source in self.sources.values()
+                )
+            }
             | {
                 f"sources: name {name!r} may hold letters, digits, `_` and `-` only": bool(_NAME.fullmatch(name))
                 for name in (*self.sources, *self.tasks)
             }
             | {
-                f"sources: task {task!r} has no source with probe questions: leave `split` of one empty": task in probed
-                for task in sorted(self.tasks)
+                f"sources: task {task!r} is taught and has no probe questions: leave `split` of one empty": task
+                in probed
+                for task in sorted(self.taught)
             }
             | {
                 f"sources.{name}.grader: reasoning_gym cannot judge {source.name!r} (see UNSOUND_VERDICTS)": _suits(
@@ -73,6 +78,12 @@ class TasksConfig:
     def tasks(self) -> set[str]:
         """The names of all tasks that are known before a source is read: not those that a `task_column` names."""
         return {source.task or name for name, source in self.sources.items() if not source.task_column}
+
+    @property
+    def taught(self) -> set[str]:
+        """Those of them that are taught; the others are benchmarks, which are examined and need no probe."""
+        taught = {source.task or name for name, source in self.sources.items() if source.split != "evaluation"}
+        return taught & self.tasks
 
 
 def collect(config: TasksConfig, seed: int) -> tuple[list[Example], list[Rejected], int]:
