@@ -1,4 +1,4 @@
-"""The paper's recipe as parameters: every file loads as the stages load it, and holds the figures that the paper states."""
+"""The paper's recipe as parameters: each file loads as the stages load it, and holds what the paper states."""
 
 import re
 from functools import cache
