@@ -401,6 +401,18 @@ def test_a_model_that_was_not_compared_was_examined_by_another_version(run: Path
         report.read_inputs(run)
 
 
+def test_a_role_without_a_result_is_an_error_and_no_gap(run: Path) -> None:
+    _with_more(run)
+    _edit(run / "metrics/evaluate.json", lambda value: value.pop("last_week"))
+    with pytest.raises(Orca2Error, match="has no result of last_week"):
+        report.read_inputs(run)
+
+
+def test_a_model_has_a_colour_of_its_own_whatever_it_is_called() -> None:
+    colours = report_figures.colour_of(["base", "paper", "ink", "student", "teacher"])
+    assert colours == {"base": "base", "student": "student", "teacher": "teacher", "paper": "more1", "ink": "more2"}
+
+
 def test_benchmarks_stand_before_the_tasks_and_what_was_taught_beside_them(run: Path) -> None:
     _with_more(run)
     text = _page(run).text

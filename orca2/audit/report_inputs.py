@@ -222,7 +222,8 @@ def _read_evaluation(file: Path) -> _Examined:
     value = _read_json(file, ())
     roles = value.get("roles", {})
     found: Evaluation = {role: value[role] for role in in_order({*MODELS, *roles}) if role in value}
-    spoilt = [role for role, result in found.items() if not (isinstance(result, dict) and {*_RESULT} <= {*result})]
+    results = found | {role: value.get(role) for role in roles}
+    spoilt = [role for role, result in results.items() if not (isinstance(result, dict) and {*_RESULT} <= {*result})]
     if spoilt or (value and not found):
         lacks = f"has no result of {', '.join(spoilt or MODELS)}"
         raise Orca2Error(lacks, str(file), f"it was written by another version: {_AGAIN}")
