@@ -22,8 +22,8 @@ NAMED = "answer names a technique"
 WORKED = "answer repeats a worked turn"
 KINDS = (QUOTED, LIKE, META, NAMED, WORKED)
 """The reasons for which an answer is rejected."""
-_SHORT = 16
-"""Weight of the shortest instruction that counts wherever it is quoted whole: three words, four Chinese characters."""
+_SHORT = 24
+"""Weight of the shortest instruction that counts wherever it is quoted whole: four words, six Chinese characters."""
 _SENTENCE = (12, 18)
 """Of the shortest whole instruction, and of the shortest sentence of one, that counts as a sentence of the answer."""
 
