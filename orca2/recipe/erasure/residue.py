@@ -98,7 +98,7 @@ def _quotation(text: str, words: list[str], erased: Told, allowed: Sequence[str]
         shown = [joined(tokens(plain(content))) for content in allowed]
         if turn := next((turn for turn in short if not any(turn in content for content in shown)), ""):
             return Residue(QUOTED, turn.strip())
-    part = erased.worked.copied(words, own, haystack, lambda: {w for c in allowed for w in tokens(plain(c))})
+    part = erased.worked.copied(words, haystack, lambda: {w for c in allowed for w in tokens(plain(c))})
     return Residue(WORKED, part) if part else None
 
 
