@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from orca2.core import config
 from orca2.core.errors import exit_on_error
-from orca2.core.rows import Example, Graded
-from orca2.project.artifacts import CHOICES, EXAMPLES, PROBED
+from orca2.core.rows import Example, Graded, Request
+from orca2.project.artifacts import CHOICES, EXAMPLES, PROBE_REQUESTS, PROBED, STUDENT_PROBED
 from orca2.project.shards import read_rows
 from orca2.recipe.filtering import GradeConfig
 from orca2.recipe.requests import ProbeConfig
@@ -28,9 +28,11 @@ class Params(config.Sections):
 
 def main() -> None:
     params, probed = config.load(Params), read_rows(PROBED.path, Graded)
-    refuse_zero_scores(probed, params.grade)
+    student = read_rows(STUDENT_PROBED.path, Graded) if params.probe.judge == "both" else []
+    refuse_zero_scores([*probed, *student], params.grade)
     examples = read_rows(EXAMPLES.path, Example, [("split", "==", "probe")])
-    choices = select(probed, shared(examples, params.probe.choose_per))
+    raced = read_rows(PROBE_REQUESTS.path, Request) if params.probe.race else None
+    choices = select(probed, shared(examples, params.probe.choose_per), raced, student)
     write_choices(choices, CHOICES)
     for choice in choices:
         best = choice.scores[0]

@@ -4,13 +4,14 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import hypothesis
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-from tests.answered import answered_project
+from tests.answered import answered_project, built_project
 from tests.closure import ROOT
 from tests.disk import full_disk
 
@@ -19,7 +20,15 @@ from tests.disk import full_disk
 os.environ |= {"RAY_worker_niceness": "0", "OMP_NUM_THREADS": "1"}
 hypothesis.settings.register_profile("busy machine", deadline=None)
 hypothesis.settings.load_profile("busy machine")
-_PREPARE = "import sys, orca2.recipe.models as m; print(m.prepare(sys.argv[1]).folder)"
+_PREPARE = """
+import sys
+from pathlib import Path
+from orca2.recipe.models import prepare, read_prepared, write_prepared
+lock = Path(sys.argv[1])
+if not lock.is_file():
+    write_prepared({"teacher": prepare("package:smollm2-135m-instruct")}, lock)
+print(read_prepared(lock)["teacher"].on_disk)
+"""
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -28,14 +37,14 @@ def cache_of_its_own(tmp_path_factory):
     os.environ["ORCA2_CACHE"] = str(tmp_path_factory.mktemp("cache"))
 
 
-_ENGINES = {"ray", "packaged", "two_nodes", "base_url", "reference", "killed", "two_ranks"}
+_ENGINES = {"in_process", "ray", "packaged", "two_nodes", "base_url", "reference", "killed", "two_ranks"}
 """Fixtures that start vLLM, Ray, DeepSpeed or the whole pipeline; `make quick` leaves out what needs one."""
 _SLOW = {"answered", "built", "monorepo", "revisions"}
 """Fixtures that run the stages of a project, from stored answers; `make quick` leaves them out too."""
 _TOGETHER = {
     "engines": ["cluster", "generation", "http", "regenerate", "training"],
     "packaged": ["models", "pipeline"],
-    "answered": ["dataset_commands", "dvc_files", "plan", "replay", "verify"],
+    "answered": ["compared", "dataset_commands", "dvc_files", "plan", "rebuilds", "replay", "verify"],
 }
 """Modules that one process runs: what they share is started or built once. Two may start engines, one thread each."""
 
@@ -93,27 +102,53 @@ def ray():
 
 
 @pytest.fixture(scope="session")
+def tiny(tmp_path_factory):
+    """A tiny model, by the reference `path:`."""
+    from orca2.recipe.models import from_folder
+    from tests.tiny import make_tiny_model
+
+    return from_folder(make_tiny_model(tmp_path_factory.mktemp("model") / "tiny"))
+
+
+@pytest.fixture(scope="session")
+def in_process(tiny):
+    """The same model, answered by one engine in this process for all tests."""
+    from orca2.engines.registry import ENGINES
+    from tests.in_process import answering_in_process
+
+    ENGINES["here"] = answering_in_process
+    return replace(tiny, reference=f"here:{tiny.folder}")
+
+
+@pytest.fixture(scope="session")
 def packaged(tmp_path_factory):
-    """The embedded model, prepared twice at once: by a process that may ask the hub, and by one that may not."""
+    """The embedded model of two machines: prepared where the hub may be asked, made anew by its lock where it may not.
+
+    Half a minute of processor each.
+    """
     root = tmp_path_factory.mktemp("packaged")
-    running = [
-        subprocess.Popen(
-            [sys.executable, "-c", _PREPARE, "package:smollm2-135m-instruct"],
-            env=os.environ
-            | {"HF_HUB_OFFLINE": offline, "PYTHONPATH": str(ROOT), "ORCA2_CACHE": str(root / f"cache-{offline}")},
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for offline in "01"
-    ]
-    folders = [Path(process.communicate()[0].splitlines()[-1]) for process in running]
-    assert [process.returncode for process in running] == [0, 0]
+    folders = []
+    for offline in "01":
+        environment = {
+            "HF_HUB_OFFLINE": offline,
+            "PYTHONPATH": str(ROOT),
+            "ORCA2_CACHE": str(root / f"cache-{offline}"),
+        }
+        command = [sys.executable, "-c", _PREPARE, str(root / "models.json")]
+        done = subprocess.run(command, env=os.environ | environment, stdout=subprocess.PIPE, text=True, check=True)
+        folders.append(Path(done.stdout.splitlines()[-1]))
     return folders
 
 
 @pytest.fixture(scope="session")
 def answered(tmp_path_factory):
     return answered_project(tmp_path_factory.mktemp("answered"))
+
+
+@pytest.fixture(scope="session")
+def whole(answered, tmp_path_factory):
+    """The same, built to its end from a student that is finished already."""
+    return built_project(answered, tmp_path_factory.mktemp("whole"))
 
 
 @pytest.fixture

@@ -1,8 +1,13 @@
 """Outcomes of models and techniques whose true accuracy is known, drawn by seed. Not a test module."""
 
+from functools import cache
+
 import numpy as np
 
 from orca2.recipe.statistics import Paired
+from orca2.recipe.strategies import select
+from orca2.recipe.strategies.asking import Probe
+from tests.examples import graded, request
 
 
 def rights(accuracy, questions, rounds, seed=0):
@@ -36,3 +41,33 @@ def probe(accuracy, questions, rounds, correlation=0.6, seed=0):
     own = rng.standard_normal((rounds, accuracy.shape[1], questions))
     limits = np.vectorize(NormalDist().inv_cdf)(np.clip(accuracy, 1e-9, 1 - 1e-9))
     return np.sqrt(correlation) * difficulty + np.sqrt(1 - correlation) * own < limits[:, :, None]
+
+
+def raced(outcomes, seed=1):
+    """The choice of the grid and that of a race on the same outcomes, and how many answers the race asked for.
+
+    Techniques cost more and more tokens, so that accuracy and cost pull apart.
+    """
+    requests = _grid(*np.shape(outcomes))
+    verdicts = [(i, right) for i, rights in enumerate(outcomes) for right in rights.tolist()]
+    cells = {
+        (r.strategy, r.row_id): graded(
+            strategy=r.strategy, row_id=r.row_id, strict_correct=right, completion_tokens=10 + i
+        )
+        for r, (i, right) in zip(requests, verdicts, strict=True)
+    }
+    probe = Probe({"teacher": requests}, {}, race=True, seed=seed)
+    while wanted := probe.wanted():
+        probe.add("teacher", [cells[r.strategy, r.row_id] for r in wanted["teacher"]])
+    ((grid,), (race,)) = select(cells.values()), select(probe.graded()["teacher"], None, probe.requests()["teacher"])
+    return grid, race, len(probe.asked)
+
+
+@cache
+def _grid(techniques, questions):
+    return asked_of([(f"s{i}", f"q{j:03d}") for i in range(techniques) for j in range(questions)])
+
+
+def asked_of(cells, task="sums"):
+    """A request for each strategy and question."""
+    return [request(strategy=strategy, row_id=row_id, task=task) for strategy, row_id in cells]

@@ -1,5 +1,9 @@
 """Contents stay data: whatever a content says, the turns are those of the messages."""
 
+import json
+import subprocess
+import sys
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -115,6 +119,21 @@ def test_a_template_that_reads_the_clock_gets_the_same_day_always(tmp_path):
 def test_a_conversation_without_an_answer_to_something_is_an_error(tokenizer, messages):
     with pytest.raises(Orca2Error):
         encode_conversation(tokenizer, messages)
+
+
+def test_a_tokenizer_is_what_its_file_says_whatever_class_is_named_beside_it(tokenizer, tmp_path):
+    """By the class that tokenizer_config.json names, Transformers would build another one: without blanks, for some."""
+    folder = make_tokenizer(tmp_path)
+    config = json.loads((folder / "tokenizer_config.json").read_text())
+    (folder / "tokenizer_config.json").write_text(json.dumps(config | {"tokenizer_class": "LlamaTokenizer"}))
+    assert encode_prompt(load_tokenizer(folder), (QUESTION,)) == encode_prompt(tokenizer, (QUESTION,))
+
+
+def test_a_tokenizer_is_loaded_without_torch(tmp_path):
+    """Which takes longer to import than a small dataset to pack."""
+    code = "import sys; from pathlib import Path; from orca2.recipe.chat import load_tokenizer as load\n"
+    code += "load(Path(sys.argv[1])); sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code, str(make_tokenizer(tmp_path))], check=True)
 
 
 def test_a_folder_without_a_tokenizer_is_an_error(tmp_path):

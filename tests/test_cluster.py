@@ -15,11 +15,10 @@ from orca2.core.rows import Generation
 from orca2.engines.config import GenerationConfig
 from orca2.engines.generation import answer
 from orca2.project.shards import write_rows
-from orca2.recipe.models import from_folder
 from orca2.store.store import Store
 from tests.endpoint import free_port
-from tests.test_generation import CONFIG, ENGINE, ROOT, make_requests
-from tests.tiny import make_tiny_model
+from tests.in_process import CONFIG, ENGINE
+from tests.test_generation import ROOT, make_requests
 
 # Ray gives work to the first engine that is ready; so little work would all be done before the second one is.
 _GENERATE = """
@@ -88,14 +87,13 @@ def _wait_for(address, nodes):
     raise AssertionError(done.stderr)
 
 
-def test_both_nodes_of_a_cluster_generate_and_the_artifact_is_the_same_as_locally(two_nodes, tmp_path):
-    model = from_folder(make_tiny_model(tmp_path / "tiny"))
+def test_both_nodes_of_a_cluster_generate_and_the_artifact_is_the_same_as_locally(two_nodes, tiny, tmp_path):
     store = tmp_path / "store"
     environment = os.environ | NO_TOKEN | {"RAY_ADDRESS": two_nodes, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-c", _GENERATE, str(model.folder), str(store), str(tmp_path / "cluster")]
+    command = [sys.executable, "-c", _GENERATE, str(tiny.folder), str(store), str(tmp_path / "cluster")]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.stdout.splitlines()[-1:] == ["2 40"], done.stderr
-    local = answer(make_requests(model, 40, max_tokens=60), model, Store(store), CONFIG)
+    local = answer(make_requests(tiny, 40, max_tokens=60), tiny, Store(store), CONFIG)
     assert local.num_generated == 0
     write_rows(tmp_path / "local", Generation, local.generations)
     shards = [sorted(file.read_bytes() for file in (tmp_path / side).iterdir()) for side in ("local", "cluster")]

@@ -1,9 +1,12 @@
 """Which technique an answer shows: told by its form, checked on answers whose technique is known."""
 
+import json
 import random
+from dataclasses import replace
 
 import pytest
 
+from orca2.recipe.graders.known import grading_facts
 from orca2.recipe.strategies.forms import NONE, form, techniques_used
 from tests.examples import example, graded
 
@@ -82,6 +85,21 @@ def test_the_rule_is_checked_on_answers_whose_technique_is_known():
 def test_numbers_and_words_of_the_question_leave_only_their_form():
     assert form("12 cats. 7 dogs.\nAnswer: 3", "How many cats?") == form("5 cows. 88 dogs.\n**Answer:** 9", "And cows?")
     assert form("Answer: 3", "?") == {("", ""): 1}
+
+
+def test_the_answer_line_is_that_of_the_source():
+    assert form("7 of 7.\nResult: 12 in all", "?", ["Result:"]) == form("7 of 7.\nAnswer: 9", "?")
+    assert form("7 of 7.\nResult: 12 in all", "?") != form("7 of 7.\nAnswer: 9", "?")
+    own = json.dumps(grading_facts(answer_lines=["Result:"]))
+    rows = [replace(row, metadata=own) for row in EXAMPLES]
+    forms = {name: form.replace("Answer:", "Result:") for name, form in WRITTEN.items()}
+    written = [
+        graded(row_id=row.row_id, strategy=name, text=forms[name].format(**n)) for row, n in PROBE for name in forms
+    ]
+    bare = [graded(row_id=row.row_id, text="Result: which is what it comes to, I think") for row, _ in HELD_OUT]
+    found = techniques_used({"student": bare}, written, rows, {"sums": "direct_answer"})
+    assert found["models"]["student"]["sums"] == {"direct_answer": {"direct_answer": 10}}
+    assert found["recognised"] == 1.0
 
 
 def test_neither_the_order_of_rows_nor_of_the_probe_leaves_a_trace():

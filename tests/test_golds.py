@@ -139,9 +139,9 @@ def test_a_set_of_reasoning_gym_is_refused_when_it_is_named_or_its_own_answers_a
         return
     if name == "composite":
         with pytest.raises(Orca2Error, match="reasoning-gym refuses 'composite'"):
-            list(read_source("own", SourceConfig(**fields), 3))
+            read_source("own", SourceConfig(**fields), 3)
         return
-    examples = list(read_source("own", SourceConfig(**fields, grader="reasoning_gym"), 3))
+    examples = read_source("own", SourceConfig(**fields, grader="reasoning_gym"), 3).examples
     assert sound_golds("own", examples, 0) == (examples, [])
     assert not any(
         judge(GRADERS["reasoning_gym"], "reasoning_gym", e.answer, f"Answer: {wrong}", e.metadata).strict_correct

@@ -23,6 +23,8 @@ from orca2.core import config
 from orca2.core.errors import Orca2Error
 from orca2.core.hashing import derive_seed, digest
 from orca2.core.rows import Message, PackedSequence, Sampling, Segment
+from orca2.recipe.evaluation import student_lines
+from orca2.recipe.grading import opinions
 from orca2.recipe.models import model_digest
 from orca2.recipe.requests import (
     ProbeConfig,
@@ -34,11 +36,13 @@ from orca2.recipe.requests import (
     teaching,
 )
 from orca2.recipe.sources import SourceConfig, read_source
+from orca2.recipe.strategies import examined_under
+from orca2.recipe.strategies.asking import Probe
 from orca2.recipe.tasks import collect
 from orca2.recipe.templates import Templates
 from orca2.training import finished
 from orca2.training.loop import TrainConfig
-from tests.examples import ROOT, example, turns, write_yaml
+from tests.examples import ROOT, example, generation, turns, write_yaml
 
 DOCUMENT = (ROOT / "docs" / "identity.md").read_text("utf-8")
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
@@ -51,19 +55,26 @@ def under(section, **values):
     return {f"{section}.{name}": value for name, value in values.items()}
 
 
-# Where requests are made: by the probe, by the teaching, and by the three roles of the evaluation.
+# Where requests are made: by the probe, by the teaching, by the three roles of the evaluation, and by a judge.
 EVALUATION = "base student teacher"
 OTHER_SAMPLING = {"temperature": 0.8, "top_p": 0.8, "top_k": 6, "stop": ["\n\n"]}
 ANSWER = {
     "seed": (43, "probe teaching"),
     "models.teacher": ("path:other", "probe teaching teacher"),
     "models.student": ("path:other", "base"),
-    "tasks.sources.file.category": ("logic", "probe teaching teacher"),
+    "models.judge": ("path:other", "judging"),
+    **{
+        f"tasks.sources.file.{name}": (value, "probe teaching teacher")
+        for name, value in (("category", "logic"), ("category_column", "topic"))
+    },
+    "probe.judge": ("student", "probe"),
     **{f"probe.sampling.{name}": (value, "probe") for name, value in OTHER_SAMPLING.items()},
     **{f"generate.sampling.{name}": (value, "teaching") for name, value in OTHER_SAMPLING.items()},
     "evaluate.sampling.stop": (["\n\n"], EVALUATION),
     "erase.student_template": ("other", "base student"),
+    "evaluate.student_templates": (["other"], "base student"),
     "erase.instruction": ("empty", "base student"),
+    "evaluate.teacher_strategy": ("guess_and_check", "teacher"),
     "erase.tasks": ({"arithmetic": "empty"}, "base student"),
 }
 """The same rows are asked; the keys of the requests that are made there change, and no others."""
@@ -71,12 +82,25 @@ ROWS = {
     **under("tasks.sources.gym", size=9, config={"max_value": 40}),
     **under("tasks.sources.file", kind="reasoning_gym", name="others.jsonl", task="another", split="probe"),
     **under("tasks.sources.file", question_column="rephrased", answer_column="worked", answer_pattern=r"(\d)"),
+    **under("tasks.sources.file", question="{{ rephrased }}", answer="worked", where="number > 3", limit=5),
+    "tasks.sources.file.few_shot": {},
+    "tasks.sources.file.few_shot.least": 1,
+    "tasks.sources.file.few_shot.most": 4,
+    "tasks.sources.file.few_shot.same": ["kind"],
+    "tasks.sources.file.few_shot.template": "{{ question }}{% for shot in shots %}{{ shot.answer }}{% endfor %}",
+    **under("tasks.sources.file", choices="options", answer_is="index", task_column="kind"),
     **under("tasks.sources.hub", revision="b" * 40, hub_split="test"),
+    **under("tasks.sources.file", group_column="number"),
     "tasks.sources.more": {"kind": "reasoning_gym", "name": "lcm", "size": 9, "category": "c", "licence": "MIT"},
     **under("tasks.splits", probe_fraction=0.5, evaluation_fraction=0.5),
     **under("tasks.splits", probe_limit=1, train_limit=1, evaluation_limit=1),
+    "tasks.drop_near_copies": "names_and_numbers",
+    "tasks.draws.more": {"sources": ["hub"], "size": 1},
+    **under("tasks.draws.few", sources=["file"], per_task=1, size=1),
     "probe.strategies": ["direct_answer", "guess_and_check"],
+    "probe.race": True,
     "generate.samples": 3,
+    "models.compared": {"larger": "path:other"},
 }
 """Requests come or go; one that is asked before and after keeps its key."""
 LIMIT = {
@@ -87,9 +111,11 @@ LIMIT = {
 """No key changes; the store compares the limit by rule."""
 ARTIFACT = {
     **under("tasks.sources.file", grader="exact", licence="CC0-1.0", answer_lines=["Result:"], max_bad_share=0.5),
+    **under("tasks.sources.file", id_column="number"),
     "probe.choose_per": "category",
     **under("evaluate.sampling", top_p=0.8, top_k=6),
-    **under("grade", keep="all", filters=["my_filters:short"]),
+    **under("grade", keep="all", filters=["my_filters:short"], distinct=True, per_question=1, prefer="shortest"),
+    **under("grade", quotas={"gym": 1}, weights={"gym": 2.0}),
     **under("erase", one_of=["generic", "other"], max_residue_share=0.5),
     **under("pack", max_tokens=513),
     **under("train", learning_rate=0.5, epochs=3, global_batch_sequences=4, warmup_ratio=0.5, schedule="linear"),
@@ -115,8 +141,16 @@ CLASSES = {
     "answer": ANSWER, "rows": ROWS, "limit": LIMIT, "artifact": ARTIFACT, "speed only": SPEED_ONLY, "fixed": FIXED
 }  # fmt: skip
 WITH = {
+    **{path: {"tasks.sources.file.split": "probe"} for path in ROWS if ".few_shot" in path},
+    "tasks.sources.file.choices": under(
+        "tasks.sources.file", grader="choice", answer_column="right", answer_is="index"
+    ),
+    "tasks.sources.file.answer_is": under(
+        "tasks.sources.file", grader="choice", answer_column="right", choices="options"
+    ),
     "tasks.sources.file.kind": {"tasks.sources.file.name": "gcd", "tasks.sources.file.size": 9},
     f"{ENGINE}.tensor_parallel_size": {"cluster.generation.gpus_per_engine": 2.0},
+    "grade.prefer": {"grade.per_question": 1},
 }
 """What must change with a field for its new value to be valid."""
 
@@ -124,14 +158,16 @@ WITH = {
 SAMPLED = {"temperature": 0.7, "top_p": 0.9, "top_k": 5, "max_tokens": 64}
 COMMON = {"category": "arithmetic", "licence": "MIT", "grader": "numeric"}
 SMALL = PARAMS | {
-    "models": {"teacher": "path:teacher", "student": "path:student"},
+    "models": {"teacher": "path:teacher", "student": "path:student", "judge": "path:trained"},
     "tasks": {
         "splits": dict.fromkeys(["probe_fraction", "evaluation_fraction"], 0.3)
         | dict.fromkeys(["probe_limit", "train_limit", "evaluation_limit"], 3),
+        "draws": {"few": {"sources": ["gym"], "per_task": 2}},
         "sources": {
             "gym": COMMON | {"kind": "reasoning_gym", "name": "gcd", "size": 12},
             "file": COMMON | {"kind": "datasets", "name": "questions.jsonl"},
             "hub": COMMON | {"kind": "datasets", "name": "owner/name", "revision": "a" * 40},
+            "exam": COMMON | {"kind": "reasoning_gym", "name": "lcm", "size": 6, "split": "evaluation"},
         },
     },
     "probe": {"strategies": ["direct_answer", "step_by_step"], "sampling": SAMPLED},
@@ -159,14 +195,16 @@ def fields(kind, path=""):
             yield from fields(inner, f"{path}.{name}".strip("."))
         return
     entries = [inner for inner in typing.get_args(kind) if dataclasses.is_dataclass(inner)]
-    yield f"{path}.*" if entries else path
+    # A section that may be left out is no mapping of entries.
+    inside = path if type(None) in typing.get_args(kind) or not entries else f"{path}.*"
+    yield inside
     for inner in entries:
-        yield from fields(inner, f"{path}.*")
+        yield from fields(inner, inside)
 
 
 def field_of(path):
     """The field that an entry of a table is about."""
-    return re.sub(r"^tasks\.sources\.\w+", "tasks.sources.*", path)
+    return re.sub(r"^tasks\.(sources|draws)\.\w+", r"tasks.\1.*", path)
 
 
 CLASSIFIED = {name: {field_of(path) for path in paths} for name, paths in CLASSES.items()}
@@ -205,7 +243,8 @@ def hub(name, *, revision, split):
 
 
 def row(file, i):
-    return {"question": f"{file} {i}?", "rephrased": f"{file} {i}, so?", "answer": f"{i} apples", "worked": f"={i}"}
+    told = {"question": f"{file} {i}?", "rephrased": f"{file} {i}, so?", "answer": f"{i} apples", "worked": f"={i}"}
+    return told | {"number": i, "options": ["x", "y"], "right": i % 2, "kind": "other", "topic": "logic"}
 
 
 @pytest.fixture(scope="module")
@@ -250,13 +289,22 @@ def ask(*change):
     p, templates = load(*change), Templates()
     assert (p == load()) == (not change), "this is no change"
     examples, _, _ = collect(p.tasks, PARAMS["seed"])
-    chosen = dict.fromkeys(p.tasks.tasks, "step_by_step")
-    references = {"base": p.models.student, "student": "path:trained", "teacher": p.models.teacher}
+    chosen = dict.fromkeys((example.task for example in examples if example.task != "exam"), "step_by_step")
+    examined = examined_under(chosen, examples, p.evaluate.teacher_strategy)
+    references = {"base": p.models.student, "student": "path:trained", "teacher": p.models.teacher} | p.models.compared
     models = {role: model_digest(Path(reference.removeprefix("path:"))) for role, reference in references.items()}
-    probe = probe_requests(examples, templates, p.probe, models["teacher"], p.seed)
+    students = student_lines(p.evaluate, p.erase.asked, p.models.compared)
+    judge = models["teacher" if p.probe.judge == "teacher" else "base"]
+    grid = {p.probe.judge: probe_requests(examples, templates, p.probe, judge, p.seed)}
+    (probe,) = Probe(grid, {}, race=p.probe.race, seed=p.seed).requests().values()
     taught = teaching(templates, chosen, p.generate, models["teacher"], p.seed).requests(examples, templates)
-    evaluation = evaluation_requests(examples, templates, chosen, p.erase.asked, models, p.evaluate.sampling)
+    evaluation = evaluation_requests(examples, templates, examined, students, models, p.evaluate.sampling)
+    judged = opinions(
+        [example(grader="judge:acceptable")], [generation("A story.")], templates,
+        model_digest(Path(p.models.judge.removeprefix("path:"))),
+    )  # fmt: skip
     made = [("probe", r) for r in probe] + [("teaching", r) for r in taught] + [(r.strategy, r) for r in evaluation]
+    made += [("judging", opinion.request) for opinion in judged]
     return {Lineage(where, r.task, r.row_id, r.strategy, r.sample_index): r for where, r in made}
 
 
@@ -272,6 +320,7 @@ def keys(requests):
 def concerned(lineages, path, made_in):
     """The requests that a field is about: those made there, and for a source only those of its questions."""
     source = path.split(".")[2] if path.startswith("tasks.sources.") else ""
+    source = "exam" if path == "evaluate.teacher_strategy" else source
     return {p for p in lineages if p.made_in in made_in.split() and (not source or p.task == source)}
 
 
@@ -331,14 +380,19 @@ QUESTIONS = [
 
 
 def rendered(root):
-    """Every question under every strategy and under every student template: template and key, by lineage."""
+    """Every question under every strategy, student template and judge: template and key, by lineage."""
     templates, sampling = Templates(root), Sampling()
     probe = ProbeConfig(strategies=templates.strategies, sampling=sampling)
     made = probe_requests(QUESTIONS, templates, probe, "m", 42)
     for student in (Path(file).stem for file in templates.files if file.startswith("student/")):
+        role = f"student {student}"
         made += evaluation_requests(
-            QUESTIONS, templates, {}, lambda *_, name=student: name, {f"student {student}": "m"}, sampling
+            QUESTIONS, templates, {}, {role: lambda *_, name=student: name}, {role: "m"}, sampling
         )
+    answers = [generation("A story.", row_id=question.row_id) for question in QUESTIONS]
+    for judge in (Path(file).stem for file in templates.files if file.startswith("judge/")):
+        asked = [dataclasses.replace(question, grader=f"judge:{judge}") for question in QUESTIONS]
+        made += [opinion.request for opinion in opinions(asked, answers, templates, "m")]
     return {(r.row_id, r.strategy): (r.template, r.key) for r in made}
 
 
@@ -470,7 +524,7 @@ def worked_example(tmp_path):
     model = model_digest(write_model(tmp_path / "model"))
     (tmp_path / "sums.jsonl").write_text('{"question": "What is 2 + 3?", "answer": "5"}', "utf-8")
     source = SourceConfig(kind="datasets", name=str(tmp_path / "sums.jsonl"), category="arithmetic", licence="MIT")
-    (row,) = read_source("sums", source, 42)
+    (row,) = read_source("sums", source, 42).examples
     common = {"row_id": row.row_id, "task": "sums", "strategy": "step_by_step", "template": "t", "model": model}
     common |= {"messages": turns(row.question, system="Think in steps."), "seed": 42}
     greedy = build_request(**common, sample_index=0, sampling=Sampling())

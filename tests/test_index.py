@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from orca2.store import index, runs
+from orca2.store import run_files as run_file_module
 from orca2.store import segments as segment_module
 from orca2.store import store as store_module
 from orca2.store.compaction import compact
@@ -107,8 +108,8 @@ def take(step, root, kept):
             os.utime(files[0])
         case "tear", number, size if filed:
             file = filed[number % len(filed)]
-            os.truncate(file, size % file.stat().st_size)
-        case "flip", number, position if filed:
+            os.truncate(file, size % max(1, file.stat().st_size))
+        case "flip", number, position if filed and filed[number % len(filed)].stat().st_size:
             flip(filed[number % len(filed)], position)
         case "forget", number if filed:
             filed[number % len(filed)].unlink()
@@ -204,16 +205,16 @@ def test_an_index_merged_by_another_process_while_it_is_loaded_is_found_again(tm
     for number in range(6):
         put(tmp_path, answer(asked(number), str(number)))
         Store(tmp_path)
-    read = runs.read
+    read = run_file_module.read
 
     def merge_first(file):
-        monkeypatch.setattr(runs, "read", read)
+        monkeypatch.setattr(run_file_module, "read", read)
         put(tmp_path, *(answer(asked(number), "later") for number in range(6, 12)))
         Store(tmp_path).compact_index()
         return read(file)
 
     before = run_files(tmp_path)
-    monkeypatch.setattr(runs, "read", merge_first)
+    monkeypatch.setattr(run_file_module, "read", merge_first)
     store = Store(tmp_path)
     assert run_files(tmp_path) != before
     assert [view.run.file for view in store.index.views] == run_files(tmp_path)
@@ -240,8 +241,8 @@ def test_a_small_store_has_no_index_on_disk(tmp_path):
 @pytest.mark.usefixtures("a_lively_index")
 def test_runs_stay_few_and_no_entry_is_rewritten_often(tmp_path, monkeypatch):
     written = []
-    write = runs.write
-    monkeypatch.setattr(runs, "write", lambda *a: written.append(write(*a)) or written[-1])
+    write = run_file_module.write
+    monkeypatch.setattr(run_file_module, "write", lambda *a: written.append(write(*a)) or written[-1])
     for number in range(100):
         put(tmp_path, answer(asked(number), str(number)))
         Store(tmp_path).compact_index()
@@ -330,7 +331,7 @@ def test_a_run_is_found_by_words_as_numpy_finds_them(tmp_path):
         limits, times = np.full(count, -1, np.int32), np.arange(count)
         covered = runs.Covered("a", 1, 1, count, ())
         run = runs.of_segments([(covered, segment_module.Indexed(keys, limits, times, ()))])
-        filed = runs.write(tmp_path / "index", run.covered, [run.entries])
+        filed = run_file_module.write(tmp_path / "index", run.covered, [run.entries])
         words = np.sort(np.append(keys[:, 0], chance.integers(0, 1 << 63, 100).astype(np.uint64)))
         expected = np.searchsorted(np.sort(keys[:, 0]), words)
         assert (run.position(words) == expected).all()

@@ -13,7 +13,7 @@ import pytest
 from orca2.core import model_files
 from orca2.core.errors import Orca2Error
 from orca2.core.hashing import file_digest
-from orca2.recipe import models
+from orca2.recipe import model_folders, models
 from orca2.recipe.models import (
     ModelsConfig,
     check_reference,
@@ -81,7 +81,7 @@ def test_the_circumstances_in_which_a_model_was_saved_are_not_part_of_it(folder,
         assert model_digest(folder) == before
 
 
-def test_a_packaged_model_is_the_same_to_the_byte_online_and_offline(packaged):
+def test_a_packaged_model_is_the_same_to_the_byte_online_and_where_its_lock_makes_it_anew_offline(packaged):
     """Transformers notes down whether the hub was to be asked; a colleague's answers must be found all the same."""
     online, offline = ({f.name: file_digest(f) for f in folder.iterdir()} for folder in packaged)
     assert len(online) > 3
@@ -255,15 +255,11 @@ def test_weights_are_read_once_while_they_stay_as_they_are(folder, monkeypatch):
     assert read == ["model.safetensors"]
 
 
-def test_a_packaged_model_is_made_once_and_made_anew_where_it_is_missing(packaged, monkeypatch):
+def test_a_packaged_model_is_made_once(packaged, monkeypatch):
     monkeypatch.setenv("ORCA2_CACHE", str(packaged[1].parent.parent))
-    locked = prepare("package:smollm2-135m-instruct")
     inode = (packaged[1] / "model.safetensors").stat().st_ino
-    assert locked.on_disk == packaged[1]
+    assert prepare("package:smollm2-135m-instruct").on_disk == packaged[1]
     assert (packaged[1] / "model.safetensors").stat().st_ino == inode
-    shutil.rmtree(packaged[1])
-    assert locked.on_disk == packaged[1]
-    assert (packaged[1] / "model.safetensors").is_file()
     assert [path.name for path in packaged[1].parent.iterdir()] == [packaged[1].name]
 
 
@@ -329,7 +325,7 @@ def test_a_model_behind_http_has_no_weights_for_those_who_need_some():
 
 def test_an_unknown_or_absent_package_is_told_with_the_next_step(monkeypatch):
     assert "known: smollm2-135m-instruct" in refusal(check_reference, "package:gpt-9")
-    monkeypatch.setitem(models._PACKAGED, "absent", ("no_such_package_here", "x.gguf"))
+    monkeypatch.setitem(model_folders._PACKAGED, "absent", ("no_such_package_here", "x.gguf"))
     assert "run `make setup`" in refusal(check_reference, "package:absent")
 
 

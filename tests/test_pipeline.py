@@ -7,6 +7,8 @@ import shutil
 import pytest
 import yaml
 
+from orca2.core.rows import Request
+from orca2.project.shards import read_rows
 from orca2.store.segments import read_table, segment_files
 from tests.answered import answer_for
 from tests.workspace import SMALL, Workspace
@@ -18,17 +20,43 @@ REPRODUCIBLE += [f"data/rejected/{stage}" for stage in ("prepare_tasks", "probe"
 WORKED_TURN = "{% call user() %}What is 1 + 1?{% endcall %}{% call assistant() %}Answer: 2{% endcall %}"
 
 
+ENGINES = {"probe": False, "generate": True, "evaluate_base_teacher": False, "evaluate_student": True}
+"""Whether an engine answered when the workspace was built."""
+
+
 @pytest.fixture(scope="module")
 def built(packaged, tmp_path_factory):
-    """A workspace in which everything was built once from nothing, with the embedded model."""
+    """A workspace in which everything was built once from nothing, with the embedded model.
+
+    Engines answer what is trained on, and for the student. What the probe asks, and of the models that the student is
+    compared with, is answered by the store: that spares the start of two more.
+    """
     model = dict.fromkeys(("teacher", "student"), f"path:{packaged[1]}")
     workspace = Workspace(tmp_path_factory.mktemp("project"), SMALL | {"models": model, "train": {"epochs": 1}})
     generation = workspace.params()["cluster"]["generation"] | {"cpus_per_engine": 1}
     workspace.set_params({"cluster": {"generation": generation}})
     workspace.add_dep("prepare_models", str(packaged[1]))
+    for last, stage in (("prepare_tasks", "probe"), ("render_prompts", "evaluate")):
+        workspace.repro("prepare_models", last)
+        answer_for(workspace, stage)
+    before, planned = stored_keys(workspace), wanted(workspace, "generate")
+    workspace.repro("generate")
+    assert planned == stored_keys(workspace) - before
     workspace.repro()
+    assert {stage: workspace.speed(stage)["num_generated"] > 0 for stage in ENGINES} == ENGINES
     workspace.commit("built")
     return workspace
+
+
+def wanted(workspace, stage):
+    """The keys that a plan says an engine must answer."""
+    plan = json.loads(workspace.run("orca2", "plan", "--json", check=False).stdout)
+    return {row["key"] for row in plan["asking"][stage]["to_generate"]}
+
+
+def stored_keys(workspace):
+    store = workspace.root / ".orca2" / "store"
+    return {key for file in segment_files(store) for key in read_table(file, ["key"])["key"].to_pylist()}
 
 
 @pytest.fixture(autouse=True)
@@ -77,23 +105,12 @@ def test_a_rebuild_from_stored_answers_and_finished_students_leaves_git_clean(bu
     assert built.run("git", "status", "--porcelain").stdout == ""
 
 
-def wanted(workspace, stage):
-    """The keys that a plan says an engine must answer."""
-    plan = json.loads(workspace.run("orca2", "plan", "--json", check=False).stdout)
-    return {row["key"] for row in plan["asking"][stage]["to_generate"]}
-
-
-def stored_keys(workspace):
-    store = workspace.root / ".orca2" / "store"
-    return {key for file in segment_files(store) for key in read_table(file, ["key"])["key"].to_pylist()}
-
-
-def test_an_edited_strategy_generates_exactly_the_rows_under_it_as_planned(built):
+def test_an_edited_strategy_asks_exactly_the_rows_under_it_as_planned(built):
     splits, strategies = SMALL["tasks"]["splits"], len(built.params()["probe"]["strategies"])
     chosen = yaml.safe_load((built.root / "data" / "strategies.yaml").read_text("utf-8"))["strategies"]
-    edited = chosen["reversal"]
-    built.edit(f"templates/tasks/reversal/{edited}.j2", "{% block examples %}", "{% block examples %}" + WORKED_TURN)
-    # What the plan names for the probe is answered here; if it named too little, an engine would start.
+    edited = f"tasks/reversal/{chosen['reversal']}.j2"
+    built.edit(f"templates/{edited}", "{% block examples %}", "{% block examples %}" + WORKED_TURN)
+    # What the plan names is answered here, stage by stage; if it named too little, an engine would start.
     assert answer_for(built, "probe") == splits["probe_limit"]
     built.repro("probe")
     probed = built.speed("probe")
@@ -102,12 +119,14 @@ def test_an_edited_strategy_generates_exactly_the_rows_under_it_as_planned(built
     built.repro("select_strategies")
     (built.root / "data" / "strategies.yaml").write_text(yaml.safe_dump({"strategies": chosen}), "utf-8")
     built.run("dvc", "commit", "-f", "select_strategies")
-    before, planned = stored_keys(built), wanted(built, "generate")
+    planned = wanted(built, "generate")
+    assert answer_for(built, "generate") == len(planned)
     built.repro("generate")
-    assert stored_keys(built) - before == planned
+    requests = read_rows(built.root / "data" / "requests", Request)
+    assert {request.key for request in requests if request.template == edited} == planned
     generated = built.speed("generate")
-    assert generated["num_generated"] == splits["train_limit"]
-    assert generated["num_cached"] == splits["train_limit"] * (len(chosen) - 1)
+    assert (generated["num_generated"], generated["num_cached"]) == (0, splits["train_limit"] * len(chosen))
+    assert len(planned) == splits["train_limit"]
 
 
 def test_artifacts_are_byte_identical_when_rebuilt_from_nothing_but_the_store_with_two_engines(built):

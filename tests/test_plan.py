@@ -6,6 +6,7 @@ import shutil
 import pytest
 import yaml
 
+from orca2.core.errors import Orca2Error
 from orca2.plan.output import as_json
 from tests.answered import PROBE, TRAIN, answer_for, plan_of
 from tests.tiny import make_tiny_model
@@ -312,3 +313,71 @@ def test_a_section_that_a_stage_of_this_pipeline_needs_is_missed(project):
     done = project.run("orca2", "plan", check=False)
     assert done.returncode == 1
     assert "section `generate` is missing" in done.stderr and "section `probe` is missing" in done.stderr
+
+
+def test_a_race_is_planned_round_by_round_and_both_ways_are_priced(project):
+    """9 questions of each task and 4 techniques: 2 questions each, then one more for the last two."""
+    techniques = ["direct_answer", "extract_then_generate", "recall_then_generate", "step_by_step"]
+    params = project.params()
+    splits = params["tasks"]["splits"] | {"probe_limit": 9, "evaluation_fraction": 0.2, "probe_fraction": 0.5}
+    project.set_params({"tasks": {"splits": splits}, "probe": {"strategies": techniques, "race": True}})
+    shutil.rmtree(project.root / ".orca2" / "store")
+    (project.root / ".orca2" / "store").mkdir()
+    asking = planned(project)["asking"]["probe"]
+    limit = params["probe"]["sampling"]["max_tokens"]
+    assert (counts(asking), asking["later"]) == ((0, TASKS * 8), TASKS * 2)
+    assert asking["most_new_tokens"] == TASKS * 10 * limit
+    assert (asking["instead"]["way"], asking["instead"]["requests"]) == ("the full grid", TASKS * 36)
+    assert asking["instead"]["most_new_tokens"] == TASKS * 36 * limit
+    assert asking["to_drop"] == {}
+    said = project.run("orca2", "plan", check=False).stdout
+    assert f"{TASKS * 8} to generate (and at most {TASKS * 2} that follow from them)" in said
+    assert f"the full grid would ask {TASKS * 36}: about" in said
+    assert answer_for(project, "probe") == TASKS * 8
+    asking = planned(project)["asking"]["probe"]
+    assert (counts(asking), asking["later"]) == ((TASKS * 8, TASKS * 2), 0)
+    assert answer_for(project, "probe") == TASKS * 2
+    plan = planned(project)["asking"]
+    assert (counts(plan["probe"]), plan["probe"]["instead"]) == ((TASKS * 10, 0), None)
+    assert plan["generate"]["assumed"] == []
+    project.set_params({"probe": {"race": False}})
+    asking = planned(project)["asking"]["probe"]
+    assert (counts(asking), asking["later"]) == ((TASKS * 10, TASKS * 26), 0)
+    assert asking["instead"] == {
+        "way": "a race", "requests": TASKS * 10, "new_tokens": round(asking["new_tokens"] * 10 / 26),
+        "most_new_tokens": TASKS * 10 * limit,
+    }  # fmt: skip
+
+
+def test_where_both_judge_the_plan_asks_both_models(project):
+    make_tiny_model(project.root / "other", seed=7)
+    project.set_params({"models": {"student": "path:other"}, "probe": {"judge": "both"}})
+    asking = planned(project)["asking"]["probe"]
+    assert counts(asking) == (TASKS * STRATEGIES * PROBE, TASKS * STRATEGIES * PROBE)
+    project.set_params({"probe": {"judge": "student"}})
+    assert counts(planned(project)["asking"]["probe"]) == (0, TASKS * STRATEGIES * PROBE)
+
+
+def test_what_a_judge_is_asked_is_planned_of_stored_answers_by_name_and_of_others_by_number(project):
+    params = project.params()
+    sources = params["tasks"]["sources"]
+    sources["reversal"]["grader"] = "judge:acceptable"
+    project.set_params({"tasks": {"sources": sources}})
+    with pytest.raises(Orca2Error, match="no model judges"):
+        planned(project)
+    project.set_params({"models": {"judge": "path:tiny"}})
+    asking = planned(project)["asking"]
+    assert (counts(asking["grade"]), asking["grade"]["later"]) == ((0, 2 * TRAIN), 0)
+    assert counts(asking["probe"]) == (TASKS * STRATEGIES * PROBE, 2 * STRATEGIES * PROBE)
+    assert asking["evaluate"]["later"] == 2 * 3 * 2
+    assert asking["grade"]["causes"] == {"answer: not judged yet": 2 * TRAIN}
+    assert asking["grade"]["most_new_tokens"] == 2 * TRAIN * 512
+    assert answer_for(project, "grade", text="Answer: A") == 2 * TRAIN
+    assert answer_for(project, "probe", text="Answer: A") == 2 * STRATEGIES * PROBE
+    asking = planned(project)["asking"]
+    assert counts(asking["grade"]) == (2 * TRAIN, 0)
+    assert counts(asking["probe"]) == (TASKS * STRATEGIES * PROBE + 2 * STRATEGIES * PROBE, 0)
+    project.set_params({"generate": {"sampling": {"temperature": 0.0, "stop": ["no such words"]}}})
+    assert (counts(planned(project)["asking"]["grade"]), planned(project)["asking"]["grade"]["later"]) == (
+        (0, 0), 2 * TRAIN
+    )  # fmt: skip

@@ -7,11 +7,10 @@ import pytest
 from orca2.audit.verify import regenerate, sample
 from orca2.core.errors import Orca2Error
 from orca2.engines.generation import answer
-from orca2.recipe.models import from_folder
 from orca2.store.store import Store
 from tests.examples import example, request
-from tests.test_generation import CONFIG, make_requests
-from tests.tiny import make_tiny_model
+from tests.in_process import CONFIG
+from tests.test_generation import make_requests
 
 
 @pytest.mark.parametrize(("share", "number"), [("1%", 1), ("10%", 2), ("0.5", 10), ("100%", 20)])
@@ -28,13 +27,12 @@ def test_a_share_that_is_none_says_what_one_looks_like(share):
         sample([request()], share)
 
 
-def test_asking_again_reports_where_an_answer_differs_and_whether_its_grade_does(ray, tmp_path):
-    model = from_folder(make_tiny_model(tmp_path / "tiny"))
-    requests = make_requests(model, 6, max_tokens=20)
-    stored = answer(requests, model, Store(tmp_path / "store"), CONFIG).generations
+def test_asking_again_reports_where_an_answer_differs_and_whether_its_grade_does(in_process, tmp_path):
+    requests = make_requests(in_process, 6, max_tokens=20)
+    stored = answer(requests, in_process, Store(tmp_path / "store"), CONFIG).generations
     examples = [example(row_id=r.row_id, task=r.task) for r in requests]
     altered = [replace(g, text=g.text[:3] + "#" + g.text[4:]) if i == 2 else g for i, g in enumerate(stored)]
-    found = regenerate(requests, altered, examples, model, CONFIG)
+    found = regenerate(requests, altered, examples, in_process, CONFIG)
     assert found.asked == 6
     (difference,) = found.differences
     assert difference.request.row_id == stored[2].row_id

@@ -12,8 +12,8 @@ from orca2.core.errors import InputErrors, Orca2Error
 from orca2.core.rows import Sampling
 from orca2.recipe.requests import ProbeConfig
 from orca2.recipe.statistics import exact_share, mcnemar, smallest_lead, wilson
-from orca2.recipe.strategies import read_choices, require_choices, select, shared, write_choices
-from tests.examples import example, graded
+from orca2.recipe.strategies import examined_under, read_choices, require_choices, select, shared, write_choices
+from tests.examples import example, graded, request
 from tests.simulated import probe
 
 
@@ -120,6 +120,56 @@ def test_the_smallest_lead_can_be_shown_and_a_smaller_one_cannot(apart, asked):
     apart = max(apart, 6)
     assert mcnemar((apart + lead) // 2, (apart - lead) // 2) < 0.05
     assert lead < 2 or mcnemar((apart + lead - 2) // 2, (apart - lead + 2) // 2) >= 0.05
+
+
+def student(*probes):
+    return {"student": [row for rows in probes for row in rows]}
+
+
+def test_where_both_judge_the_cheapest_is_chosen_that_neither_shows_to_be_worse():
+    teacher = [*probed("cheap", [1] * 20, tokens=1), *probed("mid", [1] * 20, tokens=2), *probed("dear", [1] * 20)]
+    by_student = student(probed("cheap", [0] * 20), probed("mid", [1] * 18 + [0] * 2), probed("dear", [1] * 20))
+    assert select(teacher)[0].strategy == "cheap"
+    (choice,) = select(teacher, **by_student)
+    assert (choice.strategy, choice.verdict) == ("mid", "no significant winner")
+    assert [(s.strategy, s.correct) for s in choice.student_scores] == [("mid", 18), ("dear", 20), ("cheap", 0)]
+    assert [s.correct for s in choice.scores] == [20, 20, 20]
+
+
+def test_where_each_is_shown_to_be_worse_by_one_the_choice_is_of_those_most_often_right():
+    teacher = [*probed("a", [1] * 20, tokens=9), *probed("b", [0] * 20, tokens=1)]
+    by_student = student(probed("a", [0] * 20), probed("b", [1] * 15 + [0] * 5))
+    (choice,) = select(teacher, **by_student)
+    assert (choice.strategy, choice.verdict) == ("a", "no significant winner")
+
+
+def test_two_who_agree_that_all_others_are_worse_have_a_significant_winner():
+    teacher = [*probed("a", [1] * 20), *probed("b", [0] * 20)]
+    assert select(teacher, **student(teacher))[0].verdict == "significant"
+
+
+def race_of(*rows):
+    """What a race asked of these."""
+    return [request(task=row.task, strategy=row.strategy, row_id=row.row_id) for row in rows]
+
+
+def test_after_a_race_the_choice_is_of_the_last_two_and_each_is_compared_on_what_it_was_asked():
+    """The one that is out was right on all four that it was asked; by its share alone it would win."""
+    rows = [*probed("out", [1] * 4, tokens=1), *probed("a", [1] * 12 + [0] * 8), *probed("b", [1] * 9 + [0] * 11)]
+    (choice,) = select(rows, None, race_of(*rows))
+    assert [(s.strategy, s.questions) for s in choice.scores] == [("a", 20), ("b", 20), ("out", 4)]
+    assert (choice.strategy, choice.runner_up) == ("a", "b")
+    assert choice.scores[2].p_value == 1.0
+    assert choice.verdict == "no significant winner"
+
+
+def test_after_a_race_the_cheaper_of_two_is_chosen_only_where_it_is_level():
+    def cheaper(right):
+        rows = [*probed("dear", [1] * 14 + [0] * 6, tokens=99), *probed("cheap", [1] * right + [0] * (20 - right))]
+        return select(rows, None, race_of(*rows))[0].strategy, select(rows)[0].strategy
+
+    assert cheaper(13) == ("cheap", "cheap")
+    assert cheaper(9) == ("dear", "cheap")
 
 
 def test_a_category_chooses_for_all_its_tasks_from_all_their_questions():
@@ -279,3 +329,13 @@ def test_a_task_without_a_chosen_strategy_is_named_with_what_to_do(tmp_path):
     ]
     assert "probe questions" in str(caught.value)
     require_choices({"gcd": "recall"}, ["gcd"], tmp_path / "strategies.yaml")
+
+
+def test_a_benchmark_has_the_default_technique_unless_one_is_declared_and_a_probed_task_has_what_was_chosen():
+    known = [
+        example(task=task, split=split, row_id=f"{task} {split}")
+        for task, split in [("sums", "probe"), ("sums", "evaluation"), ("mmlu", "evaluation"), ("bbh", "evaluation")]
+    ]
+    chosen = {"sums": "recall", "bbh": "step_by_step"}
+    assert examined_under(chosen, known, "direct") == chosen | {"mmlu": "direct"}
+    assert "sums" not in examined_under({}, known, "direct")

@@ -41,12 +41,12 @@ def sums(count):
 
 
 def questions(file, **fields):
-    return [(e.question, e.answer) for e in read_source("t", source(file, **fields), 1)]
+    return [(e.question, e.answer) for e in read_source("t", source(file, **fields), 1).examples]
 
 
 def refusal(call, *arguments, **fields):
     with pytest.raises(Orca2Error) as caught:
-        list(call(*arguments, **fields))
+        call(*arguments, **fields)
     return str(caught.value)
 
 
@@ -162,7 +162,7 @@ def test_every_broken_line_is_told_at_once_with_its_number(tmp_path):
 def test_every_row_without_question_or_answer_is_told_at_once(tmp_path):
     rows = [*sums(1), {"question": " ", "answer": "1"}, {"question": "q"}, {"question": ["q"], "answer": "1"}]
     told = refusal(questions, jsonl(tmp_path / "t.jsonl", [*rows, {"question": "q", "answer": None}]))
-    for words in ("line 2: `question` is empty", "line 3: `answer` is empty", "line 4: `question` is list, not text"):
+    for words in ("line 2: `question` is empty", "line 3: `answer` is empty", "line 4: `question` is a list, not text"):
         assert words in told
     assert "line 5: `answer` is empty" in told
     assert "line 1:" not in told
@@ -181,18 +181,18 @@ def test_an_answer_in_which_the_pattern_finds_nothing_is_told_with_its_line(tmp_
     assert "line 1: `answer` holds no answer_pattern" in refusal(questions, file, answer_pattern=pattern)
 
 
-SQUAD = {"text": ["Ada"], "answer_start": [3]}
+SPAN = {"spans": ["Ada"], "start": [3]}
 
 
 @pytest.mark.parametrize(
     ("suffix", "answer", "words"),
     [
-        (".jsonl", SQUAD, "`answer` is an object, not text or a number"),
-        (".json", ["a", "b"], "`answer` is a list, not text or a number"),
+        (".jsonl", SPAN, "`answer` is an object, not text or a number"),
+        (".json", [["a"], "b"], "`answer` is a list, not text or a number"),
         (".jsonl", True, "`answer` is true or false, not text or a number"),
         (".jsonl", float("nan"), "`answer` is nan, not text or a number"),
         (".json", float("inf"), "`answer` is inf, not text or a number"),
-        (".parquet", SQUAD, "`answer` is an object, not text or a number"),
+        (".parquet", SPAN, "`answer` is an object, not text or a number"),
         (".parquet", float("nan"), "`answer` is nan, not text or a number"),
         (".parquet", False, "`answer` is true or false, not text or a number"),
         (".parquet", b"5", "`answer` is bytes, not text or a number"),
@@ -240,14 +240,14 @@ def test_what_the_parsers_of_the_standard_library_give_up_on_is_told_plainly(tmp
 
 
 def test_two_sources_of_one_task_draw_different_questions_from_one_generator():
-    one, two = ({e.question for e in read_source(name, gym(size=20, task="t"), 1)} for name in ("one", "two"))
+    one, two = ({e.question for e in read_source(name, gym(size=20, task="t"), 1).examples} for name in ("one", "two"))
     assert len(one & two) < 5
 
 
 def test_the_questions_of_the_shipped_sources_are_those_of_before():
     params = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
     for name, fields in params["tasks"]["sources"].items():
-        first = next(read_source(name, SourceConfig(**fields | {"size": 1}), params["seed"]))
+        first = read_source(name, SourceConfig(**fields | {"size": 1}), params["seed"]).examples[0]
         assert first.row_id.startswith(FIRST[name])
 
 
@@ -313,13 +313,13 @@ def test_the_reasoning_gym_judges_that_run_an_answer_as_code_are_exactly_the_ref
 
 
 def test_reasoning_gym_draws_the_same_questions_for_the_same_seed_and_others_for_another():
-    first, again, other = (list(read_source("gcd", gym(), seed)) for seed in (1, 1, 2))
+    first, again, other = (read_source("gcd", gym(), seed).examples for seed in (1, 1, 2))
     assert first == again
     assert {e.row_id for e in first} != {e.row_id for e in other}
 
 
 def test_two_tasks_on_one_reasoning_gym_dataset_draw_different_questions():
-    one, two = (list(read_source(task, gym(size=5), 1)) for task in ("one", "two"))
+    one, two = (read_source(task, gym(size=5), 1).examples for task in ("one", "two"))
     assert [e.question for e in one] != [e.question for e in two]
 
 
@@ -338,7 +338,8 @@ def test_exact_duplicates_within_a_task_are_rejected_by_name_and_the_first_stays
     (original,) = (e for e in examples if e.question == "0 + 1?")
     assert original.answer == "1"
     assert len(examples) == 3
-    assert {(r.reason, r.detail) for r in rejected} == {("duplicate question", f"same as {original.row_id}")}
+    assert Counter(r.reason for r in rejected) == {"duplicate question": 2, "conflicting answer": 1}
+    assert all(original.row_id in r.detail for r in rejected)
     assert len({(r.row_id, r.sample_index) for r in rejected}) == 3
 
 
@@ -405,11 +406,14 @@ def test_several_sources_may_share_a_task_each_with_a_split_of_its_own(tmp_path)
     assert {e.split for e in examples} == {"probe", "train", "evaluation"}
 
 
-@pytest.mark.parametrize("split", ["train", "evaluation"])
-def test_a_task_without_probe_questions_is_refused(tmp_path, split):
+def test_a_task_that_is_taught_without_probe_questions_is_refused_and_a_benchmark_needs_none(tmp_path):
     file = jsonl(tmp_path / "t.jsonl", sums(3))
-    with pytest.raises(ValueError, match="no source with probe questions"):
-        TasksConfig(sources={"t": source(file, split=split)})
+    with pytest.raises(ValueError, match="task 't' is taught and has no probe questions"):
+        TasksConfig(sources={"t": source(file, split="train"), "u": source(file)})
+    exam = {"t": source(file, split="evaluation")}
+    assert TasksConfig(sources=exam | {"u": source(file)}).taught == {"u"}
+    with pytest.raises(ValueError, match="at least one that is not `split: evaluation`"):
+        TasksConfig(sources=exam)
 
 
 @pytest.mark.parametrize(
@@ -427,10 +431,13 @@ def test_task_names_are_plain_and_at_least_one(sources):
 
 
 def test_a_hub_dataset_comes_through_datasets_by_the_same_column_mapping(tmp_path, monkeypatch):
+    import datasets
+
     # A folder stands in for the hub, which these machines do not reach; `datasets` loads both by the same call.
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "owner" / "name").mkdir(parents=True)
-    jsonl(tmp_path / "owner" / "name" / "train.jsonl", sums(3))
+    (tmp_path / "name").mkdir(parents=True)
+    jsonl(tmp_path / "name" / "train.jsonl", sums(3))
+    from_hub = datasets.load_dataset
+    monkeypatch.setattr(datasets, "load_dataset", lambda name, **asked: from_hub(str(tmp_path / "name"), **asked))
     assert questions("owner/name", revision="a" * 40) == [(row["question"], row["answer"]) for row in sums(3)]
     said = refusal(questions, "owner/name", revision="a" * 40, question_column="prompt")
     assert "prompt" in said

@@ -18,7 +18,7 @@ from orca2.core.rows import PackedSequence
 from orca2.project.shards import read_rows, write_rows
 from orca2.recipe.chat import load_tokenizer
 from orca2.recipe.packing import PackConfig, pack
-from orca2.training import checkpoints, run
+from orca2.training import checkpoints, run, worker
 from orca2.training.loop import learning_rate, load_model, plan_steps, supervised_loss
 from orca2.training.run import TrainClusterConfig, train
 from tests.test_packing import make_chats
@@ -298,10 +298,10 @@ def test_more_workers_than_the_cluster_has_room_for_is_an_error(data, ray):
 
 
 def test_progress_is_said_while_workers_train(tmp_path, monkeypatch, capsys):
-    live = run._open_curve(tmp_path, [])
+    live = worker.open_curve(tmp_path, [])
     monkeypatch.setattr(run, "_PROGRESS_S", 0.05)
     with run._progress(tmp_path / "metrics.json", 9):
-        run._log(live, {"loss": 2.5, "learning_rate": 0.1})
+        worker.log(live, {"loss": 2.5, "learning_rate": 0.1})
         time.sleep(0.5)
     live.end()
     assert "  step 1 of 9, loss 2.500" in capsys.readouterr().out

@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from orca2.audit.story import Answered, Choice, LeftOut, Row, Story
 from orca2.core.text import lines_of, printable
+from orca2.recipe.graders.known import known
+from orca2.recipe.sources.origin import origin_of
 
 
 def as_text(story: Story | LeftOut) -> str:
@@ -37,8 +39,11 @@ def _asked(story: Story) -> Iterator[str]:
     question = story["question"]
     yield printable(f"{question['row_id']}  {question['task']} ({question['category']}), split {question['split']}")
     yield f"source     {printable(question['source'])}, licence {printable(question['licence'])}"
+    if said := [f"{what} {text}" for what, text in origin_of(question["metadata"]).words().items()]:
+        yield f"origin     {printable(', '.join(said))}"
     yield from _block("question", question["question"])
-    yield f"expected   {printable(question['answer'])}  (grader {question['grader']})"
+    golds = (question["answer"], *known(question["metadata"]).answers)
+    yield f"expected   {' or '.join(map(printable, golds))}  (grader {question['grader']})"
     yield f"strategy   {_strategy(story['strategy'])}"
     yield from (f"template   {file['file']}  {file['sha256'][:12]}" for file in story["templates"])
     yield from (f"model      {model['reference']}  {model['digest'][:12]}" for model in story["model"])

@@ -27,7 +27,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action=_Version)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     project.add_commands(commands)
-    add(commands, "check", _check, "look at parameters, templates, sources and models before anything runs")
+    check = add(commands, "check", _check, "look at parameters, templates, sources and models before anything runs")
+    check.add_argument(
+        "--sources", action="store_true", help="read them too: an example of each, what is left out, columns unread"
+    )
     plan = add(commands, "plan", _plan, "what `dvc repro` would run, generate and cost, and why; exits 3 if anything")
     plan.add_argument("--json", action="store_true", help="for machines, every request by its key")
     plan.add_argument(
@@ -61,10 +64,13 @@ class _Version(argparse.Action):
         parser.exit()
 
 
-def _check(_: argparse.Namespace) -> int:
+def _check(arguments: argparse.Namespace) -> int:
     from orca2.audit.check import check
+    from orca2.audit.sources import read_all
 
     check()
+    for source in read_all() if arguments.sources else ():
+        print(source)
     print("orca2 check: nothing wrong", file=sys.stderr)
     return 0
 

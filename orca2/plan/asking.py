@@ -1,7 +1,7 @@
 """What one stage asks of models: how much is stored, what is missing, and why. One partition is held at a time."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +18,7 @@ from orca2.plan.made import Made, Maker
 from orca2.plan.questions import Collected, Written
 from orca2.project.artifacts import Artifact
 from orca2.recipe.requests import Asks
+from orca2.recipe.strategies.racing import Ask
 from orca2.recipe.templates import Templates
 from orca2.store.segments import key_words
 from orca2.store.store import Store
@@ -32,6 +33,17 @@ class Wanted(NamedTuple):
     task: str
     strategy: str
     cause: Cause
+
+
+class Price(NamedTuple):
+    """What another way to ask would cost."""
+
+    way: str
+    requests: int
+    """At most, that an engine must answer."""
+    new_tokens: int
+    """About."""
+    most_new_tokens: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +69,10 @@ class Asking:
     """By the fastest and the slowest of earlier runs of these models; None without such runs."""
     same: bool
     """Whether the very requests of last time are asked."""
+    later: int = 0
+    """Further requests at most, which follow from the answers to these; they are part of the tokens and the time."""
+    instead: Price | None = None
+    """Of the other way to probe."""
 
     @property
     def causes(self) -> Counter[tuple[Cause, str]]:
@@ -77,16 +93,33 @@ class Asker:
     planned: set[tuple[str, int]] = field(default_factory=set)
     """Key and limit of what the stages so far will have answered."""
 
-    def ask(self, asks: Asks, artifact: Artifact[object], assumed: Sequence[str]) -> Asking:
-        """What a stage asks whose requests the artifact holds."""
-        sums = _Sums()
+    def ask(
+        self,
+        asks: Asks,
+        artifact: Artifact[object],
+        assumed: Sequence[str],
+        only: Container[Ask] | None = None,
+        later: int = 0,
+    ) -> Asking:
+        """What a stage asks whose requests the artifact holds.
+
+        Args:
+            asks: all that it may ask.
+            artifact: what it asked last time.
+            assumed: what had to be assumed.
+            only: what it asks of that before anything else is known; None is all.
+            later: how many it asks after these at most.
+        """
+        sums = _Sums(complete=not later)
         maker = Maker(asks, self.templates)
         count, files = self._partitions(artifact)
         for index in range(count):
             questions = self.questions.of(asks.split, index, count)
             earlier = Earlier(files[index::count], by_strategy="strategy" in artifact.identity)
-            self._one(list(maker.requests(questions)), earlier, (index, count), artifact, sums, bool(files))
+            made = [m for m in maker.requests(questions) if only is None or Ask(m.strategy, m.row_id) in only]
+            self._one(made, earlier, (index, count), artifact, sums, bool(files))
         distinct = sums.distinct()
+        sums.follow(later)
         return Asking(
             requests=sums.requests,
             cached=distinct - len(sums.wanted),
@@ -95,9 +128,10 @@ class Asker:
             assumed=tuple(assumed),
             prompt_tokens=round(sums.prompt_tokens),
             new_tokens=round(sum(sums.new_tokens.values())),
-            most_new_tokens=len(sums.wanted) * asks.sampling.max_tokens,
+            most_new_tokens=(len(sums.wanted) + later) * asks.sampling.max_tokens,
             seconds=self.seconds(sums.new_tokens),
             same=sums.same and bool(files),
+            later=later,
         )
 
     def _partitions(self, artifact: Artifact[object]) -> tuple[int, Sequence[Path]]:
@@ -125,7 +159,7 @@ class Asker:
             return
         sums.same = False
         asked = {earlier.identity(m.row_id, m.sample_index, m.strategy) for m in made} if built else set()
-        gone = [row for identity, row in earlier.at.items() if identity not in asked] if built else []
+        gone = [row for identity, row in earlier.at.items() if identity not in asked] if built and sums.complete else []
         told: tuple[list[Cause], list[Cause]] = ([NEVER_BUILT] * len(missing), [])
         if built and (missing or gone):
             sides = self.questions.sides(*partition)
@@ -175,6 +209,8 @@ class Asker:
 class _Sums:
     """What the partitions of one stage come to."""
 
+    complete: bool
+    """Whether all that will be asked is known; else nothing is known to be dropped."""
     requests: int = 0
     wanted: list[Wanted] = field(default_factory=list)
     dropped: Counter[tuple[Cause, str]] = field(default_factory=Counter)
@@ -188,6 +224,12 @@ class _Sums:
     def count(self, made: list[Made]) -> None:
         self.requests += len(made)
         self._words.append(np.ascontiguousarray(key_words([m.key for m in made])[:, :2]))
+
+    def follow(self, later: int) -> None:
+        """Add the tokens of so many requests that are like those that are wanted."""
+        more = 1 + later / len(self.wanted) if self.wanted else 1
+        self.prompt_tokens *= more
+        self.new_tokens = {model: tokens * more for model, tokens in self.new_tokens.items()}
 
     def distinct(self) -> int:
         """How many different keys there were."""

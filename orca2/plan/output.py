@@ -41,7 +41,8 @@ def _stage(plan: Plan, name: str) -> Iterator[str]:
 
 def _asking(asking: Asking) -> Iterator[str]:
     dropped = asking.dropped.total()
-    yield f"rows: {asking.cached:,} cached, {len(asking.wanted):,} to generate, {dropped:,} to drop"
+    later = f" (and at most {asking.later:,} that follow from them)" if asking.later else ""
+    yield f"rows: {asking.cached:,} cached, {len(asking.wanted):,} to generate{later}, {dropped:,} to drop"
     causes = [*_by_cause(asking.causes), *((f"to drop: {told}", n) for told, n in _by_cause(asking.dropped))]
     for cause, count in causes[:_SHOWN_CAUSES]:
         yield f"  {count:7,}  {cause}"
@@ -50,6 +51,9 @@ def _asking(asking: Asking) -> Iterator[str]:
     if asking.wanted:
         tokens = f"about {asking.new_tokens:,} new tokens (at most {asking.most_new_tokens:,})"
         yield f"cost: {tokens}, about {asking.prompt_tokens:,} prompt tokens, {_duration(asking.seconds)}"
+    if other := asking.instead:
+        tokens = f"about {other.new_tokens:,} new tokens (at most {other.most_new_tokens:,})"
+        yield f"{other.way} would ask {other.requests:,}: {tokens}"
     yield from (f"assumed: {note}" for note in asking.assumed)
 
 
@@ -85,7 +89,7 @@ def _summary(plan: Plan) -> str:
     if not plan.has_work:
         return "nothing to do\n"
     running = [s.name for s in plan.states if s.state != "fresh"]
-    wanted = sum(len(asking.wanted) for asking in plan.running.values())
+    wanted = sum(len(asking.wanted) + asking.later for asking in plan.running.values())
     tokens = sum(asking.new_tokens for asking in plan.running.values())
     budget = "" if plan.max_new_tokens is None else f"; budget of a stage: {plan.max_new_tokens:,}"
     stages = f"{len(running)} of {len(plan.states)} stages run or may run"
@@ -121,4 +125,6 @@ def _asking_json(asking: Asking) -> dict[str, object]:
         "new_tokens": asking.new_tokens,
         "most_new_tokens": asking.most_new_tokens,
         "seconds": None if asking.seconds is None else [round(s, 1) for s in asking.seconds],
+        "later": asking.later,
+        "instead": asking.instead._asdict() if asking.instead else None,
     }

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 PARTITION_SHARDS = 4
 """Shards of all inputs together that one partition reads: what a process holds at once."""
 SCRATCH = Path(".orca2/scratch")
-HERE_SHARDS = 32
+HERE_SHARDS = 8
 """Shards that are read or written in this process; a start of Ray costs more than it gains on fewer."""
 
 Function = Callable[..., Sequence[Any]]

@@ -55,10 +55,20 @@ class ProbeConfig:
     sampling: Sampling
     choose_per: Literal["task", "category"] = "task"
     """Whether each task has a strategy of its own, or all tasks of a category share one."""
+    race: bool = False
+    """Whether the worst strategy of each round is asked no more: a third of the answers, in one round fewer than there
+    are strategies. Without, each is asked every question, at once."""
+    judge: Literal["teacher", "student", "both"] = "teacher"
+    """Whose answers decide; `student` is the student's base (Orca 2, section 3), asked the same."""
 
     def __post_init__(self) -> None:
         each_once = len(set(self.strategies)) == len(self.strategies)
         require({"strategies: name at least one, each once": bool(self.strategies) and each_once})
+
+    @property
+    def judges(self) -> tuple[str, ...]:
+        """The roles of the models that are asked."""
+        return ("teacher", "student") if self.judge == "both" else (self.judge,)
 
 
 def key_parameters(sampling: Sampling) -> dict[str, object]:
@@ -174,11 +184,11 @@ class Asks:
         ]
 
 
-def probing(templates: Templates, config: ProbeConfig, teacher: str, seed: int) -> Asks:
-    """Every candidate strategy on every probe question; `teacher` is the model's digest."""
+def probing(templates: Templates, config: ProbeConfig, model: str, seed: int) -> Asks:
+    """Every candidate strategy on every probe question; `model` is the digest of one that judges."""
 
     def forms(task: str, category: str) -> list[Form]:
-        return [Form(name, templates.for_strategy(name, task, category), teacher) for name in config.strategies]
+        return [Form(name, templates.for_strategy(name, task, category), model) for name in config.strategies]
 
     return Asks(split="probe", forms=forms, sampling=config.sampling, seed=seed)
 
@@ -195,20 +205,20 @@ def teaching(templates: Templates, chosen: Mapping[str, str], config: GenerateCo
 def examining(
     templates: Templates,
     chosen: Mapping[str, str],
-    student_template: Callable[[str, str], str],
+    students: Mapping[str, Callable[[str, str], str]],
     models: Mapping[str, str],
     sampling: Sampling,
 ) -> Asks:
     """Every held-out question to each of `models`, a digest by role; the role stands in place of the strategy.
 
-    Roles but `teacher` are asked zero-shot under the student template that `student_template` names for task and
-    category, as the student was taught (Orca 2, section 5).
+    Roles in `students` are asked zero-shot under the student template that it names for task and category (Orca 2,
+    section 5); any other is a teacher, asked under the technique of the task.
     """
 
     def template(role: str, task: str, category: str) -> str:
-        if role == "teacher":
-            return templates.for_strategy(chosen[task], task, category)
-        return f"student/{student_template(task, category)}.j2"
+        if role in students:
+            return f"student/{students[role](task, category)}.j2"
+        return templates.for_strategy(chosen[task], task, category)
 
     def forms(task: str, category: str) -> list[Form]:
         return [Form(role, template(role, task, category), model) for role, model in models.items()]
@@ -217,20 +227,20 @@ def examining(
 
 
 def probe_requests(
-    examples: Iterable[Example], templates: Templates, config: ProbeConfig, teacher: str, seed: int
+    examples: Iterable[Example], templates: Templates, config: ProbeConfig, model: str, seed: int
 ) -> list[Request]:
     """The requests of `probing`."""
-    return probing(templates, config, teacher, seed).requests(examples, templates)
+    return probing(templates, config, model, seed).requests(examples, templates)
 
 
 def evaluation_requests(
     examples: Iterable[Example],
     templates: Templates,
     chosen: Mapping[str, str],
-    student_template: Callable[[str, str], str],
+    students: Mapping[str, Callable[[str, str], str]],
     models: Mapping[str, str],
     sampling: Sampling,
 ) -> list[Request]:
     """The requests of `examining`, role by role."""
-    asked = examining(templates, chosen, student_template, models, sampling).requests(examples, templates)
+    asked = examining(templates, chosen, students, models, sampling).requests(examples, templates)
     return [request for role in models for request in asked if request.strategy == role]

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from orca2.store import runs
+from orca2.store import run_files, runs
 from orca2.store.runs import Covered, Entries, Rows, Run, Words
 
 FOLDER = ".index"
@@ -163,9 +163,9 @@ class Index:
 def load(root: Path, without: Collection[Path] = ()) -> list[Run]:
     """The runs in a store's folder; torn and foreign files are passed over, and removed where that is possible."""
     found = []
-    for file in sorted(set((root / FOLDER).glob(f"*{runs.SUFFIX}")).difference(without)):
+    for file in sorted(set((root / FOLDER).glob(f"*{run_files.SUFFIX}")).difference(without)):
         try:
-            found.append(runs.read(file))
+            found.append(run_files.read(file))
         except ValueError:
             drop(file)
         except FileNotFoundError:  # another process has merged it: what it made of it is there
@@ -177,7 +177,7 @@ def load(root: Path, without: Collection[Path] = ()) -> list[Run]:
 
 def publish(root: Path, run: Run) -> Run:
     """A run in memory as one in a file; as it is where the disk takes none."""
-    return runs.write(root / FOLDER, run.covered, [run.entries]) or run
+    return run_files.write(root / FOLDER, run.covered, [run.entries]) or run
 
 
 def settle(root: Path, index: Index, most_rows: int | None) -> list[Run]:
@@ -237,7 +237,7 @@ def _merged_count(live: Sequence[View], most_rows: int) -> int:
 def _merge(root: Path, views: Sequence[View]) -> Run | None:
     present = {c.name: (c.size, c.mtime_ns) for v in views for c, a in zip(v.run.covered, v.alive, strict=True) if a}
     index = Index([view.run for view in views], present)
-    return runs.write(root / FOLDER, index.covered, (_numbered(*part) for part in index.parts()))
+    return run_files.write(root / FOLDER, index.covered, (_numbered(*part) for part in index.parts()))
 
 
 def _numbered(entries: Entries, rows: Rows) -> Entries:

@@ -1,23 +1,12 @@
 """Sorted runs: the entries of some segments in the order of their keys, in memory or mapped from a file.
 
 A run is a cache of the segments' key columns and never the truth: it names the segments it covers with size and time of
-change, and one that is missing, torn or stale is made anew from them. A file is written under a temporary name, synced
-and renamed, and never changed. It holds, little-endian, one after another:
-
-    entries     ENTRY, by first word of the key, then by time, then by row
-    firsts      uint64 a block of `BLOCK` entries: the first word of its first key
-    sums        uint32 a block: CRC-32 of its entries, verified when a lookup first touches the block
-    covered     JSON: the segments, by name
-    end         number of entries, bytes of JSON, CRC-32 of all between the entries and here, magic
+change, and one that is missing, torn or stale is made anew from them. How a run lies in a file is in `run_files`.
 """
 
-import json
 import mmap
-import os
-import struct
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -32,9 +21,6 @@ ENTRY = np.dtype([("key", "<u8", 4), ("stored_ns", "<i8"), ("limit", "<i4"), ("r
 MOST_ROWS = 1 << 32
 """A run covers fewer rows than this."""
 BLOCK = 64
-SUFFIX = ".run"
-_MAGIC = b"orca2ix1"
-_END = struct.Struct("<QQI4x8s")
 _KEPT_BYTES = 256 << 20
 """A lookup that may have touched more than this lets go of the pages, which stay in the page cache."""
 _PAGE = 4096
@@ -141,7 +127,7 @@ class Run:
             return
         new = np.unique(blocks[~self.verified[blocks]])
         for block, expected in zip(new.tolist(), self.sums[new].tolist(), strict=True):
-            if _checksum(self.entries[block * BLOCK : (block + 1) * BLOCK]) != expected:
+            if checksum(self.entries[block * BLOCK : (block + 1) * BLOCK]) != expected:
                 raise SpoiltRunError(self.file)
         self.verified[new] = True
 
@@ -170,7 +156,7 @@ def of_segments(read: Sequence[tuple[Covered, segments.Indexed]]) -> Run:
     return Run(
         covered=names,
         entries=entries,
-        firsts=_firsts(entries),
+        firsts=firsts_of(entries),
         sums=np.empty(0, np.uint32),
         verified=np.empty(0, np.bool_),
     )
@@ -194,100 +180,13 @@ def starts_of(lengths: Sequence[int]) -> Rows:
     return np.concatenate([[0], np.cumsum(lengths[:-1])]).astype(np.int64)[: len(lengths)]
 
 
-def write(folder: Path, covered: Sequence[Covered], parts: Iterable[Entries]) -> Run | None:
-    """Write a run from its entries in order, part by part; None when the disk takes none: a cache can be missing.
-
-    Raises:
-        SpoiltRunError: from the parts, when they come from a file that has changed.
-    """
-    file = folder / f"{segments.temporary_name()[1:-4]}{SUFFIX}"
-    temporary = folder / segments.temporary_name()
-    try:
-        folder.mkdir(exist_ok=True)
-        try:
-            with temporary.open("xb") as sink:
-                _write(sink.fileno(), covered, parts)
-                os.fsync(sink.fileno())
-            temporary.rename(file)
-        finally:  # gone already, when all went well
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
-        return read(file)
-    except (OSError, ValueError):
-        return None
-
-
-def read(file: Path) -> Run:
-    """Map the run in a file; its entries are read when they are looked up.
-
-    Raises:
-        ValueError: the file is torn or foreign.
-        OSError: it has gone, or cannot be read.
-    """
-    with file.open("rb") as source:
-        descriptor = source.fileno()
-        size = os.fstat(descriptor).st_size
-        end = os.pread(descriptor, _END.size, max(0, size - _END.size))
-        if len(end) < _END.size:
-            raise ValueError(f"{file} is torn")
-        count, length, checksum, magic = _END.unpack(end)
-        blocks, begin = -(-count // BLOCK), count * ENTRY.itemsize
-        if magic != _MAGIC or size != begin + 12 * blocks + length + _END.size:
-            raise ValueError(f"{file} is torn or foreign")
-        about = os.pread(descriptor, 12 * blocks + length, begin)
-        if zlib.crc32(about) != checksum:
-            raise ValueError(f"{file} is spoilt")
-        mapped = mmap.mmap(descriptor, begin, access=mmap.ACCESS_READ) if count else None
-    return Run(
-        covered=tuple(
-            Covered(name, size, mtime_ns, rows, tuple(replaces))
-            for name, size, mtime_ns, rows, replaces in json.loads(about[12 * blocks :])
-        ),
-        entries=np.frombuffer(mapped, ENTRY) if mapped else np.empty(0, ENTRY),
-        firsts=np.frombuffer(about, "<u8", blocks),
-        sums=np.frombuffer(about, "<u4", blocks, 8 * blocks),
-        verified=np.zeros(blocks, np.bool_),
-        file=file,
-        mapped=mapped,
-    )
-
-
-def _write(descriptor: int, covered: Sequence[Covered], parts: Iterable[Entries]) -> None:
-    count, firsts, sums = 0, [np.empty(0, "<u8")], [np.empty(0, "<u4")]
-    for blocks in _whole_blocks(parts):
-        count += len(blocks)
-        firsts.append(_firsts(blocks))
-        sums.append(np.array([_checksum(blocks[i : i + BLOCK]) for i in range(0, len(blocks), BLOCK)], "<u4"))
-        _write_all(descriptor, blocks.data)
-    about = b"".join(
-        (np.concatenate(firsts).tobytes(), np.concatenate(sums).tobytes(), json.dumps(list(covered)).encode())
-    )
-    length = len(about) - 12 * -(-count // BLOCK)
-    _write_all(descriptor, about + _END.pack(count, length, zlib.crc32(about), _MAGIC))
-
-
-def _whole_blocks(parts: Iterable[Entries]) -> Iterator[Entries]:
-    """The same entries in parts that end with a block; only the last one may end within."""
-    rest = np.empty(0, ENTRY)
-    for part in parts:
-        together = np.concatenate([rest, part])
-        whole = len(together) // BLOCK * BLOCK
-        yield together[:whole]
-        rest = together[whole:]
-    yield rest
-
-
-def _write_all(descriptor: int, content: bytes | memoryview) -> None:
-    left = memoryview(content).cast("B")
-    while left:
-        left = left[os.write(descriptor, left) :]
-
-
-def _checksum(entries: Entries) -> int:
+def checksum(entries: Entries) -> int:
+    """CRC-32 of a block."""
     return zlib.crc32(entries.data)
 
 
-def _firsts(entries: Entries) -> Words:
+def firsts_of(entries: Entries) -> Words:
+    """The first word of each block's first key."""
     return np.ascontiguousarray(entries["key"][::BLOCK, 0])
 
 

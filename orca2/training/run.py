@@ -1,6 +1,6 @@
 """Fine-tuning on packed conversations: DeepSpeed ZeRO under Ray Train, one code path from a laptop to a cluster.
 
-This module starts the workers and collects what they made; what each of them does is in `loop`. The model, the
+This module starts the workers and collects what they made; what each of them does is in `worker`. The model, the
 output, the checkpoints and the curve are on a disk that all workers share. A run that was killed goes on from its last
 checkpoint when data, model, config, seed and number of workers are the same, and otherwise starts afresh and says so.
 """
@@ -8,7 +8,6 @@ checkpoint when data, model, config, seed and number of workers are the same, an
 from __future__ import annotations
 
 import json
-import os
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,22 +15,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
 
 from orca2.core.cluster import ray_session, require_slots
 from orca2.core.config import Sections
 from orca2.core.errors import Orca2Error, require
 from orca2.core.rows import PackedSequence
 from orca2.training import checkpoints
-from orca2.training.loop import History, TrainConfig, load_model, make_engine, plan_steps, run_steps
-
-if TYPE_CHECKING:
-    import ray
-    from dvclive import Live
+from orca2.training.loop import History, TrainConfig, plan_steps
+from orca2.training.worker import Job, worker
 
 _PROGRESS_S = 15.0
 """Seconds between two lines of progress."""
-_CURVES = ("loss", "learning_rate")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,23 +54,6 @@ class TrainingCluster(Sections):
     """The part of `cluster:` that training reads."""
 
     training: TrainClusterConfig
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Job:
-    """All that a worker needs; the data lies in Ray's object store."""
-
-    sequences: ray.ObjectRef
-    model_folder: Path
-    output: Path
-    checkpoint_dir: Path
-    live_dir: Path
-    kept_files: tuple[str, ...]
-    config: TrainConfig
-    seed: int
-    identity: str
-    use_gpu: bool
-    num_cpus: int
 
 
 def train(
@@ -118,7 +95,7 @@ def train(
     started = time.perf_counter()
     with ray_session() as ray:
         num_cpus = _cpus_per_worker(ray, cluster)
-        job = _Job(
+        job = Job(
             sequences=ray.put(list(sequences)),
             model_folder=model_folder.resolve(),
             output=output.resolve(),
@@ -186,13 +163,13 @@ def _cpus_per_worker(ray: ModuleType, cluster: TrainClusterConfig) -> int:
     return num_cpus
 
 
-def _run_workers(job: _Job, cluster: TrainClusterConfig) -> History:
+def _run_workers(job: Job, cluster: TrainClusterConfig) -> History:
     from ray.train import RunConfig, ScalingConfig, TrainingFailedError
     from ray.train.torch import TorchConfig, TorchTrainer
 
     resources = {"CPU": job.num_cpus} | ({"GPU": 1} if cluster.use_gpu else {})
     trainer = TorchTrainer(
-        _worker,
+        worker,
         train_loop_config={"job": job},
         torch_config=TorchConfig(backend="nccl" if cluster.use_gpu else "gloo"),
         scaling_config=ScalingConfig(
@@ -208,63 +185,6 @@ def _run_workers(job: _Job, cluster: TrainClusterConfig) -> History:
     if isinstance(outcome, Orca2Error):
         raise outcome
     return outcome
-
-
-def _worker(arguments: dict[str, _Job]) -> History | Orca2Error:
-    """One rank, in a process of its own. An error that the user can mend is returned: Ray would wrap it up."""
-    import ray
-
-    job = arguments["job"]
-    os.environ["HF_HUB_OFFLINE"] = "1"
-    if not job.use_gpu:
-        os.environ["DS_ACCELERATOR"] = "cpu"
-    import torch
-
-    torch.set_num_threads(job.num_cpus)
-    try:
-        return _train_rank(job, ray.get(job.sequences))
-    except Orca2Error as error:
-        return error
-
-
-def _train_rank(job: _Job, sequences: list[PackedSequence]) -> History:
-    from deepspeed import comm
-
-    progress = checkpoints.find(job.checkpoint_dir, job.identity)
-    history = progress.history if progress else []
-    engine = make_engine(load_model(job.model_folder, job.config.dtype), job.config)
-    if progress:
-        checkpoints.load(engine, job.checkpoint_dir, progress)
-    curve = _open_curve(job.live_dir, history) if comm.get_rank() == 0 else None
-
-    def on_step() -> None:
-        if curve:
-            _log(curve, history[-1])
-        if len(history) % job.config.checkpoint_every_steps == 0:
-            checkpoints.save(engine, job.checkpoint_dir, job.identity, history)
-
-    run_steps(engine, sequences, job.config, job.seed, history, on_step)
-    if curve:
-        curve.end()
-    checkpoints.publish(engine, [job.model_folder / name for name in job.kept_files], job.output)
-    return history
-
-
-def _open_curve(live_dir: Path, history: History) -> Live:
-    """DVCLive at the end of what is already done: steps after the last checkpoint are not there twice."""
-    os.environ.update(DVC_NO_ANALYTICS="1", DVC_STUDIO_OFFLINE="1")
-    from dvclive import Live
-
-    live = Live(str(live_dir), save_dvc_exp=False, dvcyaml=None, monitor_system=False)
-    for entry in history:
-        _log(live, entry)
-    return live
-
-
-def _log(live: Live, entry: dict[str, float]) -> None:
-    for name in _CURVES:
-        live.log_metric(name, entry[name])
-    live.next_step()
 
 
 def _summary(

@@ -50,10 +50,13 @@ def _resolve_gold(gold: str, options: Sequence[Option]) -> frozenset[str]:
 def _resolve(text: str, options: Sequence[Option]) -> frozenset[str]:
     """The labels that a text names; none where it names none, or leaves it open."""
     by_label = {option.label.casefold(): option for option in options}
+    plain = peel(text)
+    if label := by_label.get(plain.casefold()):
+        # Before the texts: options may be letters or numbers themselves, and the known answer is a label.
+        return frozenset({label.label})
     by_text: dict[str, set[str]] = {}
     for option in options:
         by_text.setdefault(_bare(option.text), set()).add(option.label)
-    plain = peel(text)
     if same := by_text.get(_bare(plain)):
         return frozenset(same if len(same) == 1 else ())
     if several := labels_in(plain):

@@ -11,7 +11,7 @@ time in proportion to the text, whatever a model wrote.
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 from orca2.recipe.graders.speech import before_next_question, end_of_blanks, said
@@ -30,11 +30,12 @@ _STATED = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _CLOSED = re.compile(r"\banswer\s+is:?\s+[^\n]{1,60}$", re.IGNORECASE | re.MULTILINE)
-_NAMED_ANSWER = re.compile(
-    r"((?:[^\s.,;:!?]|[.,](?=\d)){1,60}) (?:is|must be|would be|should be) (?:the|my|our) "
+_NAMED = re.compile(
+    r" (?:is|must be|would be|should be) (?:the|my|our) "
     r"(?:(?:final|correct|right|best) ){0,2}(?:answer|option|choice|result|solution)\b",
     re.IGNORECASE,
 )
+_NAMED_ANSWER = re.compile(r"((?:[^\s.,;:!?]|[.,](?=\d)){1,60})" + _NAMED.pattern, re.IGNORECASE)
 _OPEN_BLOCK = re.compile(r"[ \t]*(?:(```|~~~)[^\n`]*\n|(\\\[|\$\$))")
 _BLOCK_ENDS = {"```": "```", "~~~": "~~~", "\\[": "\\]", "$$": "$$"}
 _ENVIRONMENT = re.compile(r"\\begin\{([a-zA-Z]{1,20}\*?)\}")
@@ -73,8 +74,14 @@ def answer_line(text: str, lines: Sequence[str] = ANSWER_LINES, awaited: Shape =
         lines: how an answer line may begin.
         awaited: of what shape the answer is.
     """
-    spoken = _in_answer(text, lines)
+    spoken = _in_answer(text, tuple(lines))
     return None if spoken is None else _last_stated(spoken, lines, awaited)
+
+
+def before_answer_line(text: str, lines: Sequence[str] = ANSWER_LINES) -> str:
+    """What stands before the last answer line; the whole text where there is none."""
+    found = [line.start() for line in _line(tuple(lines)).finditer(text)]
+    return text[: found[-1]] if found else text
 
 
 def lenient_answer(
@@ -88,7 +95,7 @@ def lenient_answer(
 
     `read` takes what is stated to the part that counts; by default `find` does. Otherwise as `strict_answer`.
     """
-    spoken = _in_answer(text, lines)
+    spoken = _in_answer(text, tuple(lines))
     if spoken is None:
         return None
     stated = _last_stated(spoken, lines, awaited)
@@ -116,12 +123,16 @@ def normal(text: str) -> str:
     return " ".join(composed.split()).strip(_MARKS).removesuffix(".").strip(_MARKS)
 
 
-def _in_answer(text: str, lines: Sequence[str]) -> str | None:
-    """What a model says up to the first question behind its first answer; None where it says nothing."""
+@lru_cache(maxsize=1)
+def _in_answer(text: str, lines: tuple[str, ...]) -> str | None:
+    """What a model says up to the first question behind its first answer; None where it says nothing.
+
+    Both extractions look at one text in turn.
+    """
     spoken = said(text)
     if spoken is None:
         return None
-    searches = (_line(tuple(lines)).search, _line(_OTHER_LINES).search, _CLOSED.search)
+    searches = (_line(lines).search, _line(_OTHER_LINES).search, _CLOSED.search)
     starts = [found.start() for search in searches if (found := search(spoken))]
     return before_next_question(spoken, min(*starts, first_wrapped(spoken), len(spoken)))
 
@@ -139,7 +150,12 @@ def _last_stated(text: str, lines: Sequence[str], awaited: Shape) -> str | None:
 def _stated_otherwise(text: str, awaited: Shape) -> str | None:
     """What is stated last, in the first of the other usual ways that occurs."""
     told = boxes(text) or tagged(text) or list(_answer_lines(text, _line(_OTHER_LINES), awaited))
-    told = told or _NAMED_ANSWER.findall(text) or [_whole(text, found) for found in _STATED.finditer(text)]
+    # Looking for what is named, word by word, costs more than all else: first, whether anything is.
+    told = (
+        told
+        or (_NAMED.search(text) and _NAMED_ANSWER.findall(text))
+        or [_whole(text, found) for found in _STATED.finditer(text)]
+    )
     told = told or (fences(text) if awaited.rows > 1 else [])
     return told[-1] if told else None
 

@@ -11,6 +11,7 @@ from functools import lru_cache
 from orca2.core.errors import Orca2Error
 from orca2.core.rows import Example, Rejected
 from orca2.recipe.graders import grader_of
+from orca2.recipe.graders.judged import is_judged
 from orca2.recipe.graders.known import known
 from orca2.recipe.graders.verdict import judge
 
@@ -64,13 +65,17 @@ def rejected_golds(bad: Iterable[Example]) -> list[Rejected]:
 
 @lru_cache(maxsize=100_000)
 def _is_right(grader: str, answer: str, metadata: str) -> bool:
-    """Whether each known answer of a question, stated as an answer, is right."""
-    facts = known(metadata)
-    line = facts.answer_lines[0]
-    return all(
-        judge(grader_of(grader, ""), grader, gold, f"{line}{_gap(gold)}{gold}", metadata).strict_correct
-        for gold in (answer, *facts.answers)
-    )
+    """Whether each known answer of a question, stated as an answer, is right; a model that judges may have none."""
+    if is_judged(grader):
+        return True
+    golds = (answer, *known(metadata).answers)
+    return all(accepts(grader, gold, metadata, gold) for gold in golds)
+
+
+def accepts(grader: str, answer: str, metadata: str, given: str) -> bool:
+    """Whether `given`, stated as an answer, is right for a question with this known answer and metadata."""
+    line = known(metadata).answer_lines[0]
+    return judge(grader_of(grader, ""), grader, answer, f"{line}{_gap(given)}{given}", metadata).strict_correct
 
 
 def _gap(gold: str) -> str:

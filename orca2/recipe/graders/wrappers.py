@@ -46,6 +46,9 @@ _DOTS = " \t.,;:!"
 
 def peel(text: str) -> str:
     """An answer without its wrappers; what wears none comes back as it is, but for blanks at its ends."""
+    if text.isalnum():
+        # Most known answers: a label, a number, a word.
+        return text
     for _ in range(_LAYERS if len(text) <= _LONGEST else 0):
         peeled = _peel_once(text)
         if peeled == text:
@@ -89,6 +92,8 @@ def first_wrapped(text: str) -> int:
 
 def _peel_once(text: str) -> str:
     bare = text.strip()
+    if bare.isalnum():
+        return bare  # one word or number, and no mark around it
     if not bare.strip("*`"):
         return ""
     for content in _wrapped(bare):
@@ -131,15 +136,11 @@ def _in_command(text: str) -> Iterator[str]:
 
 
 def _encloses(text: str, opening: str, closing: str) -> bool:
+    if not (text.startswith(opening) and text.endswith(closing) and len(text) > len(opening) + len(closing)):
+        return False
     inner = text[len(opening) : -len(closing)]
-    return (
-        len(text) > len(opening) + len(closing)
-        and text.startswith(opening)
-        and text.endswith(closing)
-        and opening not in (plain := inner.replace("\\$", ""))
-        and closing not in plain
-        and not inner.endswith("\\")
-    )
+    plain = inner.replace("\\$", "")
+    return opening not in plain and closing not in plain and not inner.endswith("\\")
 
 
 def _braced(text: str, begin: int) -> str | None:

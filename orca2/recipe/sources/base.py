@@ -10,11 +10,15 @@ A kind of your own is a `Reader` in a module of your own, named as `kind: my_sou
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from orca2.core.errors import require
+from orca2.core.plugins import is_import_path
+from orca2.recipe.sources.columns import expression, template
+from orca2.recipe.sources.few_shot import FewShot
+from orca2.recipe.sources.options import AnswerIs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,17 +40,43 @@ class Source:
     """Questions to draw from what makes them, such as reasoning-gym."""
     config: dict[str, object] = field(default_factory=dict)
     """Settings of the reasoning-gym dataset; the hub configuration as `name:`; the `field:` of a JSON file's rows."""
+    where: str = ""
+    """Expression over the columns of a row (see `columns`), as `level > 2`; rows that are not so are left out."""
     question_column: str = "question"
+    question: str = ""
+    """Template over the columns of a row, and its `choices`; empty: the question column as it is."""
+    choices: str | tuple[str, ...] = ""
+    """The options of a question: an expression, as `options`; or a list of columns. See `options` for their shapes.
+
+    They are listed below the question, each as `(A) text`, unless the question shows `choices`, or what they are read
+    from, itself.
+    """
     answer_column: str = "answer"
+    answer: str = ""
+    """Expression over the columns of a row, as `answers.text`; empty: the answer column. Any of a list is right."""
+    answer_is: AnswerIs = ""
+    """What an answer says of the options; empty: the label or the text of one, where it cannot mean two of them."""
     answer_pattern: str = ""
     """Regular expression whose first group is the answer inside the answer column; empty takes the whole."""
+    task_column: str = ""
+    """Holds the task of each row, in place of `task`; what is neither letter, digit, `_` nor `-` in it becomes `_`."""
+    category_column: str = ""
+    """Holds the category of each row; `category` is that of a row without one."""
+    id_column: str = ""
+    """Holds each row's own id, which is kept in its metadata."""
+    group_column: str = ""
+    """Holds what rows share that belong together, such as a passage or its id; kept in their metadata."""
     revision: str = ""
     """Commit of a hub dataset."""
     hub_split: str = "train"
     answer_lines: tuple[str, ...] = ()
     """How a line begins on which an answer stands; empty: `Answer:`, `Final answer:`, and the two with `The`."""
     max_bad_share: float = 0.01
-    """Largest share of rows that may be left out because no answer to them could be right."""
+    """Largest share of rows that may be left out because they hold no question, or no answer to it could be right."""
+    limit: int = 0
+    """Most questions of this source, chosen by a hash of seed and question; 0 means all."""
+    few_shot: FewShot | None = None
+    """Others of the source, with their answers, stand before each question; it needs a `split` of its own."""
     split: Literal["", "probe", "train", "evaluation"] = ""
     """Puts every question in this split instead of dividing them."""
 
@@ -57,7 +87,19 @@ class Source:
         except re.error as error:
             problem = str(error)
         require(
-            {
+            dict.fromkeys(self._broken(), False)
+            | {
+                "question_column: `question` says what is asked": not (
+                    self.question and self.question_column != "question"
+                ),
+                "answer_column: `answer` says what is right": not (self.answer and self.answer_column != "answer"),
+                "answer_is: is for a source with `choices`": bool(self.choices or not self.answer_is),
+                f"choices: a label is no answer to grader {self.grader!r}; say `grader: choice`": self._suits_choices(),
+                "task_column: leave `task` empty beside it": not (self.task and self.task_column),
+                "limit must be 0 (all) or more": self.limit >= 0,
+                "few_shot: needs a `split`, or a question that is held out could stand before one that is taught": bool(
+                    self.split or not self.few_shot
+                ),
                 "size must be 0 or more": self.size >= 0,
                 "max_bad_share must be at least 0 and below 1": 0 <= self.max_bad_share < 1,
                 "answer_lines: a beginning of a line must not be empty": all(map(str.strip, self.answer_lines)),
@@ -65,6 +107,23 @@ class Source:
                 "answer_pattern: needs one group, the answer": bool(problem or groups or not self.answer_pattern),
             }
         )
+
+    def _suits_choices(self) -> bool:
+        return not self.choices or self.grader == "choice" or is_import_path(self.grader.removeprefix("python:"))
+
+    def _broken(self) -> Iterator[str]:
+        """What is no template, or no expression."""
+        choices = self.choices if isinstance(self.choices, str) else ""
+        written = {"where": self.where, "choices": choices, "answer": self.answer}
+        for name, text in written.items():
+            try:
+                expression(text or "true")
+            except ValueError as error:
+                yield f"{name}: {error}"
+        try:
+            template(self.question)
+        except ValueError as error:
+            yield f"question: {error}"
 
 
 class Record(NamedTuple):
@@ -75,6 +134,8 @@ class Record(NamedTuple):
     """What else a grader may want to know; plain data."""
     position: str = ""
     """Where it stands in the source, as `line 3`; by default its number, as `row 3`."""
+    fault: str = ""
+    """Why it could not be read; then it has no columns."""
 
 
 Reader = Callable[[str, Source, int], Iterable[Record]]

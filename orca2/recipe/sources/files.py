@@ -1,120 +1,96 @@
-"""Questions of a local json, jsonl, csv or parquet file, as they are written there.
+"""Questions of local files: one, all of a folder (`questions/`), or those of a pattern (`questions/*.jsonl.gz`).
 
-Text stays text: nothing here guesses that `2020-01-05` is a time or `007` a number, shifts ragged rows, or serves a
-cached copy of a file that has changed. Every broken row of a file is reported at once.
+No cached copy of a file that has changed is served, and a folder here never stands in for a set of the hub.
 """
 
-import csv
-import json
-from collections.abc import Callable, Iterable, Iterator
+import glob
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
-from orca2.core.errors import Orca2Error, raise_all
+from orca2.core.errors import Orca2Error
 from orca2.recipe.sources.base import Kind, Record, Source
+from orca2.recipe.sources.formats import FORMATS, format_of, rows_of
 
-_ABSENT = "\0absent"
-"""Stands in a CSV row for a field that the line lacks."""
-_LARGEST_FIELD = 2**31 - 1
+_READ = f"{', '.join(FORMATS)}, all but parquet also with .gz or .zst"
 _SETTINGS = {".json": {"field"}}
+_PATTERN = frozenset("*?[")
+_BESIDE = ("", ".md", ".txt")
+"""Suffixes of files that stand beside the data of a folder, such as its licence."""
 
 
-class _Row(NamedTuple):
-    """A row as its file holds it: any value, or what is wrong with its text."""
+def is_local_name(name: str) -> bool:
+    """Whether a name is one of files rather than of a set on the hub."""
+    return bool(format_of(name) or _PATTERN & set(name) or name.endswith("/") or name.startswith((".", "/", "~")))
 
-    position: str
-    value: object
-    fault: str = ""
+
+def watched(name: str) -> str:
+    """What DVC must watch for what a name stands for: itself, or the folder that a pattern looks in."""
+    if not _is_pattern(name):
+        return name
+    fixed: list[str] = []
+    for part in Path(name).parts[:-1]:
+        if _PATTERN & set(part):
+            break
+        fixed.append(part)
+    return str(Path(*fixed))
+
+
+def files_of(name: str, where: str) -> list[Path]:
+    """The files that a name stands for, in the order of their names.
+
+    Args:
+        name: of a file, a folder or a pattern.
+        where: the parameter that says it.
+
+    Raises:
+        Orca2Error: there is none, or a folder holds one that is not read.
+    """
+    path = Path(name)
+    if path.is_dir():
+        inside = [file for file in path.rglob("*") if file.is_file() and not _is_hidden(file.relative_to(path))]
+        found = [file for file in inside if file.suffix.lower() not in _BESIDE]
+    else:
+        # Not `Path.glob`, which also gives hidden files.
+        there = glob.glob(name, recursive=True) if _is_pattern(name) else [name]  # noqa: PTH207
+        found = [file for file in map(Path, there) if file.is_file()]
+    if not found:
+        raise Orca2Error("no such file", name, f"mend {where}")
+    if unread := [file for file in found if not format_of(file.name)]:
+        hint = f"name those to read by a pattern, as `{path}/*.jsonl`; they may be {_READ}"
+        raise Orca2Error(f"is not read: {', '.join(sorted(map(str, unread))[:5])}", name, hint)
+    return sorted(found, key=Path.as_posix)
 
 
 def _rules(source: Source) -> dict[str, bool]:
-    suffix = Path(source.name).suffix
-    extra = sorted(set(source.config) - _SETTINGS.get(suffix, set()))
+    name = source.name
+    one_file = not (_is_pattern(name) or name.endswith("/") or Path(name).is_dir())
+    extra = sorted(set(source.config) - _SETTINGS.get(format_of(name) or ".json", set()))
     return {
-        f"name: {source.name!r} must end in one of {', '.join(SUFFIXES)}": suffix in SUFFIXES,
-        "size: is for reasoning_gym; limit other sources with splits.*_limit": not source.size,
+        f"name: {name!r} must end in one of {_READ}; or be a folder, or a pattern": not one_file
+        or bool(format_of(name)),
+        f"name: {name!r} is a pattern in no folder of its own, which DVC could watch": watched(name) != ".",
+        "size: is for reasoning_gym; limit other sources with `limit`": not source.size,
+        "revision: is for a set of the hub; a file is watched by its content": not source.revision,
         f"config: a local file has no setting {', '.join(extra)}": not extra,
         "config: `field` must be a name": all(isinstance(value, str) for value in source.config.values()),
     }
 
 
 def _read(name: str, source: Source, seed: int) -> Iterator[Record]:  # noqa: ARG001  (every reader takes the three)
-    import pyarrow as pa
-
-    file = Path(source.name)
-    if not file.is_file():
-        raise Orca2Error("no such file", str(file), f"mend params.yaml: tasks.sources.{name}.name")
-    try:
-        rows = list(_READERS[file.suffix](file, str(source.config.get("field", ""))))
-    except (pa.ArrowException, csv.Error, OSError, ValueError) as error:
-        raise Orca2Error(f"cannot be read: {error}", str(file), "mend the file, or write it again") from error
-    except RecursionError as error:
-        raise Orca2Error("is nested too deeply", str(file), "write its rows as one flat list") from error
-    raise_all(
-        Orca2Error(fault, f"{file}: {row.position}", "mend or remove the row") for row in rows if (fault := _fault(row))
-    )
-    for row in rows:
-        if isinstance(row.value, dict):
-            yield Record(row.value, position=row.position)
+    files = files_of(source.name, f"params.yaml: tasks.sources.{name}.name")
+    for file in files:
+        among = f"{file}: " if len(files) > 1 else ""
+        for row in rows_of(file, str(source.config.get("field", ""))):
+            yield Record(row.columns, position=f"{among}{row.position}", fault=row.fault)
 
 
-def _fault(row: _Row) -> str:
-    if row.fault:
-        return row.fault
-    if not isinstance(row.value, dict):
-        return f"is {type(row.value).__name__}, not an object with columns"
-    ragged = None in row.value or _ABSENT in row.value.values()
-    return "has another number of fields than the header" if ragged else ""
+def _is_pattern(name: str) -> bool:
+    """Whether it is no name of a file; one may hold a bracket."""
+    return bool(_PATTERN & set(name)) and not Path(name).exists()
 
 
-def _read_jsonl(file: Path, field: str) -> Iterator[_Row]:  # noqa: ARG001  (every kind of file takes it)
-    # Not `splitlines`: JSON text may hold U+2028 and its like.
-    for number, line in enumerate(file.read_text("utf-8-sig").split("\n"), start=1):
-        if line.strip():
-            yield _parsed(f"line {number}", line)
+def _is_hidden(file: Path) -> bool:
+    return any(part.startswith(".") for part in file.parts)
 
 
-def _parsed(position: str, line: str) -> _Row:
-    try:
-        return _Row(position, json.loads(line))
-    except ValueError as error:
-        return _Row(position, None, f"not valid JSON: {error}")
-    except RecursionError:
-        return _Row(position, None, "is nested too deeply")
-
-
-def _read_json(file: Path, field: str) -> Iterator[_Row]:
-    document = json.loads(file.read_text("utf-8-sig"))
-    rows = document.get(field) if field and isinstance(document, dict) else document
-    if not isinstance(rows, list):
-        raise Orca2Error("holds no list of rows", str(file), "name the field that does, as `config: {field: NAME}`")
-    return _numbered(rows)
-
-
-def _read_csv(file: Path, field: str) -> Iterator[_Row]:  # noqa: ARG001  (every kind of file takes it)
-    # 128 kB by default, which is less than a long document.
-    csv.field_size_limit(_LARGEST_FIELD)
-    with file.open(encoding="utf-8-sig", newline="") as lines:
-        reader = csv.DictReader(lines, restval=_ABSENT, strict=True)
-        for row in reader:
-            yield _Row(f"line {reader.line_num}", row)
-
-
-def _read_parquet(file: Path, field: str) -> Iterator[_Row]:  # noqa: ARG001  (every kind of file takes it)
-    import pyarrow.parquet as pq
-
-    return _numbered(pq.read_table(file, partitioning=None).to_pylist())
-
-
-def _numbered(rows: Iterable[object]) -> Iterator[_Row]:
-    return (_Row(f"row {number}", row) for number, row in enumerate(rows, start=1))
-
-
-_READERS: dict[str, Callable[[Path, str], Iterable[_Row]]] = {
-    ".json": _read_json,
-    ".jsonl": _read_jsonl,
-    ".csv": _read_csv,
-    ".parquet": _read_parquet,
-}
-SUFFIXES = tuple(_READERS)
 KIND = Kind(read=_read, rules=_rules, is_file=True)

@@ -2,18 +2,21 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 from orca2.core.errors import Orca2Error
 from orca2.recipe.sources.base import Kind, Record, Source
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
+_LOCAL = "a local file needs a suffix, a folder a `/` at its end"
 
 
 def _rules(source: Source) -> dict[str, bool]:
     pinned = _COMMIT.fullmatch(source.revision) is not None
     return {
-        f"revision: hub dataset {source.name!r} needs a 40-hex commit (a local file needs a suffix)": pinned,
-        "size: is for reasoning_gym; limit other sources with splits.*_limit": not source.size,
+        f"revision: hub dataset {source.name!r} needs a 40-hex commit ({_LOCAL})": pinned,
+        f"name: {source.name!r} lies here, and is no set of the hub ({_LOCAL})": not Path(source.name).exists(),
+        "size: is for reasoning_gym; limit other sources with `limit`": not source.size,
     }
 
 

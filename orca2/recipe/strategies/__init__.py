@@ -2,7 +2,10 @@
 
 Our rule: of the strategies that are not shown to be worse than the most accurate one, the cheapest in tokens. Shown is
 what the exact McNemar test on the same questions finds at 5 %; luck on one question buys nothing. A question that a
-strategy got no answer to counts against it.
+strategy got no answer to counts against it. Where two models judge, neither may show it to be worse.
+
+After a race (`racing`) two are left to choose from, on about half the questions. At 5 % those would let a strategy pass
+that is far worse, so there the cheaper one must not be behind at 50 %.
 
 What the choice rests on is written beside it, for people to review in a diff. Every strategy had its chance to be
 chosen, so the intervals hold for all of them at once, and that of the chosen one holds its true accuracy in at least 95
@@ -12,43 +15,17 @@ of 100 probes. The smallest lead says what a probe of this size could not have s
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import yaml
 
 from orca2.core.errors import Orca2Error, raise_all
-from orca2.core.rows import Example, Graded
-from orca2.recipe.statistics import exact_share, mcnemar, smallest_lead
+from orca2.core.rows import Example, Graded, Request
+from orca2.recipe.strategies.scores import SIGNIFICANCE, Answer, Judged, Score, answer_of
 
-_SIGNIFICANCE = 0.05
-_Answer = tuple[str, str, int]
-"""Task, question and sample."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Score:
-    """How one strategy did on the probe questions of one task, or of one category."""
-
-    strategy: str
-    correct: int
-    questions: int
-    """Questions asked, answered or not."""
-    accuracy: float
-    low: float
-    """Ends of its interval: those of all candidates hold together in 95 % of probes, whichever is chosen."""
-    high: float
-    p_value: float | None
-    """Exact two-sided McNemar test against the most accurate candidate; None for that one."""
-    format_ok: float
-    """Share of answers with an `Answer:` line."""
-    answer_tokens: float
-    """Mean tokens of an answer; with those of its prompt, the cost that decides between the best."""
-    prompt_tokens: float
-
-    @property
-    def cost(self) -> float:
-        """Mean tokens of a request and its answer."""
-        return self.answer_tokens + self.prompt_tokens
+_RACED = 0.5
+"""In place of `SIGNIFICANCE` among the last two of a race."""
+_Row = TypeVar("_Row", Graded, Request)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,23 +44,38 @@ class Choice:
     smallest_lead: float | None
     """The smallest difference of accuracy that this probe could have shown between the two; None without a rival."""
     scores: tuple[Score, ...]
-    """All candidates, the chosen one first, then by accuracy."""
+    """All candidates, the chosen one first, then those that were asked most, and by accuracy."""
+    student_scores: tuple[Score, ...] = ()
+    """The same by the student's base, where it judges beside the teacher."""
 
 
-def select(graded: Iterable[Graded], groups: Mapping[str, str] | None = None) -> list[Choice]:
+def select(
+    graded: Iterable[Graded],
+    groups: Mapping[str, str] | None = None,
+    raced: Iterable[Request] | None = None,
+    student: Iterable[Graded] = (),
+) -> list[Choice]:
     """One choice per task, by task name.
 
     Args:
         graded: the probe's answers.
         groups: task to what it shares its choice with, such as its category; a task that is not named is its own.
+        raced: what a race asked of one model; without it, every strategy was asked every question.
+        student: the answers of a second model, which judges as well and was asked the same.
     """
-    by_group: dict[str, dict[str, list[Graded]]] = {}
-    tasks: dict[str, str] = {}
-    for row in graded:
-        group = tasks.setdefault(row.task, (groups or {}).get(row.task, row.task))
-        by_group.setdefault(group, {}).setdefault(row.strategy, []).append(row)
-    chosen = {group: _choose(by_strategy) for group, by_strategy in by_group.items()}
-    return [replace(chosen[tasks[task]], task=task) for task in sorted(tasks)]
+    groups = groups or {}
+    rows, others = _by_group(graded, groups), _by_group(student, groups)
+    cells = None if raced is None else _by_group(raced, groups)
+    chosen = {
+        group: _choose(
+            [of, others[group]] if group in others else [of],
+            None if cells is None else {name: {answer_of(cell) for cell in c} for name, c in cells[group].items()},
+        )
+        for group, of in rows.items()
+    }
+    tasks = {row.task for by_strategy in rows.values() for of in by_strategy.values() for row in of}
+    tasks |= {task for task, group in groups.items() if group in rows}
+    return [replace(chosen[groups.get(task, task)], task=task) for task in sorted(tasks)]
 
 
 def shared(examples: Iterable[Example], per: Literal["task", "category"]) -> dict[str, str]:
@@ -119,6 +111,21 @@ def read_choices(file: Path) -> dict[str, str]:
     return dict(document["strategies"])
 
 
+def examined_under(chosen: Mapping[str, str], known: Iterable[Example], default: str) -> dict[str, str]:
+    """Task to the strategy that a teacher is examined under: as chosen, or the default where there was no probe.
+
+    Args:
+        chosen: task to chosen strategy; a person may have named one for a benchmark.
+        known: the questions of probe and evaluation.
+        default: of tasks without a probe question.
+    """
+    tasks: dict[str, set[str]] = {}
+    for example in known:
+        tasks.setdefault(example.split, set()).add(example.task)
+    examined, probed = tasks.get("evaluation", set()), tasks.get("probe", set())
+    return dict.fromkeys(sorted(examined - probed), default) | dict(chosen)
+
+
 def require_choices(chosen: dict[str, str], tasks: Iterable[str], file: Path) -> None:
     """Raise for every task that has questions to ask but no chosen strategy."""
     hint = "a task needs probe questions: raise its size or tasks.splits.probe_fraction, or drop its fixed split"
@@ -128,71 +135,63 @@ def require_choices(chosen: dict[str, str], tasks: Iterable[str], file: Path) ->
     )
 
 
-def _choose(by_strategy: Mapping[str, Sequence[Graded]]) -> Choice:
-    asked = {_answer(row) for rows in by_strategy.values() for row in rows}
-    right = {name: {_answer(row) for row in rows if row.strict_correct} for name, rows in by_strategy.items()}
-    best = min(right, key=lambda name: (-len(right[name]), _cost(by_strategy[name]), name))
-    level = 1 - _SIGNIFICANCE / len(right)
-    scores = [_score(name, by_strategy[name], right, best, len(asked), level) for name in right]
-    within = [score for score in scores if score.p_value is None or score.p_value >= _SIGNIFICANCE]
-    winner = min(within, key=lambda score: (score.cost, -score.accuracy, score.strategy))
-    others = sorted((s for s in scores if s != winner), key=lambda s: (-s.accuracy, s.cost, s.strategy))
+def _by_group(rows: Iterable[_Row], groups: Mapping[str, str]) -> dict[str, dict[str, list[_Row]]]:
+    """Rows by group and strategy."""
+    found: dict[str, dict[str, list[_Row]]] = {}
+    for row in rows:
+        found.setdefault(groups.get(row.task, row.task), {}).setdefault(row.strategy, []).append(row)
+    return found
+
+
+def _choose(answers: Sequence[Mapping[str, Sequence[Graded]]], raced: Mapping[str, set[Answer]] | None) -> Choice:
+    """Choose for one group.
+
+    Args:
+        answers: those of each model that judges, by strategy; what the first says costs decides.
+        raced: by strategy what a race asked of it; None where all were asked everything.
+    """
+    names = [name for name in answers[0] if all(name in rows for rows in answers)]
+    everything = {answer_of(row) for rows in answers for name in names for row in rows[name]}
+    asked = dict.fromkeys(names, everything) if raced is None else raced
+    first, *others = judges = [Judged({name: rows[name] for name in names}, asked) for rows in answers]
+    winner = _cheapest(judges, SIGNIFICANCE if raced is None else _RACED)
     choice = Choice(
         task="",
-        strategy=winner.strategy,
+        strategy=winner,
         verdict="only candidate",
         p_value=None,
         runner_up=None,
         smallest_lead=None,
-        scores=(winner, *others),
+        scores=first.scores(winner),
+        student_scores=others[0].scores(winner) if others else (),
     )
-    if not others:
+    if len(names) == 1:
         return choice
-    first = right[winner.strategy]
-    p_values = {s.strategy: mcnemar(len(first - right[s.strategy]), len(right[s.strategy] - first)) for s in others}
-    rival = best if best != winner.strategy else max(p_values, key=p_values.__getitem__)
+    rivals = [score.strategy for score in choice.scores if score.strategy in first.last and score.strategy != winner]
+    rival = first.best if first.best != winner else max(rivals, key=lambda name: first.p_value(winner, name))
+    alone = set.intersection(*(judge.not_behind(SIGNIFICANCE) for judge in judges)) == {winner}
     return replace(
         choice,
-        verdict="significant" if within == [winner] else "no significant winner",
-        p_value=p_values[rival],
+        verdict="significant" if alone else "no significant winner",
+        p_value=first.p_value(winner, rival),
         runner_up=rival,
-        smallest_lead=smallest_lead(len(first ^ right[rival]), len(asked)),
+        smallest_lead=first.smallest_lead(winner, rival),
     )
 
 
-def _answer(row: Graded) -> _Answer:
-    return row.task, row.row_id, row.sample_index
-
-
-def _cost(rows: Sequence[Graded]) -> float:
-    return sum(row.completion_tokens + row.prompt_tokens for row in rows) / len(rows)
-
-
-def _score(
-    name: str, rows: Sequence[Graded], right: Mapping[str, set[_Answer]], best: str, questions: int, level: float
-) -> Score:
-    low, high = exact_share(len(right[name]), questions, level)
-    better, worse = len(right[best] - right[name]), len(right[name] - right[best])
-    return Score(
-        strategy=name,
-        correct=len(right[name]),
-        questions=questions,
-        accuracy=len(right[name]) / questions,
-        low=low,
-        high=high,
-        p_value=None if name == best else mcnemar(better, worse),
-        format_ok=sum(row.strict_answer is not None for row in rows) / len(rows),
-        answer_tokens=sum(row.completion_tokens for row in rows) / len(rows),
-        prompt_tokens=sum(row.prompt_tokens for row in rows) / len(rows),
-    )
+def _cheapest(judges: Sequence[Judged], significance: float) -> str:
+    """Of those that no judge shows to be worse than its best; where there is none, of those most often right."""
+    last = judges[0].last
+    level = set(last).intersection(*(judge.not_behind(significance) for judge in judges))
+    rights = {name: sum(judge.right(name) for judge in judges) for name in last}
+    level = level or {name for name in last if rights[name] == max(rights.values())}
+    return min(level, key=lambda name: (judges[0].cost(name), -judges[0].right(name), name))
 
 
 def _evidence(choice: Choice) -> dict[str, object]:
     told = asdict(choice)
-    scores = [_rounded(score) for score in told.pop("scores")]
-    return _rounded({key: told[key] for key in ("verdict", "p_value", "runner_up", "smallest_lead")}) | {
-        "scores": scores
-    }
+    scores = {name: [_rounded(score) for score in told[name]] for name in ("scores", "student_scores") if told[name]}
+    return _rounded({key: told[key] for key in ("verdict", "p_value", "runner_up", "smallest_lead")}) | scores
 
 
 def _rounded(values: dict[str, object]) -> dict[str, object]:

@@ -11,17 +11,26 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
-from typing import TypedDict
+from typing import NamedTuple, TypedDict
 
 from orca2.core.hashing import digest
 from orca2.core.rows import Example, Graded
+from orca2.recipe.graders.extraction import ANSWER_LINES, before_answer_line
+from orca2.recipe.graders.known import known
 
 NONE = "none"
 """In place of a technique, where an answer is like none of them."""
 _LIKE = 0.5
-_ANSWER_LINE = re.compile(r"^\W*(?:final\s+)?answer\s*[:\uff1a]", re.IGNORECASE | re.MULTILINE)
 _TOKEN = re.compile(r"\d+|[^\W\d_]+|[^\w\s]")
 _Form = Mapping[tuple[str, str], float]
+
+
+class _Question(NamedTuple):
+    """What of a question an answer's form leaves out."""
+
+    text: str
+    lines: tuple[str, ...]
+    """How a line begins that holds the answer."""
 
 
 class Used(TypedDict):
@@ -47,23 +56,23 @@ def techniques_used(
         examples: the questions of all of them.
         taught: task to the technique that was chosen for it.
     """
-    questions = {example.row_id: example.question for example in examples}
-    known = _profiles(probed, questions)
+    questions = {e.row_id: _Question(e.question, known(e.metadata).answer_lines) for e in examples}
+    profiles = _profiles(probed, questions)
     models: dict[str, dict[str, dict[str, dict[str, int]]]] = {}
     for role, rows in sorted(graded.items()):
-        counts = Counter((row.task, _most_alike(row, known[row.task], questions)) for row in rows if row.task in known)
+        mine = [row for row in rows if row.task in profiles]
+        counts = Counter((row.task, _most_alike(row, profiles[row.task], questions)) for row in mine)
         tasks = models[role] = {task: {taught[task]: {}} for task in sorted({task for task, _ in counts})}
         for (task, used), number in sorted(counts.items()):
             tasks[task][taught[task]][used] = number
     return {"recognised": _recognised(probed, questions), "models": models}
 
 
-def form(text: str, question: str) -> Counter[tuple[str, str]]:
-    """The pairs of neighbouring tokens before the answer line; the ends count as tokens."""
-    lines = list(_ANSWER_LINE.finditer(text))
-    before = text[: lines[-1].start()] if lines else text
+def form(text: str, question: str, lines: Sequence[str] = ANSWER_LINES) -> Counter[tuple[str, str]]:
+    """The pairs of neighbouring tokens before the answer line, which begins as in `lines`; the ends are tokens too."""
     asked = {word.casefold() for word in _TOKEN.findall(question)}
-    tokens = ["", *(_token(word.casefold(), asked) for word in _TOKEN.findall(before)), ""]
+    said = _TOKEN.findall(before_answer_line(text, lines))
+    tokens = ["", *(_token(word.casefold(), asked) for word in said), ""]
     return Counter(pairwise(tokens))
 
 
@@ -73,33 +82,34 @@ def _token(word: str, asked: set[str]) -> str:
     return "_" if word[0].isalpha() and word in asked else word
 
 
-def _profiles(rows: Iterable[Graded], questions: Mapping[str, str]) -> dict[str, dict[str, _Form]]:
+def _profiles(rows: Iterable[Graded], questions: Mapping[str, _Question]) -> dict[str, dict[str, _Form]]:
     """Of each task and technique the mean form, every answer weighing the same."""
     found: dict[str, dict[str, dict[tuple[str, str], float]]] = {}
     for row in rows:
-        one = form(row.text, questions[row.row_id])
+        one = form(row.text, *questions[row.row_id])
         length, mean = _length(one), found.setdefault(row.task, {}).setdefault(row.strategy, {})
         for pair, count in one.items():
             mean[pair] = mean.get(pair, 0.0) + count / length
     return {task: dict(sorted(by_name.items())) for task, by_name in found.items()}
 
 
-def _most_alike(row: Graded, known: Mapping[str, _Form], questions: Mapping[str, str]) -> str:
-    one = form(row.text, questions[row.row_id])
+def _most_alike(row: Graded, forms: Mapping[str, _Form], questions: Mapping[str, _Question]) -> str:
+    one = form(row.text, *questions[row.row_id])
     alike = {
-        name: sum(n * other.get(pair, 0) for pair, n in one.items()) / _length(other) for name, other in known.items()
+        name: sum(n * other.get(pair, 0) for pair, n in one.items()) / _length(other) for name, other in forms.items()
     }
     best = max(alike, key=alike.__getitem__)
     return best if alike[best] >= _LIKE * _length(one) else NONE
 
 
-def _recognised(probed: Sequence[Graded], questions: Mapping[str, str]) -> float | None:
+def _recognised(probed: Sequence[Graded], questions: Mapping[str, _Question]) -> float | None:
     """Share of the probe's answers that a rule made from the other half of its questions names rightly."""
     halves = [[row for row in probed if _half(row.row_id) == half] for half in (0, 1)]
     right = total = 0
     for one, other in (halves, halves[::-1]):
-        known = _profiles(one, questions)
-        told = [_most_alike(row, known[row.task], questions) == row.strategy for row in other if row.task in known]
+        profiles = _profiles(one, questions)
+        mine = [row for row in other if row.task in profiles]
+        told = [_most_alike(row, profiles[row.task], questions) == row.strategy for row in mine]
         right, total = right + sum(told), total + len(told)
     return round(right / total, 4) if total else None
 

@@ -3,7 +3,8 @@
 A template writes a conversation with call blocks, `{% call system() %}...{% endcall %}`, likewise `user` and
 `assistant`; only whitespace may stand outside them. Its blocks are `instruction`, `examples` (worked turns) and
 `question`. `templates/strategies/<name>.j2` adds a strategy; `templates/tasks/<task or category>/<name>.j2` is the more
-specific version of one; `templates/student/<name>.j2` is what the student sees.
+specific version of one; `templates/student/<name>.j2` is what the student sees; `templates/judge/<name>.j2` asks who
+judges.
 
 What several files share stands once: a file to extend or to include, or macros to import `with context`. So the worked
 questions of a task stand in one file, and each technique's file gives its answers to them.
@@ -21,7 +22,7 @@ from jinja2 import nodes
 
 from orca2.core.errors import Orca2Error, raise_all
 from orca2.core.rows import Example, Message
-from orca2.recipe.templates.folder import VARIABLES, Folder, environment
+from orca2.recipe.templates.folder import RENDER_ERRORS, VARIABLES, Folder, environment
 from orca2.recipe.templates.proofs import About, student_faults, teacher_faults
 from orca2.recipe.turns import conversation_fault, recorders
 
@@ -32,10 +33,6 @@ _TRANSPARENT = (
     nodes.Include, nodes.CallBlock, nodes.Call, nodes.If, nodes.Compare, nodes.Operand, nodes.FromImport, nodes.Macro,
 )  # fmt: skip
 """Syntax that passes what it prints on as it is: no filter, no assignment."""
-_RENDER_ERRORS = (
-    jinja2.TemplateError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError
-)  # fmt: skip
-"""What a template's own expressions can raise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +115,7 @@ class Templates(Folder):
         values = {name: getattr(example, name) for name in VARIABLES}
         try:
             outside = self._environment.get_template(template).render(values | recorders(turns))
-        except _RENDER_ERRORS as error:
+        except RENDER_ERRORS as error:
             hint = f"it fails on row {example.row_id[:12]}"
             raise Orca2Error(f"cannot be rendered: {error}", self._line_of(error, template), hint) from error
         problem = conversation_fault(turns, outside)

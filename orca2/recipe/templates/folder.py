@@ -1,7 +1,7 @@
 """The files of a template folder: which there are, what they are made of, and all that is wrong with them."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property, lru_cache
 from pathlib import Path
 
@@ -14,6 +14,10 @@ from orca2.recipe.turns import ROLES
 
 VARIABLES = ("question", "task", "category")
 BLOCKS = ("instruction", "examples", "question")
+RENDER_ERRORS = (
+    jinja2.TemplateError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError
+)  # fmt: skip
+"""What a template's own expressions can raise."""
 
 
 class Folder:
@@ -111,17 +115,23 @@ class Folder:
             yield Orca2Error(f"{name} has no macro `{absent}`", where, f"it has: {', '.join(macros) or 'none'}")
 
     def _is_entry(self, file: str) -> bool:
-        """Whether a strategy or a student template may begin with this file."""
+        """Whether a strategy, a student template or a judge's may begin with this file."""
         folder, *rest = file.split("/")
         if folder == "tasks":
             return len(rest) == 2 and Path(file).stem in self.strategies
-        return folder in ("strategies", "student") and len(rest) == 1
+        return folder in ("strategies", "student", "judge") and len(rest) == 1
 
 
-def environment(loader: jinja2.BaseLoader | None = None) -> SandboxedEnvironment:
-    """What templates are read and rendered with."""
+def environment(
+    loader: jinja2.BaseLoader | None = None, finalize: Callable[[object], object] | None = None
+) -> SandboxedEnvironment:
+    """What templates are read and rendered with; `finalize` says what may be printed, by default all that has text."""
     made = SandboxedEnvironment(
-        loader=loader, undefined=jinja2.StrictUndefined, autoescape=False, auto_reload=False, finalize=_printable
+        loader=loader,
+        undefined=jinja2.StrictUndefined,
+        autoescape=False,
+        auto_reload=False,
+        finalize=finalize or _printable,
     )
     # The same question gives the same prompt on any day: nothing random is at hand, and no memory address.
     del made.globals["lipsum"], made.filters["random"]
