@@ -17,7 +17,7 @@ import pytest
 from orca2.audit import report, report_claims, report_figures, report_inputs
 from orca2.core.errors import Orca2Error
 from orca2.core.rows import Chat, Graded, Message, Request, Sampling
-from orca2.project.shards import write_rows
+from orca2.project.shards import read_rows, write_rows
 from orca2.recipe.erasure.residue import META, QUOTED
 from orca2.recipe.evaluation.benchmarks import figures
 from orca2.recipe.evaluation.comparison import compare_student, compare_students
@@ -508,6 +508,24 @@ def test_the_page_shows_what_was_left_of_the_instructions_by_technique(run: Path
     assert "Step by step37721" in text
     (run / "metrics/erase.json").write_text('{"rows_in": 1, "rows_out": 1, "rejected": {}}')
     assert "What was left" not in _page(run).text
+
+
+def test_an_instruction_that_was_kept_is_not_said_to_be_erased(run: Path) -> None:
+    requests = read_rows(run / "data/requests", Request)
+    told = {request.row_id: request.messages[0] for request in requests}
+    chats = [
+        dataclasses.replace(chat, messages=(told[chat.row_id], *chat.messages[1:]))
+        for chat in read_rows(run / "data/chats", Chat)
+    ]
+    before = _page(run).text.count("Spell the word, one letter at a time")
+    write_rows(run / "data/chats", Chat, chats)
+    assert _page(run).text.count("Spell the word, one letter at a time") == before
+    write_rows(
+        run / "data/requests",
+        Request,
+        [dataclasses.replace(r, messages=(r.messages[0], r.messages[-1])) for r in requests],
+    )
+    assert "none: the student is shown all that the teacher was told" in _page(run).text
 
 
 def test_a_choice_edited_by_a_person_is_called_that(run: Path) -> None:
