@@ -16,6 +16,7 @@ from orca2.project.metrics import reasons_of, write_counts
 from orca2.project.shards import write_rows
 from orca2.recipe.grading import check_grader
 from orca2.recipe.tasks import TasksConfig, collect
+from orca2.recipe.tasks.near_copies import shares
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +36,7 @@ def main() -> None:
     examples, left_out, num_read = collect(params.tasks, params.seed)
     write_rows(EXAMPLES.path, Example, examples)
     write_rows(LEFT_OUT.path, Rejected, left_out)
-    write_counts("prepare_tasks", num_read, len(examples), reasons_of(left_out))
+    write_counts("prepare_tasks", num_read, len(examples), reasons_of(left_out), near_copies=shares(examples))
 
 
 if __name__ == "__main__":

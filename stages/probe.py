@@ -12,9 +12,13 @@ from orca2.core import config
 from orca2.core.errors import exit_on_error
 from orca2.core.rows import Example, Graded, Rejected, Request
 from orca2.engines.config import GenerationCluster
-from orca2.engines.generation import GenerationRun, answer, require_answers, require_budget, together
+from orca2.engines.generation import answer
+from orca2.engines.judging import Judging
+from orca2.engines.limits import require_answers, require_budget
+from orca2.engines.runs import GenerationRun, together
 from orca2.project.artifacts import (
     EXAMPLES,
+    JUDGED,
     PROBE_REQUESTS,
     PROBED,
     STUDENT_PROBE_REQUESTS,
@@ -24,10 +28,10 @@ from orca2.project.artifacts import (
 from orca2.project.metrics import reasons_of, write_counts, write_speed
 from orca2.project.shards import read_rows, write_rows
 from orca2.recipe import models
-from orca2.recipe.grading import grade
 from orca2.recipe.requests import ProbeConfig, probe_requests
 from orca2.recipe.strategies import shared
 from orca2.recipe.strategies.asking import Probe
+from orca2.recipe.tasks.worked_turns import refuse_worked_turns
 from orca2.recipe.templates import Templates
 from orca2.store.root import default_root
 from orca2.store.store import Store
@@ -47,6 +51,8 @@ def main() -> None:
     templates = Templates()
     templates.check_strategies(params.probe.strategies, "params.yaml: probe.strategies")
     examples = read_rows(EXAMPLES.path, Example, [("split", "==", "probe")])
+    held_out = read_rows(EXAMPLES.path, Example, [("split", "==", "evaluation")])
+    refuse_worked_turns(templates, templates.files_for(params.probe.strategies, [*examples, *held_out]), held_out)
     prepared = models.read_prepared()
     judges = {role: prepared[role] for role in params.probe.judges}
     grid = {
@@ -56,6 +62,7 @@ def main() -> None:
     groups = shared(examples, params.probe.choose_per)
     probe = Probe(grid, groups, race=params.probe.race, seed=params.seed)
     store, generation = Store(default_root()), params.cluster.generation
+    judging = Judging(stage="probe", model=prepared.get("judge"), templates=templates, store=store, config=generation)
     runs: list[GenerationRun] = []
     while wanted := probe.wanted():
         require_budget([r for of in wanted.values() for r in of], store, generation, sum(probe.later().values()))
@@ -64,12 +71,14 @@ def main() -> None:
             runs.append(run)
             write_rows(rejected("probe").path, Rejected, [row for run in runs for row in run.failures])
             require_answers(run, generation)
-            probe.add(role, grade(examples, run.generations), run.failures)
+            probe.add(role, judging.grade(examples, run.generations, role), run.failures)
     asked, graded, run = probe.requests(), probe.graded(), together(runs)
     folders = ((PROBE_REQUESTS, PROBED), (STUDENT_PROBE_REQUESTS, STUDENT_PROBED))
     for (requests_of, graded_of), role in zip(folders, judges, strict=False):
         write_rows(requests_of.path, Request, asked[role])
         write_rows(graded_of.path, Graded, graded[role])
+    if judging.requests:
+        write_rows(JUDGED["probe"].path, Request, judging.requests)
     write_speed("probe", run)
     write_counts("probe", sum(map(len, asked.values())), run.num_answered, reasons_of(run.failures))
 

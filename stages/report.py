@@ -19,7 +19,9 @@ def main() -> None:
     write_json(Path("plots/accuracy.json"), report.accuracy_points(inputs.evaluation))
     write_json(Path("plots/strategies.json"), report.strategy_points(inputs.evidence))
     print(f"report: {len(inputs.samples)} sample rows, {len(inputs.loss)} training steps: report/index.html")
-    print(f"report: {report_claims.headline(inputs)} {report_claims.losses(inputs)}".rstrip())
+    told = [report_claims.headline(inputs), report_claims.compared(inputs), report_claims.losses(inputs)]
+    for line in (" ".join(filter(None, told)), *map(" ".join, report_claims.again(inputs).values())):
+        print(f"report: {line}".rstrip())
 
 
 if __name__ == "__main__":

@@ -1,11 +1,18 @@
 """A project whose teacher has answered already: every stage up to `pack` runs, and no engine. Not a test module."""
 
+import json
+import shutil
 from contextlib import chdir
 from pathlib import Path
 
-from orca2.core.rows import Answer
+from orca2.core import config
+from orca2.core.rows import Answer, PackedSequence
 from orca2.plan.plan import Plan, make_plan
+from orca2.project.shards import read_rows
+from orca2.recipe import models
 from orca2.store.store import Store
+from orca2.training import finished
+from orca2.training.loop import TrainConfig
 from tests.tiny import make_tiny_model
 from tests.workspace import REVERSAL, SUM, Workspace
 
@@ -39,6 +46,36 @@ def answered_project(root: Path) -> Workspace:
     return project
 
 
+def built_project(answered: Workspace, root: Path) -> Workspace:
+    """Built from stored answers and a finished student alone: a budget of no tokens keeps every engine off."""
+    project = answered.copy(root)
+    generation = project.params()["cluster"]["generation"] | {"max_new_tokens": 0}
+    project.set_params({"cluster": {"generation": generation}})
+    finish_student(project.root)
+    project.repro("train")
+    answer_for(project, "evaluate")
+    project.repro()
+    project.commit("built")
+    return project
+
+
+def finish_student(root: Path) -> None:
+    """Keep a student as if it had been trained."""
+    with chdir(root):
+        train = config.load_section("train", TrainConfig)
+        sequences, student = read_rows(Path("data/packed"), PackedSequence), models.read_prepared()["student"]
+        name = finished.identity(sequences, model=student.digest, config=train, seed=42, workers=1)
+        made = finished.Outputs(model=Path("new/model"), results=Path("new/results.json"), curve=Path("new/curve"))
+        make_tiny_model(made.model, seed=1)
+        made.results.write_text(json.dumps({"steps": 2}))
+        for curve in ("loss", "learning_rate"):
+            file = made.curve / "plots" / "metrics" / f"{curve}.tsv"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(f"step\t{curve}\n0\t2.0\n1\t1.0\n")
+        finished.keep(finished.default_root(), name, made)
+        shutil.rmtree("new")
+
+
 def plan_of(project: Workspace, max_new_tokens: int | None = None) -> Plan:
     """What `orca2 plan` says there, without the start of another Python."""
     with chdir(project.root):
@@ -51,7 +88,7 @@ def answer_for(project: Workspace, stage: str, **fields) -> int:
     limit = asking.most_new_tokens // max(1, len(asking.wanted))
     answers = [
         Answer(**{
-            "key": request.key, "text": f"Answer: {request.strategy} {request.key[:6]}", "finish_reason": "stop",
+            "key": request.key, "text": f"Answer: {request.strategy[:3]} {request.key[:6]}", "finish_reason": "stop",
             "max_tokens": limit, "prompt_tokens": 20, "completion_tokens": 9,
         } | fields)
         for request in asking.wanted

@@ -11,7 +11,7 @@ import hypothesis
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-from tests.answered import answered_project
+from tests.answered import answered_project, built_project
 from tests.closure import ROOT
 from tests.disk import full_disk
 
@@ -44,7 +44,7 @@ _SLOW = {"answered", "built", "monorepo", "revisions"}
 _TOGETHER = {
     "engines": ["cluster", "generation", "http", "regenerate", "training"],
     "packaged": ["models", "pipeline"],
-    "answered": ["dataset_commands", "dvc_files", "plan", "replay", "verify"],
+    "answered": ["compared", "dataset_commands", "dvc_files", "plan", "rebuilds", "replay", "verify"],
 }
 """Modules that one process runs: what they share is started or built once. Two may start engines, one thread each."""
 
@@ -143,6 +143,12 @@ def packaged(tmp_path_factory):
 @pytest.fixture(scope="session")
 def answered(tmp_path_factory):
     return answered_project(tmp_path_factory.mktemp("answered"))
+
+
+@pytest.fixture(scope="session")
+def whole(answered, tmp_path_factory):
+    """The same, built to its end from a student that is finished already."""
+    return built_project(answered, tmp_path_factory.mktemp("whole"))
 
 
 @pytest.fixture

@@ -10,10 +10,12 @@ from orca2.core.errors import InputErrors, Orca2Error
 from orca2.core.rows import Chat, Example, Graded, Rejected, Request
 from orca2.core.tables import from_table, to_table
 from orca2.recipe.erasure import EraseConfig, check_erased_names, check_lines
-from orca2.recipe.erasure.tables import SHINGLE_WORDS, erase_table
+from orca2.recipe.erasure.residue import LIKE, QUOTED
+from orca2.recipe.erasure.tables import erase_table
+from orca2.recipe.erasure.words import SHINGLE_WORDS
 from orca2.recipe.templates import Templates, opened
 from tests.examples import ROOT, example, graded, request, turns, write_templates
-from tests.naive_erasure import erase, quotation_in
+from tests.naive_erasure import erase, residue_in
 
 INSTRUCTION = "First break the question into small parts, then solve each part in turn, don't skip the café check."
 WHOLE_QUESTION = "What is two and three, when you count them one after the other?"
@@ -48,8 +50,11 @@ def test_an_answer_that_quotes_eight_words_is_rejected_and_the_quotation_is_name
     assert row.detail == "break the question into small parts then solve"
 
 
-def test_seven_words_in_a_row_are_no_quotation():
-    assert isinstance(erased("I break the question into small parts, then I solve."), Chat)
+def test_seven_words_in_a_row_are_no_quotation_though_they_may_be_too_alike():
+    text = "I break the question into small parts, then I solve."
+    row = erased(text)
+    assert row.reason == LIKE
+    assert isinstance(erased(text.replace("question into small parts", "cake in two")), Chat)
 
 
 @pytest.mark.parametrize(
@@ -103,12 +108,12 @@ def test_a_worked_question_is_part_of_the_instruction():
 WORDS = st.lists(st.sampled_from(["a", "b", "c"]), max_size=24).map(" ".join)
 
 
-@given(text=WORDS, instruction=WORDS, permitted=WORDS)
+@given(text=WORDS, instruction=WORDS.filter(lambda words: len(words.split()) >= SHINGLE_WORDS), permitted=WORDS)
 def test_a_quotation_is_found_exactly_when_plain_shingles_overlap(text, instruction, permitted):
-    found = quotation_in(text, turns("q", system=instruction)[:1], allowed=turns(permitted))
+    found = residue_in(text, turns("q", system=instruction)[:1], allowed=turns(permitted))
     overlap = (shingles(text) & shingles(instruction)) - shingles(permitted)
-    assert bool(found) == bool(overlap)
-    assert not found or tuple(found.split()) in overlap
+    assert bool(found and found.kind == QUOTED) == bool(overlap)
+    assert not overlap or tuple(found.words.split()) in overlap
 
 
 def shipped_pairs():
@@ -125,7 +130,7 @@ def test_no_shipped_student_template_lets_a_run_of_the_teachers_instruction_thro
     assert any(shingles(m.content) for m in teacher.messages[:-1]), "nothing to erase: this test would prove nothing"
     for name in (file.split("/")[1][:-3] for file in templates.files if file.startswith("student/")):
         student = templates.student(asked, name)
-        assert not quotation_in("\n".join(m.content for m in student.messages), teacher.messages[:-1], allowed=())
+        assert not residue_in("\n".join(m.content for m in student.messages), teacher.messages[:-1], allowed=())
         row = erase(graded(text="Answer: 5"), request(messages=teacher.messages), student.messages, student.template)
         everything = " ".join(m.content for m in row.messages)
         assert not shingles(everything) & {s for m in teacher.messages[:-1] for s in shingles(m.content)}
@@ -134,7 +139,7 @@ def test_no_shipped_student_template_lets_a_run_of_the_teachers_instruction_thro
 def test_a_student_template_that_repeats_the_instruction_would_be_caught_here():
     teacher = turns("q", system=INSTRUCTION)
     leaking = dataclasses.replace(STUDENT[0], content=f"Be kind. {INSTRUCTION}")
-    assert quotation_in(leaking.content, teacher[:-1], allowed=())
+    assert residue_in(leaking.content, teacher[:-1], allowed=())
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3), st.integers(0, 4)), max_size=8))

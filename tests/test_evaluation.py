@@ -5,8 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orca2.core.errors import Orca2Error
-from orca2.recipe.evaluation import require_questions
-from orca2.recipe.evaluation.comparison import compare, compare_student
+from orca2.core.rows import Sampling
+from orca2.recipe.evaluation import EvaluateConfig, require_questions, student_lines
+from orca2.recipe.evaluation.benchmarks import AVERAGE, TAUGHT, figures
+from orca2.recipe.evaluation.comparison import compare, compare_student, compare_students
 from orca2.recipe.evaluation.summary import summarise
 from orca2.recipe.statistics import Paired, macro_difference, macro_share, mcnemar, wilson
 from tests.examples import example, graded, rejected
@@ -114,6 +116,73 @@ def test_a_question_that_one_model_left_unanswered_is_wrong_in_the_comparison_to
     found = compare_student({"student": student, "base": base}, [*without, unknown])
     assert found["base"]["tasks"]["t"]["strict"]["ahead"] == 0.8
     assert set(found) == {"base"}
+
+
+def test_a_student_under_another_template_is_compared_with_models_and_with_itself_once():
+    rows = {role: model(1, 0) for role in ("base", "larger", "student", "student_empty", "student_cautious", "teacher")}
+    found = compare_students(rows, [])
+    assert {role: sorted(against) for role, against in found.items()} == {
+        "student_against": ["base", "larger", "student_cautious", "student_empty", "teacher"],
+        "student_cautious_against": ["base", "larger", "teacher"],
+        "student_empty_against": ["base", "larger", "teacher"],
+    }
+
+
+def test_every_role_but_the_teacher_has_a_template_and_the_student_each():
+    config = EvaluateConfig(sampling=Sampling(), student_templates=("empty", "cautious"))
+    lines = student_lines(config, lambda *_: "generic", ["larger"])
+    assert {role: line("task", "category") for role, line in lines.items()} == {
+        "base": "empty", "student": "empty", "student_cautious": "cautious", "larger": "empty"
+    }  # fmt: skip
+    taught = student_lines(EvaluateConfig(sampling=Sampling()), lambda task, category: f"{task} {category}", ["larger"])
+    assert {role: line("t", "c") for role, line in taught.items()} == dict.fromkeys(
+        ("base", "student", "larger"), "t c"
+    )
+
+
+def test_a_template_is_named_once_and_an_evaluation_is_greedy():
+    with pytest.raises(ValueError, match="student_templates: name each once"):
+        EvaluateConfig(sampling=Sampling(), student_templates=("empty", "empty"))
+    with pytest.raises(ValueError, match="greedy"):
+        EvaluateConfig(sampling=Sampling(temperature=0.1))
+
+
+EXAMPLES = [
+    example(task="sums", category="arithmetic", split="probe"),
+    *(example(task=task, category=category, split="evaluation") for task, category in (
+        ("sums", "arithmetic"), ("snarks", "bbh"), ("dates", "bbh"), ("grade_school", "gsm8k")
+    )),
+]  # fmt: skip
+
+
+def examined(**right):
+    """Ten answers a task, so many of them right."""
+    rows = [row for task, n in right.items() for row in model(*[i < n for i in range(10)], task=task)]
+    return summarise(rows), rows
+
+
+def test_a_benchmark_is_the_mean_of_its_tasks_and_their_average_counts_each_benchmark_once():
+    student, rows = examined(sums=1, snarks=2, dates=4, grade_school=9)
+    base, others = examined(sums=5, snarks=2, dates=2, grade_school=5)
+    found = figures(EXAMPLES, {"student": student, "base": base}, {"base": compare(rows, others)})["benchmarks"]
+    assert {name: told["tasks"] for name, told in found.items()} == {"bbh": 2, "gsm8k": 1, AVERAGE: 3, TAUGHT: 1}
+    accuracies = {name: told["models"]["student"]["strict"]["accuracy"] for name, told in found.items()}
+    assert accuracies == {"bbh": 0.3, "gsm8k": 0.9, AVERAGE: 0.6, TAUGHT: 0.1}
+    leads = {name: told["student_against"]["base"]["strict"]["ahead"] for name, told in found.items()}
+    assert leads == {"bbh": 0.1, "gsm8k": 0.4, AVERAGE: 0.25, TAUGHT: -0.4}
+
+
+def test_a_benchmark_of_all_tasks_is_the_macro_average():
+    student, rows = examined(snarks=2, dates=4)
+    base, others = examined(snarks=3, dates=8)
+    against = compare(rows, others)
+    found = figures(EXAMPLES[2:4], {"student": student, "base": base}, {"base": against})["benchmarks"]["bbh"]
+    assert found["models"]["base"] == {how: base["macro"][how] for how in ("strict", "lenient")}
+    assert found["student_against"]["base"] == against["macro"]
+
+
+def test_where_every_task_is_taught_there_is_no_benchmark():
+    assert figures(EXAMPLES[:2], {}, {}) == {}
 
 
 def test_an_examination_without_questions_is_refused_and_not_divided_by():

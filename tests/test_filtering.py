@@ -173,7 +173,7 @@ def graded_folder(tmp_path, monkeypatch):
 
 def run(root, **settings):
     """Tasks of what is kept and reasons of the rest, after the stage ran there."""
-    write_yaml(root / "params.yaml", {"grade": {"keep": "correct"} | settings})
+    write_yaml(root / "params.yaml", {"grade": {"keep": "correct"} | settings, "cluster": {"generation": {}}})
     stage.main()
     kept, lost = read_rows(root / GRADED.path, Graded), read_rows(root / rejected("grade").path, Rejected)
     counts = json.loads((root / "metrics" / "grade.json").read_text("utf-8"))

@@ -23,6 +23,8 @@ from orca2.core import config
 from orca2.core.errors import Orca2Error
 from orca2.core.hashing import derive_seed, digest
 from orca2.core.rows import Message, PackedSequence, Sampling, Segment
+from orca2.recipe.evaluation import student_lines
+from orca2.recipe.grading import opinions
 from orca2.recipe.models import model_digest
 from orca2.recipe.requests import (
     ProbeConfig,
@@ -34,12 +36,13 @@ from orca2.recipe.requests import (
     teaching,
 )
 from orca2.recipe.sources import SourceConfig, read_source
+from orca2.recipe.strategies import examined_under
 from orca2.recipe.strategies.asking import Probe
 from orca2.recipe.tasks import collect
 from orca2.recipe.templates import Templates
 from orca2.training import finished
 from orca2.training.loop import TrainConfig
-from tests.examples import ROOT, example, turns, write_yaml
+from tests.examples import ROOT, example, generation, turns, write_yaml
 
 DOCUMENT = (ROOT / "docs" / "identity.md").read_text("utf-8")
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
@@ -52,13 +55,14 @@ def under(section, **values):
     return {f"{section}.{name}": value for name, value in values.items()}
 
 
-# Where requests are made: by the probe, by the teaching, and by the three roles of the evaluation.
+# Where requests are made: by the probe, by the teaching, by the three roles of the evaluation, and by a judge.
 EVALUATION = "base student teacher"
 OTHER_SAMPLING = {"temperature": 0.8, "top_p": 0.8, "top_k": 6, "stop": ["\n\n"]}
 ANSWER = {
     "seed": (43, "probe teaching"),
     "models.teacher": ("path:other", "probe teaching teacher"),
     "models.student": ("path:other", "base"),
+    "models.judge": ("path:other", "judging"),
     **{
         f"tasks.sources.file.{name}": (value, "probe teaching teacher")
         for name, value in (("category", "logic"), ("category_column", "topic"))
@@ -68,7 +72,9 @@ ANSWER = {
     **{f"generate.sampling.{name}": (value, "teaching") for name, value in OTHER_SAMPLING.items()},
     "evaluate.sampling.stop": (["\n\n"], EVALUATION),
     "erase.student_template": ("other", "base student"),
+    "evaluate.student_templates": (["other"], "base student"),
     "erase.instruction": ("empty", "base student"),
+    "evaluate.teacher_strategy": ("guess_and_check", "teacher"),
     "erase.tasks": ({"arithmetic": "empty"}, "base student"),
 }
 """The same rows are asked; the keys of the requests that are made there change, and no others."""
@@ -88,9 +94,13 @@ ROWS = {
     "tasks.sources.more": {"kind": "reasoning_gym", "name": "lcm", "size": 9, "category": "c", "licence": "MIT"},
     **under("tasks.splits", probe_fraction=0.5, evaluation_fraction=0.5),
     **under("tasks.splits", probe_limit=1, train_limit=1, evaluation_limit=1),
+    "tasks.drop_near_copies": "names_and_numbers",
+    "tasks.draws.more": {"sources": ["hub"], "size": 1},
+    **under("tasks.draws.few", sources=["file"], per_task=1, size=1),
     "probe.strategies": ["direct_answer", "guess_and_check"],
     "probe.race": True,
     "generate.samples": 3,
+    "models.compared": {"larger": "path:other"},
 }
 """Requests come or go; one that is asked before and after keeps its key."""
 LIMIT = {
@@ -104,9 +114,9 @@ ARTIFACT = {
     **under("tasks.sources.file", id_column="number"),
     "probe.choose_per": "category",
     **under("evaluate.sampling", top_p=0.8, top_k=6),
-    "erase.one_of": ["generic", "other"],
     **under("grade", keep="all", filters=["my_filters:short"], distinct=True, per_question=1, prefer="shortest"),
     **under("grade", quotas={"gym": 1}, weights={"gym": 2.0}),
+    **under("erase", one_of=["generic", "other"], max_residue_share=0.5),
     **under("pack", max_tokens=513),
     **under("train", learning_rate=0.5, epochs=3, global_batch_sequences=4, warmup_ratio=0.5, schedule="linear"),
     **under("train", weight_decay=0.5, max_grad_norm=0.5, zero_stage=3, dtype="bfloat16", checkpoint_every_steps=11),
@@ -148,14 +158,16 @@ WITH = {
 SAMPLED = {"temperature": 0.7, "top_p": 0.9, "top_k": 5, "max_tokens": 64}
 COMMON = {"category": "arithmetic", "licence": "MIT", "grader": "numeric"}
 SMALL = PARAMS | {
-    "models": {"teacher": "path:teacher", "student": "path:student"},
+    "models": {"teacher": "path:teacher", "student": "path:student", "judge": "path:trained"},
     "tasks": {
         "splits": dict.fromkeys(["probe_fraction", "evaluation_fraction"], 0.3)
         | dict.fromkeys(["probe_limit", "train_limit", "evaluation_limit"], 3),
+        "draws": {"few": {"sources": ["gym"], "per_task": 2}},
         "sources": {
             "gym": COMMON | {"kind": "reasoning_gym", "name": "gcd", "size": 12},
             "file": COMMON | {"kind": "datasets", "name": "questions.jsonl"},
             "hub": COMMON | {"kind": "datasets", "name": "owner/name", "revision": "a" * 40},
+            "exam": COMMON | {"kind": "reasoning_gym", "name": "lcm", "size": 6, "split": "evaluation"},
         },
     },
     "probe": {"strategies": ["direct_answer", "step_by_step"], "sampling": SAMPLED},
@@ -192,7 +204,7 @@ def fields(kind, path=""):
 
 def field_of(path):
     """The field that an entry of a table is about."""
-    return re.sub(r"^tasks\.sources\.\w+", "tasks.sources.*", path)
+    return re.sub(r"^tasks\.(sources|draws)\.\w+", r"tasks.\1.*", path)
 
 
 CLASSIFIED = {name: {field_of(path) for path in paths} for name, paths in CLASSES.items()}
@@ -277,15 +289,22 @@ def ask(*change):
     p, templates = load(*change), Templates()
     assert (p == load()) == (not change), "this is no change"
     examples, _, _ = collect(p.tasks, PARAMS["seed"])
-    chosen = dict.fromkeys((example.task for example in examples), "step_by_step")
-    references = {"base": p.models.student, "student": "path:trained", "teacher": p.models.teacher}
+    chosen = dict.fromkeys((example.task for example in examples if example.task != "exam"), "step_by_step")
+    examined = examined_under(chosen, examples, p.evaluate.teacher_strategy)
+    references = {"base": p.models.student, "student": "path:trained", "teacher": p.models.teacher} | p.models.compared
     models = {role: model_digest(Path(reference.removeprefix("path:"))) for role, reference in references.items()}
+    students = student_lines(p.evaluate, p.erase.asked, p.models.compared)
     judge = models["teacher" if p.probe.judge == "teacher" else "base"]
     grid = {p.probe.judge: probe_requests(examples, templates, p.probe, judge, p.seed)}
     (probe,) = Probe(grid, {}, race=p.probe.race, seed=p.seed).requests().values()
     taught = teaching(templates, chosen, p.generate, models["teacher"], p.seed).requests(examples, templates)
-    evaluation = evaluation_requests(examples, templates, chosen, p.erase.asked, models, p.evaluate.sampling)
+    evaluation = evaluation_requests(examples, templates, examined, students, models, p.evaluate.sampling)
+    judged = opinions(
+        [example(grader="judge:acceptable")], [generation("A story.")], templates,
+        model_digest(Path(p.models.judge.removeprefix("path:"))),
+    )  # fmt: skip
     made = [("probe", r) for r in probe] + [("teaching", r) for r in taught] + [(r.strategy, r) for r in evaluation]
+    made += [("judging", opinion.request) for opinion in judged]
     return {Lineage(where, r.task, r.row_id, r.strategy, r.sample_index): r for where, r in made}
 
 
@@ -301,6 +320,7 @@ def keys(requests):
 def concerned(lineages, path, made_in):
     """The requests that a field is about: those made there, and for a source only those of its questions."""
     source = path.split(".")[2] if path.startswith("tasks.sources.") else ""
+    source = "exam" if path == "evaluate.teacher_strategy" else source
     return {p for p in lineages if p.made_in in made_in.split() and (not source or p.task == source)}
 
 
@@ -360,14 +380,19 @@ QUESTIONS = [
 
 
 def rendered(root):
-    """Every question under every strategy and under every student template: template and key, by lineage."""
+    """Every question under every strategy, student template and judge: template and key, by lineage."""
     templates, sampling = Templates(root), Sampling()
     probe = ProbeConfig(strategies=templates.strategies, sampling=sampling)
     made = probe_requests(QUESTIONS, templates, probe, "m", 42)
     for student in (Path(file).stem for file in templates.files if file.startswith("student/")):
+        role = f"student {student}"
         made += evaluation_requests(
-            QUESTIONS, templates, {}, lambda *_, name=student: name, {f"student {student}": "m"}, sampling
+            QUESTIONS, templates, {}, {role: lambda *_, name=student: name}, {role: "m"}, sampling
         )
+    answers = [generation("A story.", row_id=question.row_id) for question in QUESTIONS]
+    for judge in (Path(file).stem for file in templates.files if file.startswith("judge/")):
+        asked = [dataclasses.replace(question, grader=f"judge:{judge}") for question in QUESTIONS]
+        made += [opinion.request for opinion in opinions(asked, answers, templates, "m")]
     return {(r.row_id, r.strategy): (r.template, r.key) for r in made}
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orca2.recipe.tasks.near import LIKENESS, likeness, near_duplicates
+from orca2.recipe.tasks.near import LIKENESS, common_runs, likeness, near_duplicates
 from orca2.recipe.tasks.runs import runs
 from orca2.recipe.tasks.wording import wording
 from tests.examples import example
@@ -35,8 +35,9 @@ def found(questions, splits=None, answers=None, groups=None, ranks=None):
 def naive(wordings):
     """Every question compared with all that stay before it, in order."""
     leaders = {}
+    common = common_runs(wordings, ["sums"] * len(wordings)).get("sums")
     for row, text in enumerate(wordings):
-        like = [first for first in range(row) if first not in leaders and likeness(wordings[first], text)]
+        like = [first for first in range(row) if first not in leaders and likeness(wordings[first], text, common)]
         if like:
             leaders[row] = like
     return leaders
@@ -80,6 +81,7 @@ def test_a_name_exchanged_or_a_word_put_in_is_a_near_duplicate_and_the_first_sta
         ("Alice has 3 brothers and she also has 2 sisters. How many sisters does Alice's brother have?",
          "Mary has 3 brothers and she also has 2 sisters. How many sisters does Mary's brother have?"),
         (f"{PASSAGE}. 3 + 4", f"{PASSAGE}. 3 - 4"),
+        ("True and not not ( not False ) is", "False and not not ( not False ) is"),
     ],
 )  # fmt: skip
 def test_another_question_is_no_near_duplicate(one, other):
@@ -90,6 +92,17 @@ def test_in_one_split_another_answer_makes_another_question_but_nothing_like_a_h
     mara = BASE.replace("Nina", "Mara")
     assert found([BASE, mara], answers=["48", "40"]) == {}
     assert found([mara, BASE], ["train", "evaluation"], ["40", "48"]) == {0: 1}
+
+
+def test_an_instruction_that_a_task_shares_makes_no_near_duplicates_of_its_questions():
+    instruction = "Solve the following problem with care. Write the two words below in the reversed order, one by one"
+    pairs = [f"{instruction}: {one}, {other}" for one in "abcdef" for other in ("sun", "moon", "star")]
+    named = [
+        f"{name} has 3 brothers and she also has {number} sisters. How many sisters does {name}'s brother have?"
+        for name in ("Alice", "Mary", "Linda", "Sarah", "Susan")
+        for number in range(1, 8)
+    ]
+    assert found(pairs) == found(named) == {}
 
 
 def test_rows_of_one_group_and_questions_of_a_benchmark_are_never_left_out():
@@ -117,14 +130,15 @@ def test_a_chain_of_likenesses_leaves_no_question_out_that_is_like_none_that_sta
 @given(texts=st.lists(st.lists(st.sampled_from("abcde"), min_size=1), max_size=9), length=st.integers(1, 4))
 def test_runs_are_those_of_each_text_and_none_across_two(texts, length):
     joined = [" ".join(text) for text in texts]
-    for to_the_end in (False, True):
+    for beyond in (False, True):
         numbers, meaning = {}, {}
-        for stretch in runs(joined, length, to_the_end=to_the_end):
+        for stretch in runs(joined, length, beyond=beyond):
             assert len(stretch.texts) == len(stretch.numbers) == stretch.ends[-1]
             for at, text in enumerate(stretch.texts):
                 numbers.setdefault(int(text), []).append(int(stretch.numbers[at]))
         for row, text in enumerate(texts):
-            padded = text + [""] * (length - 1) * to_the_end
+            edge = [""] * (length - 1) * beyond
+            padded = [*edge, *text, *edge]
             own = [tuple(padded[i : i + length]) for i in range(len(padded) - length + 1)]
             assert len(numbers.get(row, [])) == len(own)
             for run, number in zip(own, numbers.get(row, []), strict=True):

@@ -6,6 +6,7 @@ import shutil
 import pytest
 import yaml
 
+from orca2.core.errors import Orca2Error
 from orca2.plan.output import as_json
 from tests.answered import PROBE, TRAIN, answer_for, plan_of
 from tests.tiny import make_tiny_model
@@ -355,3 +356,28 @@ def test_where_both_judge_the_plan_asks_both_models(project):
     assert counts(asking) == (TASKS * STRATEGIES * PROBE, TASKS * STRATEGIES * PROBE)
     project.set_params({"probe": {"judge": "student"}})
     assert counts(planned(project)["asking"]["probe"]) == (0, TASKS * STRATEGIES * PROBE)
+
+
+def test_what_a_judge_is_asked_is_planned_of_stored_answers_by_name_and_of_others_by_number(project):
+    params = project.params()
+    sources = params["tasks"]["sources"]
+    sources["reversal"]["grader"] = "judge:acceptable"
+    project.set_params({"tasks": {"sources": sources}})
+    with pytest.raises(Orca2Error, match="no model judges"):
+        planned(project)
+    project.set_params({"models": {"judge": "path:tiny"}})
+    asking = planned(project)["asking"]
+    assert (counts(asking["grade"]), asking["grade"]["later"]) == ((0, 2 * TRAIN), 0)
+    assert counts(asking["probe"]) == (TASKS * STRATEGIES * PROBE, 2 * STRATEGIES * PROBE)
+    assert asking["evaluate"]["later"] == 2 * 3 * 2
+    assert asking["grade"]["causes"] == {"answer: not judged yet": 2 * TRAIN}
+    assert asking["grade"]["most_new_tokens"] == 2 * TRAIN * 512
+    assert answer_for(project, "grade", text="Answer: A") == 2 * TRAIN
+    assert answer_for(project, "probe", text="Answer: A") == 2 * STRATEGIES * PROBE
+    asking = planned(project)["asking"]
+    assert counts(asking["grade"]) == (2 * TRAIN, 0)
+    assert counts(asking["probe"]) == (TASKS * STRATEGIES * PROBE + 2 * STRATEGIES * PROBE, 0)
+    project.set_params({"generate": {"sampling": {"temperature": 0.0, "stop": ["no such words"]}}})
+    assert (counts(planned(project)["asking"]["grade"]), planned(project)["asking"]["grade"]["later"]) == (
+        (0, 0), 2 * TRAIN
+    )  # fmt: skip

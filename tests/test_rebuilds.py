@@ -4,52 +4,18 @@ import json
 import re
 import shutil
 from contextlib import chdir
-from pathlib import Path
 
 import pytest
 
-from orca2.core import config
 from orca2.core.hashing import file_digest
-from orca2.core.rows import PackedSequence
-from orca2.project.shards import read_rows
-from orca2.recipe import models
 from orca2.training import finished
-from orca2.training.loop import TrainConfig
-from tests.answered import answer_for, answered_project
 from tests.closure import stage_modules
-from tests.tiny import make_tiny_model
 from tests.workspace import children_s
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory):
-    """Built from stored answers and a finished student alone: a budget of no tokens keeps every engine off."""
-    project = answered_project(tmp_path_factory.mktemp("project"))
-    generation = project.params()["cluster"]["generation"] | {"max_new_tokens": 0}
-    project.set_params({"cluster": {"generation": generation}})
-    finish_student(project.root)
-    project.repro("train")
-    answer_for(project, "evaluate")
-    project.repro()
-    project.commit("built")
-    return project
-
-
-def finish_student(root):
-    """Keep a student as if it had been trained."""
-    with chdir(root):
-        train = config.load_section("train", TrainConfig)
-        sequences, student = read_rows(Path("data/packed"), PackedSequence), models.read_prepared()["student"]
-        name = finished.identity(sequences, model=student.digest, config=train, seed=42, workers=1)
-        made = finished.Outputs(model=Path("new/model"), results=Path("new/results.json"), curve=Path("new/curve"))
-        make_tiny_model(made.model, seed=1)
-        made.results.write_text(json.dumps({"steps": 2}))
-        for curve in ("loss", "learning_rate"):
-            file = made.curve / "plots" / "metrics" / f"{curve}.tsv"
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(f"step\t{curve}\n0\t2.0\n1\t1.0\n")
-        finished.keep(finished.default_root(), name, made)
-        shutil.rmtree("new")
+def built(whole, tmp_path_factory):
+    return whole.copy(tmp_path_factory.mktemp("project"))
 
 
 @pytest.fixture(autouse=True)
@@ -128,7 +94,7 @@ def test_a_model_folder_that_changes_is_prepared_anew_and_nothing_is_copied(buil
     before = config_file.read_text()
     config_file.write_text(json.dumps(json.loads(before) | {"temperature": 0.5}))
     assert ran(built.repro("prepare_models")) == ["code", "prepare_models"]
-    assert [path.name for path in (built.root / "models").iterdir()] == ["models.json"]
+    assert {path.name for path in (built.root / "models").iterdir()} == {"compared.json", "models.json"}
     config_file.write_text(before)
     assert ran(built.repro("prepare_models")) == ["code", "prepare_models"]
     assert built.run("git", "status", "--porcelain").stdout == ""

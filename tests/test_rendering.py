@@ -47,7 +47,9 @@ def test_a_probed_answer_is_the_same_request_when_it_is_taught(templates):
 
 def test_base_and_student_are_asked_the_very_same_and_differ_by_model_alone(templates):
     models = {"base": "b", "student": "s"}
-    asked = evaluation_requests(EXAMPLES, templates, CHOSEN, lambda *_: "generic", models, Sampling(max_tokens=8))
+    asked = evaluation_requests(
+        EXAMPLES, templates, CHOSEN, dict.fromkeys(models, lambda *_: "generic"), models, Sampling(max_tokens=8)
+    )
     base, student = ([r for r in asked if r.strategy == role] for role in models)
     assert [r.messages for r in base] == [r.messages for r in student]
     assert not {r.key for r in base} & {r.key for r in student}
@@ -55,5 +57,5 @@ def test_base_and_student_are_asked_the_very_same_and_differ_by_model_alone(temp
 
 
 def test_the_teacher_is_examined_under_the_strategy_chosen_for_the_task(templates):
-    asked = evaluation_requests(EXAMPLES, templates, CHOSEN, lambda *_: "generic", {"teacher": "m"}, Sampling())
+    asked = evaluation_requests(EXAMPLES, templates, CHOSEN, {}, {"teacher": "m"}, Sampling())
     assert {(r.template, r.strategy) for r in asked} == {("strategies/step_by_step.j2", "teacher")}

@@ -17,13 +17,16 @@ import pytest
 from orca2.audit import report, report_claims, report_figures, report_inputs
 from orca2.core.errors import Orca2Error
 from orca2.core.rows import Chat, Graded, Message, Request, Sampling
-from orca2.project.shards import write_rows
-from orca2.recipe.evaluation.comparison import compare_student
+from orca2.project.shards import read_rows, write_rows
+from orca2.recipe.erasure.residue import META, QUOTED
+from orca2.recipe.evaluation.benchmarks import figures
+from orca2.recipe.evaluation.comparison import compare_student, compare_students
 from orca2.recipe.evaluation.summary import summarise
 from orca2.recipe.strategies import select, write_choices
 from orca2.recipe.strategies.forms import Used
+from tests.examples import example
 
-SKILL = {
+SKILL: dict[str, tuple[float, ...]] = {
     "letter_counting": (0.0, 0.72, 0.75), "small_gcd": (0.0, 0.55, 0.53), "sums": (0.0, 0.40, 0.34),
     "leg_counting": (0.0, 0.3, 0.22), "needle": (0.0, 0.28, 0.22), "syllogism": (0.0, 0.39, 0.28),
 }  # fmt: skip
@@ -58,7 +61,8 @@ def make_run(root: Path, text: str = "Three r's: s-t-r-a-w-b-e-r-r-y.\nAnswer: 3
     (root / "metrics/evaluate.json").write_text(json.dumps(evaluation))
     for stage, (rows_in, rejected) in COUNTS.items():
         count = {"rows_in": rows_in, "rows_out": rows_in - sum(rejected.values()), "rejected": rejected}
-        (root / f"metrics/{stage}.json").write_text(json.dumps(count))
+        more = {"residue": RESIDUE} if stage == "erase" else {}
+        (root / f"metrics/{stage}.json").write_text(json.dumps(count | more))
     write_choices(select(_probed()), root / "data/strategies.yaml")
     _write_loss(root / "plots/train/plots/metrics/loss.tsv")
     _write_samples(root, text)
@@ -75,6 +79,9 @@ COUNTS: dict[str, tuple[int, dict[str, int]]] = {
 }
 
 
+RESIDUE = {"step_by_step": {"answers": 377, QUOTED: 2, META: 1}, "direct_answer": {"answers": 0, QUOTED: 0, META: 0}}
+
+
 def _answer(task: str, index: int, strategy: str, strict: bool, lenient: bool, tokens: int) -> Graded:
     return Graded(
         row_id=f"{task}-{index:04d}", sample_index=0, task=task, strategy=strategy, key=f"{task}{index}{strategy}",
@@ -84,10 +91,10 @@ def _answer(task: str, index: int, strategy: str, strict: bool, lenient: bool, t
     )  # fmt: skip
 
 
-def _graded(rank: int) -> list[Graded]:
+def _graded(rank: int, tasks: dict[str, tuple[float, ...]] = SKILL) -> list[Graded]:
     """40 answers a task of the model at `rank`; the base is right now and then where the format is set aside."""
     rows = []
-    for task, skill in SKILL.items():
+    for task, skill in tasks.items():
         right = round(40 * skill[rank])
         lenient = right + (5 if rank == 0 else 1)
         rows += [_answer(task, i, "model", i < right, i < lenient, 40 + 9 * rank) for i in range(40)]
@@ -349,6 +356,101 @@ def test_the_headline_names_every_task_where_the_student_loses(run: Path) -> Non
     assert len(marked) == 3
 
 
+TEMPLATES = {"student": "empty", "student_cautious": "cautious"}
+
+
+def _with_more(run: Path, tasks: dict[str, tuple[float, ...]] | None = None) -> None:
+    """The run again, with a model more and the student under a second template, on these tasks; some of a benchmark."""
+    tasks = tasks or SKILL
+    rows = {role: _graded(rank % 3, tasks) for rank, role in enumerate(("base", "student", "teacher"))}
+    rows |= {"student_cautious": _graded(2, tasks), "last_week": _graded(1, tasks)}
+    summaries: dict[str, Any] = {role: summarise(rows[role]) for role in rows}
+    against = compare_students(rows, [])
+    asked = [example(task=task, category=task.split("_")[0], split="evaluation") for task in tasks]
+    more = figures([*asked, example(task="needle", split="probe")], summaries, against["student_against"])
+    references = {role: "student:" + "b" * 40 if role == "last_week" else "path:m" for role in rows}
+    roles = {role: {"model": model, "template": TEMPLATES.get(role, "empty")} for role, model in references.items()}
+    told = summaries | against | more | {"techniques": TECHNIQUES, "roles": roles}
+    (run / "metrics/evaluate.json").write_text(json.dumps(told))
+
+
+def test_a_model_that_is_compared_and_a_second_template_are_on_the_page_like_the_others(run: Path) -> None:
+    _with_more(run)
+    inputs = report.read_inputs(run)
+    assert list(inputs.evaluation) == ["base", "last_week", "student", "student_cautious", "teacher"]
+    assert "`last_week`" not in report_claims.headline(inputs)
+    assert re.fullmatch(
+        r"It shows no difference from `last_week` larger than \d\.\d points\.", report_claims.compared(inputs)
+    )
+    ((asked, lost),) = report_claims.again(inputs).values()
+    assert asked.startswith("Asked under `cautious` instead, the student is behind itself by ")
+    assert all(whom in asked for whom in ("its base model", "`last_week`", "its teacher"))
+    assert lost == "On no task is it shown to lose."
+    page = _page(run)
+    assert page.open == []
+    text = page.text.replace("\u00a0", " ")
+    assert asked in text and lost in text and f"last week is student:{'b' * 40} asked under empty" in text
+    points = report.accuracy_points(inputs.evaluation)
+    assert {point["model"] for point in points} == set(inputs.evaluation)
+
+
+def test_a_model_that_was_not_compared_was_examined_by_another_version(run: Path) -> None:
+    _with_more(run)
+    _edit(run / "metrics/evaluate.json", lambda value: value["student_cautious_against"].pop("last_week"))
+    with pytest.raises(Orca2Error, match="does not compare the student cautious with last_week"):
+        report.read_inputs(run)
+
+
+def test_a_role_without_a_result_is_an_error_and_no_gap(run: Path) -> None:
+    _with_more(run)
+    _edit(run / "metrics/evaluate.json", lambda value: value.pop("last_week"))
+    with pytest.raises(Orca2Error, match="has no result of last_week"):
+        report.read_inputs(run)
+
+
+def test_a_model_has_a_colour_of_its_own_whatever_it_is_called() -> None:
+    colours = report_figures.colour_of(["base", "paper", "ink", "student", "teacher"])
+    assert colours == {"base": "base", "student": "student", "teacher": "teacher", "paper": "more1", "ink": "more2"}
+
+
+def test_benchmarks_stand_before_the_tasks_and_what_was_taught_beside_them(run: Path) -> None:
+    _with_more(run)
+    text = _page(run).text
+    order = [text.index(f"\n{name}") for name in ("Average over benchmarks", "Leg", "Letter", "Tasks that were taught")]
+    assert order == sorted(order)
+    assert "Benchmarks" not in _page_of_before(run)
+
+
+def _page_of_before(run: Path) -> str:
+    shutil.rmtree(run)
+    make_run(run)
+    return _page(run).text
+
+
+def test_a_page_of_126_tasks_scrolls_where_it_is_long_and_still_names_every_loss(run: Path) -> None:
+    draw = random.Random(5)  # noqa: S311
+    _with_more(
+        run, {f"{'bbh' if n % 2 else 'mmlu'}_{n}": (draw.random(), draw.random(), draw.random()) for n in range(126)}
+    )
+    inputs = report.read_inputs(run)
+    told = report_claims.losses(inputs)
+    behind = {
+        task
+        for against in inputs.against.values()
+        for task, found in against["tasks"].items()
+        if "behind" in (found["strict"]["verdict"], found["lenient"]["verdict"])
+    }
+    assert len(behind) > 30 and all(re.search(rf"\b{task.replace('_', ' ')} \(", told) for task in behind)
+    page = _page(run)
+    assert told in page.text.replace("\u00a0", " ")
+    assert re.search(
+        r"It loses to its base model on \d+ tasks, and .*, each named below\.", report_claims.in_short(inputs)
+    )
+    assert sum(attrs.get("class") == "wide long" for _, attrs in page.tags) == 2
+    drawn = report_figures.accuracy_figure(inputs.evaluation, "svg", report.benchmark_bars(inputs)).decode()
+    assert "Bbh<" in drawn and "Bbh 1<" not in drawn
+
+
 def test_an_evaluation_that_compares_nobody_was_written_by_another_version(run: Path) -> None:
     _edit(run / "metrics/evaluate.json", lambda value: value.pop("student_against"))
     with pytest.raises(Orca2Error, match="does not compare the student with base and teacher"):
@@ -359,6 +461,18 @@ def test_the_lead_says_what_part_of_a_lead_is_format(run: Path) -> None:
     text = " ".join(_page(run).text.split())
     assert "Asked 240 unseen questions of 6 tasks" in text
     assert "points are gone under lenient reading: that part is format learnt, not reasoning" in text
+
+
+def test_the_lead_says_how_many_unseen_questions_have_a_near_copy_in_training(run: Path) -> None:
+    assert "Unseen means" not in str(_page(run).text)
+    shares = {
+        "siblings": {"evaluation": 50, "but_names": 47, "but_names_and_numbers": 50},
+        "sum_of_two": {"evaluation": 50, "but_names": 0, "but_names_and_numbers": 25},
+    }
+    _edit(run / "metrics/prepare_tasks.json", lambda counts: counts.update(near_copies=shares))
+    lead = str(_page(run).text)
+    assert "Of 100, 47 (47.0\u00a0%) equal one but for names or the order of words, 75 (75.0\u00a0%) but for" in lead
+    assert "but for names or order siblings 47 of 50." in lead
 
 
 def test_a_count_that_does_not_balance_is_marked(run: Path) -> None:
@@ -386,6 +500,32 @@ def test_the_page_shows_which_technique_was_taught_and_which_was_used(run: Path)
         attrs["title"] for tag, attrs in _page(run).tags if tag == "td" and "answers" in (attrs.get("title") or "")
     ]
     assert cells == [f"{used} of 40 answers" for used in (4, 35, 1, 0, 40, 0)]
+
+
+def test_the_page_shows_what_was_left_of_the_instructions_by_technique(run: Path) -> None:
+    text = _page(run).text
+    assert "TechniqueAnswersquotes the erased instructionspeaks of an instruction" in text
+    assert "Step by step37721" in text
+    (run / "metrics/erase.json").write_text('{"rows_in": 1, "rows_out": 1, "rejected": {}}')
+    assert "What was left" not in _page(run).text
+
+
+def test_an_instruction_that_was_kept_is_not_said_to_be_erased(run: Path) -> None:
+    requests = read_rows(run / "data/requests", Request)
+    told = {request.row_id: request.messages[0] for request in requests}
+    chats = [
+        dataclasses.replace(chat, messages=(told[chat.row_id], *chat.messages[1:]))
+        for chat in read_rows(run / "data/chats", Chat)
+    ]
+    before = _page(run).text.count("Spell the word, one letter at a time")
+    write_rows(run / "data/chats", Chat, chats)
+    assert _page(run).text.count("Spell the word, one letter at a time") == before
+    write_rows(
+        run / "data/requests",
+        Request,
+        [dataclasses.replace(r, messages=(r.messages[0], r.messages[-1])) for r in requests],
+    )
+    assert "none: the student is shown all that the teacher was told" in _page(run).text
 
 
 def test_a_choice_edited_by_a_person_is_called_that(run: Path) -> None:

@@ -36,6 +36,30 @@ def test_the_macro_interval_is_as_honest_where_tasks_are_of_any_level(tasks):
     assert 0.94 - NOISE <= share_held(levels.mean(), map(macro_share, drawn)) <= 0.97 + NOISE
 
 
+def weighted(groups):
+    """How much each task counts where each group of so many counts once."""
+    return [1 / tasks for tasks in groups for _ in range(tasks)]
+
+
+@pytest.mark.parametrize("level", [0.02, 0.1, 0.35, 0.9])
+@pytest.mark.parametrize("groups", [(1, 23), (1, 1, 1, 1, 4, 57)])
+def test_an_average_over_groups_of_tasks_is_never_too_sure(groups, level):
+    weights, number = weighted(groups), ROUNDS // 4
+    drawn = rights([level] * len(weights), 50, number, seed=1)
+    assert share_held(level, (macro_share(row, weights) for row in drawn)) >= 0.94 - 2 * NOISE
+    drawn = pairs([level] * len(weights), [level] * len(weights), 50, number)
+    assert share_held(0, (macro_difference(row, weights) for row in drawn)) >= 0.94 - 2 * NOISE
+
+
+@given(st.lists(PAIRED, min_size=2, max_size=6), st.floats(0.1, 9))
+def test_weights_that_are_all_alike_change_no_difference_and_make_no_interval_narrower(rows, weight):
+    tasks, weights = [Paired(*row) for row in rows], [weight] * len(rows)
+    assert macro_difference(tasks, weights) == pytest.approx(macro_difference(tasks))
+    shares = [(b, n) for b, _, n in rows]
+    (low, high), (lower, higher) = macro_share(shares), macro_share(shares, weights)
+    assert lower <= low + 1e-9 and high - 1e-9 <= higher
+
+
 def test_a_task_of_few_questions_does_not_make_a_macro_interval_too_sure():
     drawn = rights([0.9] * 4, [10, 100, 100, 100], ROUNDS)
     assert share_held(0.9, map(macro_share, drawn)) >= 0.92

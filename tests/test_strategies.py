@@ -12,7 +12,7 @@ from orca2.core.errors import InputErrors, Orca2Error
 from orca2.core.rows import Sampling
 from orca2.recipe.requests import ProbeConfig
 from orca2.recipe.statistics import exact_share, mcnemar, smallest_lead, wilson
-from orca2.recipe.strategies import read_choices, require_choices, select, shared, write_choices
+from orca2.recipe.strategies import examined_under, read_choices, require_choices, select, shared, write_choices
 from tests.examples import example, graded, request
 from tests.simulated import probe
 
@@ -329,3 +329,13 @@ def test_a_task_without_a_chosen_strategy_is_named_with_what_to_do(tmp_path):
     ]
     assert "probe questions" in str(caught.value)
     require_choices({"gcd": "recall"}, ["gcd"], tmp_path / "strategies.yaml")
+
+
+def test_a_benchmark_has_the_default_technique_unless_one_is_declared_and_a_probed_task_has_what_was_chosen():
+    known = [
+        example(task=task, split=split, row_id=f"{task} {split}")
+        for task, split in [("sums", "probe"), ("sums", "evaluation"), ("mmlu", "evaluation"), ("bbh", "evaluation")]
+    ]
+    chosen = {"sums": "recall", "bbh": "step_by_step"}
+    assert examined_under(chosen, known, "direct") == chosen | {"mmlu": "direct"}
+    assert "sums" not in examined_under({}, known, "direct")

@@ -406,11 +406,14 @@ def test_several_sources_may_share_a_task_each_with_a_split_of_its_own(tmp_path)
     assert {e.split for e in examples} == {"probe", "train", "evaluation"}
 
 
-@pytest.mark.parametrize("split", ["train", "evaluation"])
-def test_a_task_without_probe_questions_is_refused(tmp_path, split):
+def test_a_task_that_is_taught_without_probe_questions_is_refused_and_a_benchmark_needs_none(tmp_path):
     file = jsonl(tmp_path / "t.jsonl", sums(3))
-    with pytest.raises(ValueError, match="no source with probe questions"):
-        TasksConfig(sources={"t": source(file, split=split)})
+    with pytest.raises(ValueError, match="task 't' is taught and has no probe questions"):
+        TasksConfig(sources={"t": source(file, split="train"), "u": source(file)})
+    exam = {"t": source(file, split="evaluation")}
+    assert TasksConfig(sources=exam | {"u": source(file)}).taught == {"u"}
+    with pytest.raises(ValueError, match="at least one that is not `split: evaluation`"):
+        TasksConfig(sources=exam)
 
 
 @pytest.mark.parametrize(

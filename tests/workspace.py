@@ -52,6 +52,13 @@ class Workspace:
         self.run("git", "init", "-q", "-b", "main")
         self.commit("start")
 
+    def copy(self, root: Path) -> "Workspace":
+        """The same workspace, with all that was built in it, in another folder."""
+        shutil.copytree(self.root, root, symlinks=True, dirs_exist_ok=True)
+        other = object.__new__(Workspace)
+        other.root = root
+        return other
+
     def run(
         self, *command: str, check: bool = True, cwd: Path | None = None, **environment: str
     ) -> subprocess.CompletedProcess[str]:

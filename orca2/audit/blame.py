@@ -86,7 +86,7 @@ def _unsure(root: Path, asked: SplitArtifacts) -> dict[str, bool]:
     """Of what a nought is no figure, because it was not built in full; what was counted is."""
     parts = {"answered": asked.answers, "right": asked.verdicts, "in_dataset": asked.dataset}
     return {
-        name: not artifacts or not all((root / artifact.folder).is_dir() for artifact in artifacts)
+        name: not artifacts or not all(a.optional or (root / a.folder).is_dir() for a in artifacts)
         for name, artifacts in parts.items()
     }
 

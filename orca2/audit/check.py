@@ -20,7 +20,7 @@ from orca2.project.dvc_files import require_declared, stages, watched_sections
 from orca2.recipe.erasure import EraseConfig, check_erased_names, check_lines
 from orca2.recipe.evaluation import EvaluateConfig
 from orca2.recipe.filtering import GradeConfig, load_filters
-from orca2.recipe.grading import check_grader
+from orca2.recipe.grading import check_grader, check_judges
 from orca2.recipe.models import ModelsConfig, check_reference
 from orca2.recipe.packing import PackConfig
 from orca2.recipe.requests import GenerateConfig, ProbeConfig
@@ -29,6 +29,7 @@ from orca2.recipe.sources.files import files_of
 from orca2.recipe.tasks import TasksConfig
 from orca2.recipe.templates import Templates
 from orca2.recipe.templates.proofs import teacher_faults
+from orca2.training.earlier import check_student
 from orca2.training.loop import TrainConfig
 from orca2.training.run import TrainingCluster
 
@@ -83,11 +84,12 @@ def _load(file: Path, name: str) -> object:
 
 
 def _check_params(errors: list[Orca2Error], params: SimpleNamespace, file: Path) -> None:
-    for reference in sorted({params.models.teacher, params.models.student}) if params.models else ():
+    for reference in params.models.all_references if params.models else ():
         _attempt(errors, partial(check_reference, reference))
+        _attempt(errors, partial(check_student, reference))
         if reference.startswith("path:"):
             _attempt(errors, partial(require_declared, reference.removeprefix("path:"), "prepare_models"))
-    if params.models and params.models.teacher.startswith("http:") and params.cluster:
+    if params.models and params.cluster and any(r.startswith("http:") for r in params.models.all_references):
         _attempt(errors, lambda: check_endpoint(params.cluster.generation.http))
     if params.grade:
         _attempt(errors, partial(load_filters, params.grade, f"{file}: grade.filters"))
@@ -124,11 +126,19 @@ def _check_names(errors: list[Orca2Error], params: SimpleNamespace, templates: T
         _attempt(errors, lambda: templates.check_tasks(params.tasks.tasks, categories, f"{file}: tasks.sources"))
     _attempt(errors, lambda: templates.check_strategies(probed, f"{file}: probe.strategies", about))
     _attempt(errors, lambda: raise_all(teacher_faults(templates, set(templates.strategies) - {*probed}, about)))
+    judge = params.models.judge if params.models else ""
+    graders = {name: source.grader for name, source in sources.items()}
+    _attempt(errors, lambda: check_judges(graders, templates, judge, f"{file}: tasks.sources"))
+    if params.evaluate and params.tasks and params.tasks.tasks != params.tasks.taught:
+        named = [params.evaluate.teacher_strategy]
+        _attempt(errors, lambda: templates.check_strategies(named, f"{file}: evaluate.teacher_strategy"))
     if params.erase:
         _attempt(errors, lambda: check_lines(params.erase, templates, f"{file}: erase", about))
     if params.erase and params.tasks and params.tasks.names_all:
         known = [*params.tasks.tasks, *categories]
         _attempt(errors, lambda: check_erased_names(params.erase, known, f"{file}: erase"))
+    for name in params.evaluate.student_templates if params.evaluate else ():
+        _attempt(errors, partial(templates.check_student, name, f"{file}: evaluate.student_templates", about))
 
 
 def _attempt(errors: list[Orca2Error], action: Callable[[], _T]) -> _T | None:

@@ -10,9 +10,21 @@ import os
 from pathlib import Path
 from typing import Any
 
-from orca2.audit.report_claims import OTHERS, headline, losses
-from orca2.audit.report_figures import EXTRACTIONS, accuracy_figure, inline, loss_figure, name, results, whole
-from orca2.audit.report_inputs import MODELS, Evaluation, Evidence, Inputs, read_inputs
+from orca2.audit.report_claims import again, compared, headline, in_short, losses, near_copies, others
+from orca2.audit.report_figures import (
+    EXTRACTIONS,
+    LONG,
+    Bars,
+    accuracy_figure,
+    colour_of,
+    inline,
+    loss_figure,
+    name,
+    results,
+    whole,
+)
+from orca2.audit.report_inputs import Evaluation, Evidence, Inputs, in_order, read_inputs
+from orca2.recipe.evaluation.benchmarks import AVERAGE, TAUGHT, Figure
 from orca2.recipe.strategies.forms import Used
 
 __all__ = ["Inputs", "read_inputs", "write"]
@@ -23,7 +35,7 @@ def write(inputs: Inputs, folder: Path = Path("report")) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     files = {"index.html": page(inputs).encode()}
     for kind in ("svg", "png") if inputs.evaluation else ():
-        files[f"accuracy.{kind}"] = accuracy_figure(inputs.evaluation, kind)
+        files[f"accuracy.{kind}"] = accuracy_figure(inputs.evaluation, kind, benchmark_bars(inputs))
     for file, content in files.items():
         temporary = folder / f".{file}.{os.getpid()}.tmp"
         temporary.write_bytes(content)
@@ -39,21 +51,39 @@ def page(inputs: Inputs) -> str:
         loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {"whole": whole, "name": name}
-    accuracy = accuracy_figure(inputs.evaluation, "svg") if inputs.evaluation else b""
+    accuracy = accuracy_figure(inputs.evaluation, "svg", benchmark_bars(inputs)) if inputs.evaluation else b""
     loss = loss_figure(inputs.loss) if inputs.loss else b""
     return environment.get_template("report.html.j2").render(
         inputs=inputs,
-        models=[m for m in MODELS if m in inputs.evaluation],
+        models=in_order(inputs.evaluation),
+        colour_of=colour_of,
+        long=LONG,
         extractions=EXTRACTIONS,
         results=results(inputs.evaluation),
+        benchmarks=benchmarks(inputs),
         headline=headline(inputs),
+        compared=compared(inputs),
         losses=losses(inputs),
-        others=OTHERS,
+        in_short=in_short(inputs),
+        near=near_copies(inputs),
+        again=again(inputs),
+        others=others(inputs),
         matrix=matrix_rows(inputs.techniques),
         heat=heat_rows(inputs.chosen, inputs.evidence),
         accuracy_figure=inline(accuracy, "Accuracy by task and model; table below") if accuracy else "",
         loss_figure=inline(loss, "Training loss by step; table below") if loss else "",
     )
+
+
+def benchmarks(inputs: Inputs) -> dict[str, Figure]:
+    """The average over benchmarks, each benchmark by name, and what was taught, as far as there are any."""
+    ends = {AVERAGE: 0, TAUGHT: 2}
+    return dict(sorted(inputs.benchmarks.items(), key=lambda item: (ends.get(item[0], 1), item[0])))
+
+
+def benchmark_bars(inputs: Inputs) -> dict[str, Bars]:
+    """The same as rows of the figure."""
+    return {name: figure["models"] for name, figure in benchmarks(inputs).items()}
 
 
 def accuracy_points(evaluation: Evaluation) -> list[dict[str, Any]]:

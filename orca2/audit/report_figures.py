@@ -11,7 +11,7 @@ from itertools import accumulate
 from textwrap import fill
 from typing import TYPE_CHECKING
 
-from orca2.audit.report_inputs import MODELS, Evaluation, Extraction, TaskResult
+from orca2.audit.report_inputs import MODELS, Evaluation, Extraction, TaskResult, in_order
 from orca2.recipe.evaluation.summary import Interval, Macro
 
 if TYPE_CHECKING:
@@ -30,8 +30,20 @@ COLOURS = {
     "muted": "#5f6b7a",
     "rule": "#e3e7ec",
     "paper": "#fefefe",
+    "more1": "#009e73",
+    "more2": "#cc79a7",
+    "more3": "#56b4e9",
+    "more4": "#d55e00",
+    "more5": "#7b6fd0",
+    "more6": "#8c6d1f",
 }
-"""Light palette of the figures, blue and orange of Okabe and Ito; in the page each is the CSS variable of its name."""
+"""Light palette of the figures, after Okabe and Ito; in the page each is the CSS variable of its name."""
+Bars = Mapping[str, Mapping[Extraction, Interval]]
+"""One row of a figure: by model and extraction."""
+LONG = 24
+"""Rows of a table beyond which it scrolls, and of a figure beyond which it shows averages alone."""
+_BAR = 0.26
+"""Of a row, a bar and the space around it."""
 _STYLE = {
     "svg.hashsalt": "orca2", "svg.fonttype": "none", "font.family": "DejaVu Sans", "font.size": 8,
     "text.color": COLOURS["ink"], "grid.color": COLOURS["rule"], "figure.facecolor": COLOURS["paper"],
@@ -42,22 +54,28 @@ _STYLE = {
 _METADATA = {"svg": dict.fromkeys(("Date", "Creator", "Format", "Type")), "png": {"Software": None}}
 
 
-def accuracy_figure(evaluation: Evaluation, kind: str) -> bytes:
-    """Bars with 95 % intervals: macro average and tasks in rows, the extractions side by side; `svg` or `png`."""
+def accuracy_figure(evaluation: Evaluation, kind: str, benchmarks: Mapping[str, Bars] = {}) -> bytes:
+    """Bars with 95 % intervals, the extractions side by side; `svg` or `png`.
+
+    Its rows are the macro average, the benchmarks, and the tasks; of very many there are only the averages.
+    """
     from matplotlib import figure, rc_context
 
-    rows = results(evaluation)
-    height = 0.6 * len(rows) + 1.1
+    rows: dict[str, Bars] = dict(results(evaluation))
+    averages = {"macro average": rows["macro average"], **(benchmarks if len(benchmarks) <= LONG else {})}
+    rows = averages | (rows if len(rows) <= LONG else {})
+    pitch = max(1.0, _BAR * len(evaluation) + 0.22)
+    height = 0.6 * pitch * len(rows) + 1.1
     margins = {"left": 0.165, "right": 0.99, "top": 1 - 0.6 / height, "bottom": 0.5 / height, "wspace": 0.06}
     with rc_context(_STYLE):
         canvas = figure.Figure(figsize=(9, height))
         panels = canvas.subplots(1, len(EXTRACTIONS), sharey=True, gridspec_kw=margins)
         for axes, extraction in zip(panels, EXTRACTIONS, strict=True):
             shown = [{model: found[extraction] for model, found in row.items()} for row in rows.values()]
-            _draw_panel(axes, extraction, [m for m in MODELS if m in evaluation], shown)
+            _draw_panel(axes, extraction, in_order(evaluation), shown, pitch)
         for row, task in enumerate(rows):
             weight = "normal" if row else "bold"
-            panels[0].text(-0.05, row, fill(name(task), 18), ha="right", va="center", fontsize=9, weight=weight)
+            panels[0].text(-0.05, pitch * row, fill(name(task), 18), ha="right", va="center", fontsize=9, weight=weight)
         canvas.text(0.165, 0.12 / height, "Accuracy on unseen questions, with 95 % intervals", color=COLOURS["muted"])
         return _saved(canvas, kind)
 
@@ -81,21 +99,23 @@ def loss_figure(loss: Sequence[tuple[int, float]]) -> bytes:
 
 
 def _draw_panel(
-    axes: Axes, extraction: Extraction, models: Sequence[str], results: Sequence[dict[str, Interval]]
+    axes: Axes, extraction: Extraction, models: Sequence[str], results: Sequence[dict[str, Interval]], pitch: float
 ) -> None:
+    colours = colour_of(models)
     for row, result in enumerate(results):
         for position, model in enumerate(models):
             if model not in result:
                 continue
-            y, score = row + 0.26 * (position - (len(models) - 1) / 2), result[model]
+            y, score = pitch * row + _BAR * (position - (len(models) - 1) / 2), result[model]
             label = whole(score["accuracy"]) + ("" if row else f"  {model}")
-            axes.barh(y, score["accuracy"], height=0.22, color=COLOURS[model], linewidth=0)
+            axes.barh(y, score["accuracy"], height=0.22, color=COLOURS[colours[model]], linewidth=0)
             axes.plot([score["low"], score["high"]], [y, y], color=COLOURS["ink"], linewidth=1)
             axes.text(score["high"] + 0.015, y, label, va="center", weight="normal" if row else "bold")
-    axes.set(xlim=(0, 1.22), ylim=(len(results) - 0.4, -0.6), yticks=[], xticks=[0, 0.25, 0.5, 0.75, 1])
+    ends = (pitch * (len(results) - 0.4), -0.6 * pitch)
+    axes.set(xlim=(0, 1.22), ylim=ends, yticks=[], xticks=[0, 0.25, 0.5, 0.75, 1])
     axes.set_xticklabels(["0", "25", "50", "75", "100 %"])
     axes.grid(axis="x")
-    axes.axhline(0.5, color=COLOURS["rule"], linewidth=1.2)
+    axes.axhline(0.5 * pitch, color=COLOURS["rule"], linewidth=1.2)
     above = partial(axes.annotate, xycoords="axes fraction", textcoords="offset points")
     above(extraction.capitalize(), (0, 1), (0, 20), weight="bold", fontsize=11)
     above(EXTRACTIONS[extraction], (0, 1), (0, 7), color=COLOURS["muted"])
@@ -109,6 +129,12 @@ def _saved(figure: Figure, kind: str) -> bytes:
         return sink.getvalue()
     svg = re.sub(r"<!DOCTYPE[^>]*>\n", "", re.sub(r' id="[a-z][\w.]*_\d+"', "", sink.getvalue().decode()))
     return re.sub(r"font-family: [^;\"]*", "font-family: system-ui, 'Segoe UI', sans-serif", svg).encode()
+
+
+def colour_of(models: Sequence[str]) -> dict[str, str]:
+    """The name of each model's colour: those of the recipe have their own, six more are shared by the others."""
+    further = [model for model in models if model not in MODELS]
+    return {model: model for model in models} | {m: f"more{i % 6 + 1}" for i, m in enumerate(further)}
 
 
 def inline(svg: bytes, label: str) -> str:

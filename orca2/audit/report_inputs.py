@@ -3,11 +3,11 @@
 import csv
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby, islice
 from pathlib import Path
-from typing import Any, Literal, TypedDict, TypeVar
+from typing import Any, Literal, NamedTuple, TypedDict, TypeVar
 
 import yaml
 
@@ -17,13 +17,17 @@ from orca2.core.rows import Chat, Request
 from orca2.core.tables import from_table
 from orca2.project.artifacts import CHOICES, COMPARED, DATASET, EVALUATED, EVALUATION_REQUESTS, REQUESTS, Artifact
 from orca2.project.shards import read_columns
+from orca2.recipe.evaluation import Role, is_student
+from orca2.recipe.evaluation.benchmarks import Figure
 from orca2.recipe.evaluation.comparison import Comparison
 from orca2.recipe.evaluation.summary import Interval, Macro
 from orca2.recipe.strategies import read_choices
 from orca2.recipe.strategies.forms import Used
+from orca2.recipe.tasks.near_copies import Shares
 
 MODELS = tuple(EVALUATED)
-"""Roles of the models that are examined, as they are drawn."""
+"""Roles of the models that are always examined, as they are drawn; models that are compared come after the first of
+them, and the student's further templates after the student."""
 STAGES = tuple(stage for stage in COMPARED if stage != EVALUATION_REQUESTS.stage)
 """Those that count the rows they read and write."""
 _COUNTS = ("rows_in", "rows_out", "rejected")
@@ -67,6 +71,8 @@ class ChatId(TypedDict):
 
 Evaluation = dict[str, Result]
 """By the role of the model; only of those that were examined."""
+Against = Mapping[str, Comparison]
+"""One student against each other model, by its role."""
 Evidence = Mapping[str, Mapping[str, Any]]
 """By task, what the probe found, as `strategies.write_choices` wrote it."""
 Sample = tuple[Chat, Request]
@@ -78,7 +84,8 @@ class Inputs:
 
     evaluation: Evaluation
     against: Mapping[str, Comparison]
-    """The student against each other model that was examined, by its role."""
+    """The student against each other model that was examined, by its role; under its first template also against
+    itself under each further one."""
     techniques: Used
     """What technique the answers of each examined model show."""
     chosen: dict[str, str]
@@ -87,6 +94,16 @@ class Inputs:
     loss: Sequence[tuple[int, float]]
     """Training step and its loss, in nats per supervised token."""
     counts: Mapping[str, Count]
+    roles: Mapping[str, Role] = field(default_factory=dict)
+    """Which model each role is and how it was asked; empty where only those of the recipe were examined."""
+    again: Mapping[str, Mapping[str, Comparison]] = field(default_factory=dict)
+    """The student under each further template, by that role, against each other model."""
+    benchmarks: Mapping[str, Figure] = field(default_factory=dict)
+    """Those that were examined, by name; none where every task was taught."""
+    residue: Mapping[str, Mapping[str, int]]
+    """By technique, the answers that erasing read, and how many held a residue of each kind."""
+    near_copies: Mapping[str, Shares] = field(default_factory=dict)
+    """Of the held-out questions of each task, how many have a near copy in training."""
     samples: Sequence[Sample]
     """Training conversations, each beside the request whose instruction it no longer shows."""
     absent: Sequence[str] = ()
@@ -95,6 +112,17 @@ class Inputs:
 
 class _Absent(Exception):  # noqa: N818  (no error: a pipeline may lack any stage)
     """There is nothing to read."""
+
+
+class _Examined(NamedTuple):
+    """What an evaluation found."""
+
+    evaluation: Evaluation
+    against: Against
+    techniques: Used
+    roles: Mapping[str, Role]
+    again: Mapping[str, Against]
+    benchmarks: Mapping[str, Figure]
 
 
 def read_inputs(root: Path = Path()) -> Inputs:
@@ -117,25 +145,27 @@ def read_inputs(root: Path = Path()) -> Inputs:
         return None
 
     examined = attempt(lambda: _read_evaluation(root / "metrics/evaluate.json"))
-    evaluation, against, techniques = examined or ({}, {}, Used(recognised=None, models={}))
-    absent += [f"no {role} was examined" for role in MODELS if evaluation and role not in evaluation]
+    found = examined or _Examined({}, {}, Used(recognised=None, models={}), {}, {}, {})
+    absent += [f"no {role} was examined" for role in MODELS if examined and role not in found.evaluation]
     chosen, evidence = attempt(lambda: _read_strategies(root / CHOICES)) or ({}, {})
     loss = attempt(lambda: _read_loss(root / "plots/train")) or []
     files = {stage: root / f"metrics/{stage}.json" for stage in STAGES}
     read = {stage: attempt(partial(_read_count, file)) for stage, file in files.items()}
     counts = {stage: count for stage, count in read.items() if count}
+    residue = attempt(lambda: _read_residue(files["erase"])) if "erase" in counts else {}
+    near = attempt(lambda: _read_near_copies(files["prepare_tasks"])) if "prepare_tasks" in counts else {}
     samples = attempt(lambda: _read_samples(root)) or []
     raise_all(errors)
-    if not (evaluation or chosen or loss or counts or samples):
+    if not (found.evaluation or chosen or loss or counts or samples):
         raise Orca2Error("there is nothing to report: no stage has written anything", str(root), _AGAIN)
     return Inputs(
-        evaluation=evaluation,
-        against=against,
-        techniques=techniques,
+        **found._asdict(),
         chosen=chosen,
         evidence=evidence,
         loss=loss,
         counts=counts,
+        residue=residue or {},
+        near_copies=near or {},
         samples=samples,
         absent=tuple(absent),
     )
@@ -171,23 +201,52 @@ def _read_count(file: Path) -> Count:
     return Count(rows_in=value["rows_in"], rows_out=value["rows_out"], rejected=value["rejected"])
 
 
-def _read_evaluation(file: Path) -> tuple[Evaluation, dict[str, Comparison], Used]:
-    """The models examined on anything, in the order of `MODELS`; the student against the others; techniques used."""
+def _read_near_copies(file: Path) -> dict[str, Shares]:
+    """Of each task; nothing where an earlier version counted none."""
+    found: dict[str, Shares] = _read_json(file, ()).get("near_copies", {})
+    return found
+
+
+def in_order(roles: Iterable[str]) -> list[str]:
+    """Roles as they are drawn: base, models that are compared, the student under each template, teacher."""
+    return sorted(roles, key=lambda role: (role == "teacher", is_student(role), role != "base", role))
+
+
+def _read_residue(file: Path) -> dict[str, dict[str, int]]:
+    """What the audit of `erase` counted; nothing where a stage of the user's own counts no such thing."""
+    found: dict[str, dict[str, int]] = _read_json(file, ()).get("residue", {})
+    return found
+
+
+def _read_evaluation(file: Path) -> _Examined:
     value = _read_json(file, ())
-    found: Evaluation = {role: value[role] for role in MODELS if role in value}
-    spoilt = [role for role, result in found.items() if not (isinstance(result, dict) and {*_RESULT} <= {*result})]
+    roles = value.get("roles", {})
+    found: Evaluation = {role: value[role] for role in in_order({*MODELS, *roles}) if role in value}
+    results = found | {role: value.get(role) for role in roles}
+    spoilt = [role for role, result in results.items() if not (isinstance(result, dict) and {*_RESULT} <= {*result})]
     if spoilt or (value and not found):
         lacks = f"has no result of {', '.join(spoilt or MODELS)}"
         raise Orca2Error(lacks, str(file), f"it was written by another version: {_AGAIN}")
     examined = {role: result for role, result in found.items() if result["tasks"]}
     if not examined:
         raise _Absent("no model was examined: there was no held-out question")
-    others = [role for role in examined if role != "student" and "student" in examined]
-    against = value.get("student_against", {})
-    if not {*others} <= {*against} or "techniques" not in value:
-        lacks = f"does not compare the student with {' and '.join(others)}, or techniques taught with techniques used"
+    against = {role: _against(role, examined, value) for role in examined if is_student(role)}
+    lacking = {role: [other for other in others if not others[other]] for role, others in against.items()}
+    if any(lacking.values()) or "techniques" not in value:
+        told = [
+            f"the {role.replace('_', ' ')} with {' and '.join(others)}" for role, others in lacking.items() if others
+        ]
+        lacks = f"does not compare {', '.join(told) or 'techniques taught with techniques used'}"
         raise Orca2Error(lacks, str(file), f"it was written by another version: {_AGAIN}")
-    return examined, {role: against[role] for role in others}, value["techniques"]
+    first = against.pop("student", {})
+    return _Examined(examined, first, value["techniques"], roles, against, value.get("benchmarks", {}))
+
+
+def _against(student: str, examined: Iterable[str], value: Mapping[str, Any]) -> Against:
+    """A student against each model that was examined; nothing beside a model that it was not compared with."""
+    found = value.get(f"{student}_against", {})
+    others = (role for role in examined if role != student and (student == "student" or not is_student(role)))
+    return {role: found.get(role) for role in others}
 
 
 def _read_strategies(file: Path) -> tuple[dict[str, str], Evidence]:

@@ -30,7 +30,7 @@ class _Rows:
     """The artifacts that this revision does not hold."""
 
     def rows(self, artifact: Artifact[object], columns: Sequence[str] | None = None) -> list[Row]:
-        if not self.revision.holds(artifact) and artifact.folder not in self.absent:
+        if not (artifact.optional or self.revision.holds(artifact) or artifact.folder in self.absent):
             self.absent.append(artifact.folder)
         return list(self.revision.table(artifact, columns, self.row_id).to_pylist())
 

@@ -15,6 +15,11 @@ def cache_folder() -> Path:
     return Path(os.environ.get("ORCA2_CACHE") or f"{caches}/orca2").expanduser()
 
 
+def student_folder(name: str) -> Path:
+    """Where a student from before lies among them, once it was brought to this machine."""
+    return cache_folder() / "models" / f"student-{name}"
+
+
 def make_folder(folder: Path) -> None:
     """Make a folder; where it lies in `.orca2/`, that tells git to ignore it.
 

@@ -101,6 +101,8 @@ def diff(before: Revision, after: Revision, stage: str, where: str = "", limit: 
             *(r.export("templates", Path(folder, str(i))) for i, r in enumerate((before, after)))
         )
         for artifact in COMPARED[stage]:
+            if artifact.optional and not any(revision.shards(artifact.folder) for revision in (before, after)):
+                continue
             comparison = _Comparison(artifact, (before, after), templates, result)
             for changes in comparison.changes():
                 comparison.count(changes, wanted(changes.table), limit)

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from orca2.plan.earlier import read, shards
-from orca2.project.artifacts import EVALUATED, GENERATIONS, PROBED
+from orca2.project.artifacts import EVALUATED, FURTHER, GENERATIONS, PROBED
 
-_ARTIFACTS = (PROBED, GENERATIONS, *EVALUATED.values())
+_ARTIFACTS = (PROBED, GENERATIONS, *EVALUATED.values(), FURTHER)
 _CHARACTERS_PER_TOKEN = 4
 """Of a prompt that nothing is known of."""
 

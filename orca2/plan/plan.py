@@ -11,11 +11,12 @@ from orca2.core import config
 from orca2.core.errors import Orca2Error, raise_all
 from orca2.plan.asking import Asking
 from orca2.plan.causes import Causes
-from orca2.plan.planner import Params, Planner, States
+from orca2.plan.planner import Params, Planner
+from orca2.plan.states import States
 from orca2.project.code import STEPS_FILE, step_digests
 from orca2.project.pipeline import StageState, stage_states
 from orca2.recipe.erasure import check_lines
-from orca2.recipe.grading import check_grader
+from orca2.recipe.grading import check_grader, check_judges
 from orca2.recipe.templates import Templates
 from orca2.store.store import Store
 
@@ -81,5 +82,11 @@ def _require_sound(params: Params, states: States, templates: Templates) -> None
         templates.check_strategies(params.probe.strategies, "params.yaml: probe.strategies")
     if params.erase and (states.has("erase") or states.has("evaluate")):
         check_lines(params.erase, templates, "params.yaml: erase")
+    for template in params.evaluate.student_templates if params.evaluate and states.has("evaluate") else ():
+        templates.check_student(template, "params.yaml: evaluate.student_templates")
     for name, source in (params.tasks.sources if params.tasks else {}).items():
         check_grader(source.grader, f"params.yaml: tasks.sources.{name}.grader")
+    if params.tasks:
+        graders = {name: source.grader for name, source in params.tasks.sources.items()}
+        judge = params.models.judge if params.models else ""
+        check_judges(graders, templates, judge, "params.yaml: tasks.sources")

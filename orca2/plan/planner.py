@@ -4,11 +4,10 @@ A stage is known by what it writes; one that the pipeline lacks is passed over, 
 as it lies there.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
 
 from orca2.core import config
 from orca2.core.errors import Orca2Error, raise_all
@@ -17,15 +16,17 @@ from orca2.engines.config import GenerationCluster
 from orca2.engines.generation import arrangement
 from orca2.plan.asking import Asker, Asking
 from orca2.plan.causes import Causes
+from orca2.plan.judging import StoredVerdicts, together
 from orca2.plan.probing import Probing
 from orca2.plan.questions import Collected, Written
-from orca2.project.artifacts import CHOICES, EVALUATION_REQUESTS, REQUESTS, STEPS, TRAINED
-from orca2.project.pipeline import StageState, state_of
+from orca2.plan.states import States
+from orca2.project.artifacts import CHOICES, EVALUATION_REQUESTS, REQUESTS, TRAINED
 from orca2.recipe import models
 from orca2.recipe.erasure import EraseConfig
-from orca2.recipe.evaluation import EvaluateConfig
+from orca2.recipe.evaluation import EvaluateConfig, is_student, student_lines
+from orca2.recipe.graders.judged import is_judged
 from orca2.recipe.models import ModelsConfig
-from orca2.recipe.requests import GenerateConfig, ProbeConfig, examining, teaching
+from orca2.recipe.requests import Asks, GenerateConfig, ProbeConfig, examining, teaching
 from orca2.recipe.strategies import read_choices, require_choices
 from orca2.recipe.tasks import TasksConfig, collect
 from orca2.recipe.templates import Templates
@@ -41,31 +42,6 @@ _READS = {
     "evaluate": ("models", "evaluate", "erase", "cluster"),
 }
 """Sections of params.yaml that a plan cannot do without where the pipeline has the step."""
-
-
-class States:
-    """The state of each step, whatever its stage is called."""
-
-    def __init__(self, states: Sequence[StageState]) -> None:
-        self._states = {step: state_of(path, states) for step, path in STEPS.items()}
-
-    def of(self, step: str) -> Literal["fresh", "stale", "waiting", "absent"]:
-        """The state of a step; `absent` where the pipeline has no stage for it."""
-        state = self._states[step]
-        return state.state if state else "absent"
-
-    def has(self, step: str) -> bool:
-        """Whether the pipeline has it."""
-        return self._states[step] is not None
-
-    def stays(self, step: str) -> bool:
-        """Whether what it wrote stays as it is: it is fresh, or nothing here writes it."""
-        return self.of(step) in ("fresh", "absent")
-
-    def name(self, step: str) -> str:
-        """What its stage is called."""
-        state = self._states[step]
-        return state.name if state else step
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,29 +87,61 @@ class Planner:
             notes = {role: self._notes(getattr(p.models, role)) for role in p.probe.judges}
             yield self.states.name("probe"), self._probing.asking(self._asker, notes)
         if p.generate and p.models and self.states.has("generate"):
-            yield self.states.name("generate"), self._generate(p.generate, p.models.teacher)
+            yield self.states.name("generate"), self._generate(p.models.teacher)
+            if self._verdicts and self.states.has("grade"):
+                judging = self._verdicts.about(self._teaching, self.questions.examples("train"))
+                self._same = self._same and judging.same
+                yield self.states.name("grade"), judging
         if p.evaluate and p.erase and p.models and self.states.has("evaluate"):
             yield self.states.name("evaluate"), self._evaluate(p.evaluate, p.erase, p.models)
 
-    def _generate(self, generate: GenerateConfig, teacher: str) -> Asking:
-        chosen, notes = self.choices
-        asks = teaching(self.templates, chosen, generate, self._digest(teacher), self.params.seed or 0)
-        asking = self._asker.ask(asks, REQUESTS, (*self._notes(teacher), *notes))
+    def _generate(self, teacher: str) -> Asking:
+        asking = self._asker.ask(self._teaching, REQUESTS, (*self._notes(teacher), *self.choices[1]))
         self._same = not asking.wanted and asking.same
         return asking
 
     def _evaluate(self, evaluate: EvaluateConfig, erase: EraseConfig, named: ModelsConfig) -> Asking:
         chosen, notes = self.choices
         trained = self._trained()
-        digests = {"base": self._digest(named.student), "student": trained, "teacher": self._digest(named.teacher)}
+        students = student_lines(evaluate, erase.asked, named.compared)
+        digests = {
+            role: trained if is_student(role) else self._digest(named.compared.get(role, named.student))
+            for role in students
+        }
+        digests["teacher"] = self._digest(named.teacher)
+        for reference in sorted(set(named.compared.values())):
+            notes = (*notes, *(note for note in self._notes(reference) if note not in notes))
         if trained.startswith(_UNKNOWN):
             trains = self.states.has("train")
             anew = "the student is trained anew" if trains else f"nothing trains a student, and {TRAINED} is not here"
             notes = (*notes, f"{anew}, so none of its answers is stored")
         elif not self.states.stays("train"):
             notes = (*notes, "what the student learns from does not change, so it is not trained anew")
-        asks = examining(self.templates, chosen, erase.asked, digests, evaluate.sampling)
-        return self._asker.ask(asks, EVALUATION_REQUESTS, notes)
+        chosen = dict.fromkeys(self.questions.tasks.examined, evaluate.teacher_strategy) | chosen
+        asks = examining(self.templates, chosen, students, digests, evaluate.sampling)
+        asking = self._asker.ask(asks, EVALUATION_REQUESTS, notes)
+        if not self._verdicts:
+            return asking
+        return together([asking, self._verdicts.about(asks, self.questions.examples("evaluation"))])
+
+    @cached_property
+    def _teaching(self) -> Asks:
+        assert self.params.generate and self.params.models  # noqa: S101  (asked for by a step that needs both)
+        teacher = self._digest(self.params.models.teacher)
+        return teaching(self.templates, self.choices[0], self.params.generate, teacher, self.params.seed or 0)
+
+    @cached_property
+    def _verdicts(self) -> StoredVerdicts | None:
+        """Where a model judges the answers to any question."""
+        sources = self.params.tasks.sources.values() if self.params.tasks else ()
+        if not self.params.models or not any(is_judged(source.grader) for source in sources):
+            return None
+        return StoredVerdicts(
+            model=self._digest(self.params.models.judge),
+            templates=self.templates,
+            store=self.store,
+            seconds=self._seconds,
+        )
 
     @cached_property
     def _asker(self) -> Asker:
@@ -163,6 +171,7 @@ class Planner:
             questions=self.questions,
             templates=self.templates,
             store=self.store,
+            verdicts=self._verdicts,
         )
 
     @cached_property
@@ -173,7 +182,7 @@ class Planner:
         choices = self._probing.choices()
         if choices is not None:
             chosen = {choice.task: choice.strategy for choice in choices}
-            require_choices(chosen, self.questions.tasks, CHOICES)
+            require_choices(chosen, self.questions.tasks.taught, CHOICES)
             return chosen, ()
         return self._assumed(self.params.probe.strategies[0])
 
@@ -181,14 +190,14 @@ class Planner:
         """As chosen last time, and a first strategy for the others."""
         written = read_choices(CHOICES) if CHOICES.is_file() else {}
         before = {task: strategy for task, strategy in written.items() if strategy in self.templates.strategies}
-        new = [task for task in self.questions.tasks if task not in before]
+        new = [task for task in self.questions.tasks.taught if task not in before]
         notes = [f"the probe chooses as {CHOICES} says now"] if before else []
         notes += [f"{first} for {', '.join(new)}, which has no strategy yet"] if new else []
-        return {task: before.get(task, first) for task in self.questions.tasks}, tuple(notes)
+        return {task: before.get(task, first) for task in self.questions.tasks.taught}, tuple(notes)
 
     @cached_property
     def _prepared(self) -> dict[str, models.Model]:
-        return models.read_prepared() if models.PREPARED.is_file() else {}
+        return (models.read_prepared() if models.PREPARED.is_file() else {}) | models.read_compared()
 
     def _digest(self, reference: str) -> str:
         """Of the prepared model; where it must be prepared again, what that will give, or gave last time."""

@@ -5,11 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from orca2.core.rows import Request
-from orca2.engines.generation import generations
+from orca2.core.rows import Graded, Request
+from orca2.engines.runs import generations
 from orca2.plan.asking import Asker, Asking, Price
+from orca2.plan.judging import StoredVerdicts, together
 from orca2.plan.questions import Collected, Written
 from orca2.project.artifacts import PROBE_REQUESTS, STUDENT_PROBE_REQUESTS
+from orca2.recipe.graders.judged import ORDERS, is_judged
 from orca2.recipe.grading import grade
 from orca2.recipe.requests import Asks, ProbeConfig, probing
 from orca2.recipe.strategies import Choice, racing, select, shared
@@ -29,6 +31,8 @@ class Probing:
     questions: Written | Collected
     templates: Templates
     store: Store
+    verdicts: StoredVerdicts | None
+    """Where a model judges the answers to any question."""
 
     def asking(self, asker: Asker, notes: Mapping[str, Sequence[str]]) -> Asking:
         """What the stage asks; of a race the first round that is not stored, and at most what follows.
@@ -43,8 +47,14 @@ class Probing:
             asker.ask(asks, artifact, notes[role], only, later.get(role, 0))
             for (role, asks), artifact in zip(self._grid.items(), artifacts, strict=False)
         ]
-        asking = askings[0] if len(askings) == 1 else _together(askings)
-        return self._priced(asking) if asking.wanted else asking
+        asking = together(askings)
+        asking = self._priced(asking) if asking.wanted else asking
+        if not self.verdicts:
+            return asking
+        judged = {example.row_id for example in self.questions.examples("probe") if is_judged(example.grader)}
+        answers = sum(wanted.row_id in judged for wanted in asking.wanted) + asking.later
+        requests = [request for role, of in self._played.requests().items() for request in self._judged(role, of)[1]]
+        return together([asking, self.verdicts.asking(requests, len(ORDERS) * answers)])
 
     def choices(self) -> list[Choice] | None:
         """What will be chosen; None where that depends on answers that are not stored."""
@@ -86,24 +96,10 @@ class Probing:
         """The probe with all the answers that are stored; what it still wants must be generated."""
         probe = Probe(self._requests, self._groups, race=self.config.race, seed=self.seed)
         for role, of in self._requests.items():
-            probe.add(role, grade(self.questions.examples("probe"), generations(of, self.store.find(of))))
+            probe.add(role, self._judged(role, of)[0])
         return probe
 
-
-def _together(askings: Sequence[Asking]) -> Asking:
-    """What a stage asks of several models."""
-    times = [asking.seconds for asking in askings]
-    known = [time for time in times if time]
-    return Asking(
-        requests=sum(asking.requests for asking in askings),
-        cached=sum(asking.cached for asking in askings),
-        wanted=tuple(wanted for asking in askings for wanted in asking.wanted),
-        dropped=sum((asking.dropped for asking in askings), Counter()),
-        assumed=tuple(dict.fromkeys(note for asking in askings for note in asking.assumed)),
-        prompt_tokens=sum(asking.prompt_tokens for asking in askings),
-        new_tokens=sum(asking.new_tokens for asking in askings),
-        most_new_tokens=sum(asking.most_new_tokens for asking in askings),
-        seconds=(sum(t[0] for t in known), sum(t[1] for t in known)) if len(known) == len(times) else None,
-        same=all(asking.same for asking in askings),
-        later=sum(asking.later for asking in askings),
-    )
+    def _judged(self, role: str, requests: Sequence[Request]) -> tuple[list[Graded], list[Request]]:
+        """The stored answers to these whose verdict is known, and what a model is asked to judge them all."""
+        examples, answers = self.questions.examples("probe"), generations(requests, self.store.find(requests))
+        return self.verdicts.known(examples, answers, role) if self.verdicts else (grade(examples, answers), [])

@@ -1,6 +1,6 @@
 """The questions that will be asked, by partition: as they lie in the workspace, or as they will be collected."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -32,6 +32,26 @@ class Sides(NamedTuple):
     left_out: tuple[Side, Side]
 
 
+class Tasks(NamedTuple):
+    """The names of tasks."""
+
+    taught: Sequence[str]
+    """Those that have a question of another split than evaluation."""
+    examined: Sequence[str]
+    """Those that have no probe question, but one of evaluation, such as a benchmark's."""
+
+    @classmethod
+    def of(cls, found: Iterable[tuple[str, str]]) -> "Tasks":
+        """By task and split of every question."""
+        splits: dict[str, set[str]] = {}
+        for task, split in found:
+            splits.setdefault(task, set()).add(split)
+        return cls(
+            taught=sorted(task for task, of in splits.items() if of != {"evaluation"}),
+            examined=sorted(task for task, of in splits.items() if "evaluation" in of and "probe" not in of),
+        )
+
+
 class Written:
     """The questions of `data/examples`, which will stay as they are.
 
@@ -57,11 +77,12 @@ class Written:
         return [example for example in read_rows(EXAMPLES.path, Example) if example.split == split]
 
     @cached_property
-    def tasks(self) -> Sequence[str]:
+    def tasks(self) -> Tasks:
         """All tasks that have a question."""
-        import pyarrow.compute as pc
-
-        return sorted({task for part in read(self.shards, ["task"]) for task in pc.unique(part["task"]).to_pylist()})
+        parts = read(self.shards, ["task", "split"])
+        return Tasks.of(
+            pair for part in parts for pair in zip(part["task"].to_pylist(), part["split"].to_pylist(), strict=True)
+        )
 
     def sides(self, *_: int) -> Sides:
         """Nothing: they do not change."""
@@ -87,9 +108,9 @@ class Collected:
         return [example for example in self._examples if example.split == split]
 
     @cached_property
-    def tasks(self) -> Sequence[str]:
+    def tasks(self) -> Tasks:
         """All tasks that have a question."""
-        return sorted({example.task for example in self._examples})
+        return Tasks.of((example.task, example.split) for example in self._examples)
 
     def sides(self, index: int, count: int) -> Sides:
         """Their split and category, as they lie in the workspace and as they will be."""

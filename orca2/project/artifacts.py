@@ -33,6 +33,8 @@ class Artifact(Generic[Row]):
     """What its rows come from, in order."""
     asked: str = "sampling"
     """The cause of a request that only one version has."""
+    optional: bool = False
+    """Whether a project may never have any of its rows, and then no folder either."""
 
     @property
     def path(self) -> Path:
@@ -142,6 +144,22 @@ EVALUATED = {
     for role in ("base", "student", "teacher")
 }
 """By the role of the model that was examined."""
+FURTHER = Artifact(
+    stage="evaluate",
+    folder="data/evaluation/further",
+    row_type=Graded,
+    identity=_CANDIDATE,
+    steps=("answers", "graded"),
+    origins=(EXAMPLES, LEFT_OUT, EVALUATION_REQUESTS),
+    optional=True,
+)
+"""Of all further roles: models that are compared, and the student under another template."""
+
+JUDGED = {
+    stage: Artifact(stage=stage, folder=f"{folder}/judge", row_type=Request, identity=_CANDIDATE)
+    for stage, folder in (("probe", "data/probe"), ("grade", GRADED.folder), ("evaluate", "data/evaluation"))
+}
+"""By stage, what the model that judges was asked; only where there is one."""
 
 REGISTRY: tuple[Artifact[object], ...] = (
     EXAMPLES,
@@ -154,9 +172,14 @@ REGISTRY: tuple[Artifact[object], ...] = (
     PACKED,
     EVALUATION_REQUESTS,
     *EVALUATED.values(),
+    FURTHER,
 )
 """Every artifact that rows are passed on in, in the order of the flow."""
-ASKING = (*(artifact for artifact in REGISTRY if artifact.row_type is Request), STUDENT_PROBE_REQUESTS)
+ASKING = (
+    *(artifact for artifact in REGISTRY if artifact.row_type is Request),
+    STUDENT_PROBE_REQUESTS,
+    *JUDGED.values(),
+)
 """Those that hold requests to models."""
 COMPARED = {
     stage: tuple(a for a in REGISTRY if a.stage == stage and (a.row_type is not Request or stage == "render_prompts"))
@@ -200,6 +223,6 @@ class SplitArtifacts(NamedTuple):
 SPLITS = {
     "probe": SplitArtifacts(PROBE_REQUESTS, (PROBED,), (PROBED,)),
     "train": SplitArtifacts(REQUESTS, (GENERATIONS,), (GRADED,), (CHATS,)),
-    "evaluation": SplitArtifacts(EVALUATION_REQUESTS, tuple(EVALUATED.values()), tuple(EVALUATED.values())),
+    "evaluation": SplitArtifacts(EVALUATION_REQUESTS, (*EVALUATED.values(), FURTHER), (*EVALUATED.values(), FURTHER)),
 }
 """By the split of a question (`Example.split`)."""

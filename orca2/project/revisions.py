@@ -163,7 +163,7 @@ class Revision:
         Raises:
             InputErrors: files that are neither in the DVC cache nor in the remote, or not in the workspace.
         """
-        files = self._files(artifact)
+        files = self.files(artifact)
         # `rows-9-of-128` before `rows-10-of-128`.
         names = sorted((name for name in files if name.endswith(".parquet")), key=lambda name: (len(name), name))
         self._require_complete(artifact, names)
@@ -215,9 +215,9 @@ class Revision:
         if not self.commit:
             return file if (file := self.root / path).is_file() else None
         folder, _, name = path.rpartition("/")
-        return _path(self._files(folder, name), name)
+        return _path(self.files(folder, name), name)
 
-    def _files(self, artifact: str, only: str = "") -> Mapping[str, _File]:
+    def files(self, artifact: str, only: str = "") -> Mapping[str, _File]:
         """The files of an artifact, or `only` one of them, by name."""
         out = next((out for out in self.outs if f"{artifact}/".startswith(f"{out}/")), None)
         if not self.commit:

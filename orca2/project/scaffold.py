@@ -23,7 +23,7 @@ EMBEDDED = "embedded"
 EXAMPLES = (EMBEDDED, "gsm8k", "quiz")
 RECORD = ".orca2-project.yaml"
 _TOOL = (".dvc/", ".git", "dvc.yaml", "stages/")
-_ALWAYS = (".gitattributes", ".gitignore", ".dvc/plots/*.json", "stages/*.py", "templates/s*/*.j2")
+_ALWAYS = (".gitattributes", ".gitignore", ".dvc/plots/*.json", "stages/*.py", "templates/[sj]*/*.j2")
 
 
 def shipped() -> Path:

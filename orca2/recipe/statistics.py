@@ -56,23 +56,54 @@ def _least_share(right: int, asked: int, chance: float) -> float:
     return low
 
 
-def macro_share(tasks: Sequence[tuple[int, int]]) -> tuple[float, float]:
-    """The 95 % interval of the unweighted mean of task accuracies; each task is (right, asked), asked at least 1."""
+def macro_share(tasks: Sequence[tuple[int, int]], weights: Sequence[float] = ()) -> tuple[float, float]:
+    """The 95 % interval of the mean of task accuracies; each task is (right, asked), asked at least 1.
+
+    Args:
+        tasks: each with as many questions as it has.
+        weights: how much each counts, beside the others; none: all alike. A task that counts for many may happen to
+            show no variance at all, so the interval is then at least as wide as the tasks' own ones make it (MOVER).
+    """
     if len(tasks) == 1:
         return wilson(*tasks[0])
-    mean = fmean(right / asked for right, asked in tasks)
+    if weights:
+        return _wider(_macro_share(tasks, weights), _mover(tasks, weights))
+    return _macro_share(tasks, [1.0] * len(tasks))
+
+
+def _macro_share(tasks: Sequence[tuple[int, int]], weights: Sequence[float]) -> tuple[float, float]:
+    mean = fmean((right / asked for right, asked in tasks), weights)
     spread = [(right / asked * (1 - right / asked), asked) for right, asked in tasks]
-    effective = _effective_questions(spread, mean * (1 - mean))
+    effective = _effective_questions(spread, mean * (1 - mean), weights)
     return wilson(min(max(mean * effective - _SHIFT * (1 - 2 * mean), 0.0), effective), effective)
 
 
-def macro_difference(tasks: Sequence[Paired]) -> tuple[float, float]:
-    """The 95 % interval of the mean over tasks of the first model's accuracy less the second's; in [-1, 1]."""
-    first, second = (fmean(task[side] / task.questions for task in tasks) for side in (0, 1))
+def _mover(tasks: Sequence[tuple[int, int]], weights: Sequence[float]) -> tuple[float, float]:
+    """Zou and Donner's (2008) combination of the tasks' own intervals."""
+    ends = [(right / asked, *wilson(right, asked)) for right, asked in tasks]
+    mean = fmean((share for share, _, _ in ends), weights)
+    below, above = (
+        math.hypot(*(weight * (end[0] - end[side]) for end, weight in zip(ends, weights, strict=True))) / sum(weights)
+        for side in (1, 2)
+    )
+    return mean - below, mean + above
+
+
+def _wider(one: tuple[float, float], other: tuple[float, float]) -> tuple[float, float]:
+    return max(0.0, min(one[0], other[0])), min(1.0, max(one[1], other[1]))
+
+
+def macro_difference(tasks: Sequence[Paired], weights: Sequence[float] = ()) -> tuple[float, float]:
+    """The 95 % interval of the mean over tasks of the first model's accuracy less the second's; in [-1, 1].
+
+    `weights` as in `macro_share`.
+    """
+    weights = weights or [1.0] * len(tasks)
+    first, second = (fmean((task[side] / task.questions for task in tasks), weights) for side in (0, 1))
     spread = [
         (_spread(task.only_first / task.questions, task.only_second / task.questions), task.questions) for task in tasks
     ]
-    effective = _effective_questions(spread, _spread(first, second))
+    effective = _effective_questions(spread, _spread(first, second), weights)
     first, second = ((share * effective + 1) / (effective + 2) for share in (first, second))
     half = _normal(0.95) * math.sqrt(_spread(first, second) / (effective + 2))
     return max(-1.0, first - second - half), min(1.0, first - second + half)
@@ -118,19 +149,21 @@ def _spread(first: float, second: float) -> float:
     return first + second - (first - second) ** 2
 
 
-def _effective_questions(tasks: Sequence[tuple[float, int]], spread: float) -> float:
+def _effective_questions(tasks: Sequence[tuple[float, int]], spread: float, weights: Sequence[float]) -> float:
     """How many questions of one sample with variance `spread` each would make the mean over tasks as sure as it is.
 
     Args:
         tasks: the variance of one question inside each task, as observed, and the number of its questions.
         spread: the variance of one question where tasks are not told apart.
+        weights: how much each task counts.
     """
-    alike = len(tasks) ** 2 / sum(1 / asked for _, asked in tasks)
+    all_weight = sum(weights)
+    alike = all_weight**2 / sum(weight**2 / asked for (_, asked), weight in zip(tasks, weights, strict=True))
     degrees = sum(asked - 1 for _, asked in tasks)
     common = sum(variance * asked for variance, asked in tasks) / degrees if degrees else spread
     inside = 0.0
-    for variance, asked in tasks:
+    for (variance, asked), weight in zip(tasks, weights, strict=True):
         own, trust = variance * asked / max(asked - 1, 1), asked / (asked + _BORROWED)
-        inside += (trust * own + (1 - trust) * common) / asked / len(tasks) ** 2
+        inside += (trust * own + (1 - trust) * common) / asked * (weight / all_weight) ** 2
     ratio = inside / (spread / alike + inside / alike) if spread else 1.0
     return alike / max(ratio, _normal(0.95) ** 2 / alike)

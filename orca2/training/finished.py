@@ -20,6 +20,7 @@ from orca2.core.folders import bring, make_folder, settle
 from orca2.core.hashing import digest, file_digest
 from orca2.core.rows import PackedSequence
 from orca2.project.git import main_repository
+from orca2.training.earlier import MODEL, STUDENTS
 from orca2.training.loop import TrainConfig
 
 STEP = 1
@@ -80,7 +81,7 @@ def identity(
 
 def default_root() -> Path:
     """`.orca2/students` of the main repository, also from a worktree or an experiment's copy."""
-    return main_repository() / ".orca2" / "students"
+    return main_repository() / STUDENTS
 
 
 def find(root: Path, name: str) -> Path | None:
@@ -115,7 +116,7 @@ def restore(folder: Path, outputs: Outputs) -> None:
 
 
 def _inside(folder: Path) -> Outputs:
-    return Outputs(model=folder / "model", results=folder / "results.json", curve=folder / "curve")
+    return Outputs(model=folder / MODEL, results=folder / "results.json", curve=folder / "curve")
 
 
 def _bring_all(source: Outputs, target: Outputs) -> None:

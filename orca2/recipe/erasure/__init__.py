@@ -1,6 +1,7 @@
 """Prompt erasing: the teacher's instruction out, the student's generic line in (Orca 2, sections 3 and 4.1).
 
-`tables` makes the conversations. The question and the answer stay as they are.
+`tables` makes the conversations: the question and the answer stay as they are. `residue` audits each answer for what is
+left of the instruction, and `gate` says when that is too much.
 """
 
 from collections.abc import Iterable
@@ -31,11 +32,14 @@ class EraseConfig:
     tasks: dict[str, Instruction] = field(default_factory=dict)
     """What differs from `instruction`, by task or category (a task before its category). A source that names no task is
     a task of its own name."""
+    max_residue_share: float = 0.05
+    """Largest share of answers that may be rejected for a residue of what is erased; above it the stage stops."""
 
     def __post_init__(self) -> None:
         drawn = "one_of" in (self.instruction, *self.tasks.values())
         require(
             {
+                "max_residue_share must be from 0 to 1": 0 <= self.max_residue_share <= 1,
                 "one_of: names a template twice": len(set(self.one_of)) == len(self.one_of),
                 "one_of: needs two student templates or more": len(self.one_of) > 1 or not drawn,
                 f"one_of: must hold {self.student_template}: held-out questions are asked under student_template": (

@@ -1,22 +1,17 @@
-"""The training conversations of a partition, made as a table: without an object a turn.
-
-Every row is checked: no run of eight words of the erased turns may be left in the answer, unless the question or the
-student's own instruction says it too.
-"""
+"""The training conversations of a partition, made as a table: without an object a turn; every answer is audited."""
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Iterable, Sequence
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from orca2.core.rows import Chat, Message, Rejected, Role
 from orca2.core.tables import arrow_schema, to_table
 from orca2.recipe.erasure import EraseConfig
+from orca2.recipe.erasure.residue import Told, residue, told
 from orca2.recipe.request_tables import Rendered
 from orca2.recipe.templates import Templates
 from orca2.recipe.turns import ROLES, Conversations
@@ -24,8 +19,6 @@ from orca2.recipe.turns import ROLES, Conversations
 if TYPE_CHECKING:
     import pyarrow as pa
 
-SHINGLE_WORDS = 8
-"""Shortest run of equal words that counts as a quotation of the instruction."""
 EXAMPLE_COLUMNS = ("row_id", "task", "category", "question")
 REQUEST_COLUMNS = ("row_id", "sample_index", "template", "messages")
 GRADED_COLUMNS = ("row_id", "sample_index", "task", "strategy", "key", "text")
@@ -35,7 +28,7 @@ _IDENTITY = ("row_id", "sample_index")
 def erase_table(
     examples: pa.Table, requests: pa.Table, graded: pa.Table, templates: Templates, config: EraseConfig
 ) -> tuple[pa.Table, pa.Table]:
-    """The training conversations of a partition's kept answers, and the answers that quote what is erased.
+    """The training conversations of a partition's kept answers, and the answers with a residue of what is erased.
 
     What only the teacher was told is erased: its turns that are none of the student's for the same question. They are
     tables of `Chat` and of `Rejected`, made without an object a turn.
@@ -55,18 +48,19 @@ def erase_table(
     kept, at, shown_by = list[int](), list[int](), list[str]()
     for number, (row_id, sample_index, task, strategy, _, text) in enumerate(_rows(graded, GRADED_COLUMNS)):
         request = asked.at[row_id, sample_index]
-        template, roles, contents = shown.turns(row_id, *question_of[row_id]) or ("", *asked.kept(request))
-        quotation = quoted(text, asked.erased(request, roles, contents), contents)
-        if quotation:
-            reason = "answer quotes the erased instruction"
+        rendered = shown.turns(row_id, *question_of[row_id])
+        template, roles, contents = rendered or ("", *asked.kept(request))
+        names = templates.strategies if rendered else None
+        left = residue(text, asked.erased(request, roles, contents), contents, names)
+        if left:
             rejected.append(
                 Rejected(
                     row_id=row_id,
                     sample_index=sample_index,
                     task=task,
                     stage="erase",
-                    reason=reason,
-                    detail=quotation,
+                    reason=left.kind,
+                    detail=left.words,
                     strategy=strategy,
                 )
             )
@@ -89,17 +83,24 @@ class _Shown:
 
     def __init__(self, templates: Templates, config: EraseConfig) -> None:
         self._templates, self._config = templates, config
-        self._rendered = cache(self._render)
-        self._instruction = cache(config.instruction_for)
+        self._rendered, self._of_all = cache(self._render), cache(self._template_of_all)
 
     def turns(
         self, row_id: str, task: str, category: str, question: str
     ) -> tuple[str, Sequence[str], Sequence[str]] | None:
         """Template, roles and contents; None where the teacher's own instruction is kept."""
-        if self._instruction(task, category) == "keep":
+        template = self._of_all(task, category)
+        if template is None:
             return None
-        template = f"student/{self._config.taught(task, category, row_id)}.j2"
+        template = template or f"student/{self._config.taught(task, category, row_id)}.j2"
         return template, *self._rendered(template, task, category).turns(row_id, question)
+
+    def _template_of_all(self, task: str, category: str) -> str | None:
+        """That of all rows of a task; empty where each row has its own, None where none has any."""
+        instruction = self._config.instruction_for(task, category)
+        if instruction in ("keep", "one_of"):
+            return None if instruction == "keep" else ""
+        return f"student/{self._config.asked(task, category)}.j2"
 
     def _render(self, template: str, task: str, category: str) -> Rendered:
         return Rendered(self._templates, template, task, category)
@@ -149,45 +150,3 @@ class _Asked:
 
 def _rows(table: pa.Table, names: Sequence[str]) -> Iterable[tuple[Any, ...]]:
     return zip(*(table[name].to_pylist() for name in names), strict=True)
-
-
-def quoted(text: str, told: Told, allowed: Iterable[str]) -> str:
-    """The first run of `SHINGLE_WORDS` words that `text` shares with the erased turns but not with the allowed texts.
-
-    Worked answers show the form that an answer should take, so a run from one of those counts only when the whole
-    worked answer was copied.
-    """
-    words = _words(text)
-    if len(words) < SHINGLE_WORDS:
-        return ""
-    copied = [run for run in _runs(words) if run in told.runs]
-    permitted = {run for content in allowed if copied for run in _runs(_words(content))}
-    haystack = f" {' '.join(words)} "
-    whole = (worked for worked in told.worked if f" {worked} " in haystack)
-    return next((" ".join(run) for run in copied if run not in permitted), "") or next(whole, "")
-
-
-class Told(NamedTuple):
-    """What the erased turns of a request say."""
-
-    runs: frozenset[tuple[str, ...]]
-    """Of all but the worked answers."""
-    worked: tuple[str, ...]
-    """The words of each worked answer that is long enough to count."""
-
-
-@lru_cache(maxsize=512)
-def told(erased: tuple[Message, ...]) -> Told:
-    """Read once for all the requests of a task, which share these turns."""
-    words = [(message.role == "assistant", _words(message.content)) for message in erased]
-    runs = frozenset(run for is_worked, said in words if not is_worked for run in _runs(said))
-    return Told(runs, tuple(" ".join(w) for is_worked, w in words if is_worked and len(w) >= SHINGLE_WORDS))
-
-
-def _words(text: str) -> list[str]:
-    plain = unicodedata.normalize("NFKC", text).replace("\N{RIGHT SINGLE QUOTATION MARK}", "'").casefold()
-    return re.findall(r"[^\W_]+(?:'[^\W_]+)*", plain)
-
-
-def _runs(words: list[str]) -> list[tuple[str, ...]]:
-    return [tuple(words[i : i + SHINGLE_WORDS]) for i in range(len(words) - SHINGLE_WORDS + 1)]

@@ -68,6 +68,13 @@ def compare_student(
     }
 
 
+def compare_students(
+    graded: Mapping[str, Sequence[Graded]], unanswered: Sequence[Rejected]
+) -> dict[str, dict[str, Comparison]]:
+    """`compare_student` of every student among the roles, by its role with `_against` behind it."""
+    return {f"{role}_against": compare_student(graded, unanswered, role) for role in sorted(graded) if is_student(role)}
+
+
 def compare(first: Sequence[Graded], second: Sequence[Graded], unanswered: Sequence[Rejected] = ()) -> Comparison:
     """Two models on the questions that both were asked; `unanswered` are those of either that it got no answer to."""
     questions: dict[str, set[tuple[str, str]]] = {}
@@ -95,9 +102,7 @@ def _compared(
     }
     ahead = {task: (pair.only_first - pair.only_second) / pair.questions for task, pair in paired.items()}
     p_values = holm([mcnemar(pair.only_first, pair.only_second) for pair in paired.values()])
-    low, high = macro_difference(list(paired.values()))
-    macro: Difference = {"ahead": _mean(list(ahead.values())), "low": round(low, 4), "high": round(high, 4)}
-    return macro, {
+    return difference(list(paired.values())), {
         task: {
             "ahead": round(ahead[task], 4),
             "only_first": pair.only_first,
@@ -109,5 +114,9 @@ def _compared(
     }
 
 
-def _mean(values: Sequence[float]) -> float:
-    return round(sum(values) / len(values), 4)
+def difference(pairs: Sequence[Paired], weights: Sequence[float] = ()) -> Difference:
+    """The mean of the differences of the tasks with its interval; `weights` as in `macro_difference`."""
+    weights = weights or [1.0] * len(pairs)
+    ahead = [weight * (p.only_first - p.only_second) / p.questions for p, weight in zip(pairs, weights, strict=True)]
+    low, high = macro_difference(pairs, weights)
+    return {"ahead": round(sum(ahead) / sum(weights), 4), "low": round(low, 4), "high": round(high, 4)}

@@ -61,8 +61,8 @@ def summarise(graded: Sequence[Graded], unanswered: Sequence[Rejected] = ()) -> 
     tasks = {task: _task_summary(by_task[task], without[task]) for task in sorted(by_task)}
     asked = {task: len(rows) + without[task] for task, rows in by_task.items()}
     macro = Macro(
-        strict=_macro([(sum(row.strict_correct for row in by_task[task]), asked[task]) for task in tasks]),
-        lenient=_macro([(sum(row.lenient_correct for row in by_task[task]), asked[task]) for task in tasks]),
+        strict=average([(sum(row.strict_correct for row in by_task[task]), asked[task]) for task in tasks]),
+        lenient=average([(sum(row.lenient_correct for row in by_task[task]), asked[task]) for task in tasks]),
         format_ok=_mean([t["format_ok"] for t in tasks.values()]),
         answer_tokens=_mean([t["answer_tokens"] for t in tasks.values()]),
     )
@@ -74,7 +74,7 @@ def _task_summary(rows: list[Graded], unanswered: int) -> TaskSummary:
     return {
         "questions": questions,
         "unanswered": unanswered,
-        "majority": round(max(Counter(row.expected for row in rows).values(), default=0) / answers, 4),
+        "majority": round(max(Counter(row.expected for row in rows if row.expected).values(), default=0) / answers, 4),
         "strict": _proportion(sum(row.strict_correct for row in rows), questions),
         "lenient": _proportion(sum(row.lenient_correct for row in rows), questions),
         "format_ok": round(sum(row.strict_answer is not None for row in rows) / answers, 4),
@@ -82,8 +82,11 @@ def _task_summary(rows: list[Graded], unanswered: int) -> TaskSummary:
     }
 
 
-def _macro(tasks: Sequence[tuple[int, int]]) -> Interval:
-    return _rounded(sum(right / asked for right, asked in tasks) / len(tasks), *macro_share(tasks))
+def average(tasks: Sequence[tuple[int, int]], weights: Sequence[float] = ()) -> Interval:
+    """The mean of task accuracies with its interval; each task is (right, asked). `weights` as in `macro_share`."""
+    each = weights or [1.0] * len(tasks)
+    total = sum(weight * right / asked for (right, asked), weight in zip(tasks, each, strict=True))
+    return _rounded(total / sum(each), *macro_share(tasks, weights))
 
 
 def _proportion(correct: int, total: int) -> Interval:

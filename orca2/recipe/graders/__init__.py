@@ -8,7 +8,7 @@ answer judged (`verdict`).
 
 from orca2.core.errors import Orca2Error
 from orca2.core.plugins import is_import_path, load
-from orca2.recipe.graders import boolean, choice, dates, exact, latex, lists, numeric, reasoning_gym, sets
+from orca2.recipe.graders import boolean, choice, dates, exact, judged, latex, lists, numeric, reasoning_gym, sets
 from orca2.recipe.graders.base import Grader
 
 GRADERS: dict[str, Grader] = {
@@ -32,9 +32,11 @@ def grader_of(name: str, where: str) -> Grader:
     """
     if name in GRADERS:
         return GRADERS[name]
+    if judged.is_judged(name):
+        return judged.GRADER
     path = name.removeprefix("python:")
     if not is_import_path(path):
-        hint = f"known: {', '.join(sorted(GRADERS))}; one of your own is MODULE:JUDGE"
+        hint = f"known: {', '.join(sorted(GRADERS))}, judge:TEMPLATE; one of your own is MODULE:JUDGE"
         raise Orca2Error(f"unknown grader {name!r}", where, hint)
     found = load(path, where)
     if isinstance(found, Grader):

@@ -11,6 +11,7 @@ from functools import lru_cache
 from orca2.core.errors import Orca2Error
 from orca2.core.rows import Example, Rejected
 from orca2.recipe.graders import grader_of
+from orca2.recipe.graders.judged import is_judged
 from orca2.recipe.graders.known import known
 from orca2.recipe.graders.verdict import judge
 
@@ -64,7 +65,9 @@ def rejected_golds(bad: Iterable[Example]) -> list[Rejected]:
 
 @lru_cache(maxsize=100_000)
 def _is_right(grader: str, answer: str, metadata: str) -> bool:
-    """Whether each known answer of a question, stated as an answer, is right."""
+    """Whether each known answer of a question, stated as an answer, is right; a model that judges may have none."""
+    if is_judged(grader):
+        return True
     golds = (answer, *known(metadata).answers)
     return all(accepts(grader, gold, metadata, gold) for gold in golds)
 

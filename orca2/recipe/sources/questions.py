@@ -7,8 +7,9 @@ import re
 
 from orca2.core.hashing import canonical, digest
 from orca2.core.rows import Example
+from orca2.recipe.graders.judged import is_judged
 from orca2.recipe.graders.known import Option, grading_facts
-from orca2.recipe.sources.answers import golds_of
+from orca2.recipe.sources.answers import Golds, golds_of
 from orca2.recipe.sources.base import Record, Source
 from orca2.recipe.sources.columns import Expression, Names, Template, UnreadableError, expression, template
 from orca2.recipe.sources.few_shot import Alike
@@ -30,6 +31,7 @@ class Maker:
 
     def __init__(self, task: str, source: Source, *, may_be_empty: bool = False) -> None:
         self._task, self._source, self._may_be_empty = task, source, may_be_empty
+        self._judged = is_judged(source.grader)
         self._template: Template | None = template(source.question) if source.question else None
         self._where = expression(source.where) if source.where else None
         self._choices = source.choices if isinstance(source.choices, tuple) else _read(source.choices)
@@ -45,7 +47,7 @@ class Maker:
         """The columns that every row must have."""
         source = self._source
         asked = self._template.columns if self._template else {source.question_column}
-        right = self._answer.columns if self._answer else {source.answer_column}
+        right = self._answer.columns if self._answer else set() if self._judged else {source.answer_column}
         named = {source.task_column, source.category_column, source.id_column, source.group_column}
         where = self._where.columns if self._where else ()
         own = {"choices"} if source.choices else set()
@@ -74,7 +76,8 @@ class Maker:
         source = self._source
         options = self._options(row)
         question, given = self._question(row, options), self._given(row)
-        answer, others = golds_of(given, source, options, may_be_empty=self._may_be_empty)
+        unknown = self._judged and is_blank(given)
+        answer, others = Golds("") if unknown else golds_of(given, source, options, may_be_empty=self._may_be_empty)
         task, category = self._named(row)
         facts = grading_facts(choices=options, answers=others, answer_lines=source.answer_lines)
         metadata = canonical({**row.metadata, **facts, **self._origin(row)})

@@ -111,6 +111,21 @@ def read_choices(file: Path) -> dict[str, str]:
     return dict(document["strategies"])
 
 
+def examined_under(chosen: Mapping[str, str], known: Iterable[Example], default: str) -> dict[str, str]:
+    """Task to the strategy that a teacher is examined under: as chosen, or the default where there was no probe.
+
+    Args:
+        chosen: task to chosen strategy; a person may have named one for a benchmark.
+        known: the questions of probe and evaluation.
+        default: of tasks without a probe question.
+    """
+    tasks: dict[str, set[str]] = {}
+    for example in known:
+        tasks.setdefault(example.split, set()).add(example.task)
+    examined, probed = tasks.get("evaluation", set()), tasks.get("probe", set())
+    return dict.fromkeys(sorted(examined - probed), default) | dict(chosen)
+
+
 def require_choices(chosen: dict[str, str], tasks: Iterable[str], file: Path) -> None:
     """Raise for every task that has questions to ask but no chosen strategy."""
     hint = "a task needs probe questions: raise its size or tasks.splits.probe_fraction, or drop its fixed split"

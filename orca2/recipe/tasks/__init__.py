@@ -1,16 +1,17 @@
 """The questions of every source, each in its split, without duplicates. Nothing disappears.
 
-`wording` says what a question says, `splits` where it belongs, `duplicates` which copy stays, `sampling` how many are
-taken. Adding questions or raising a limit moves no other question between splits.
+`wording` says what a question says, `splits` where it belongs, `duplicates` and `near` which copy stays, `overlap` and
+`near_copies` what training holds of evaluation, `sampling` how many are taken. Adding questions or raising a limit
+moves no other question between splits.
 """
 
 import re
-from collections.abc import Sequence
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from orca2.core.errors import Orca2Error, raise_all, require
-from orca2.core.rows import Example, Rejected, Split
+from orca2.core.rows import Example, Rejected
 from orca2.recipe.graders.golds import rejected_golds
 from orca2.recipe.graders.reasoning_gym import UNSOUND_VERDICTS
 from orca2.recipe.sources import SourceConfig, read_source
@@ -18,8 +19,10 @@ from orca2.recipe.sources.origin import group_of
 from orca2.recipe.tasks.columns import Questions, rejected
 from orca2.recipe.tasks.duplicates import beside_their_group, copies
 from orca2.recipe.tasks.near import near_duplicates
-from orca2.recipe.tasks.sampling import beyond_limits
-from orca2.recipe.tasks.splits import SplitConfig, ranks, split_of
+from orca2.recipe.tasks.near_copies import near_copies_to_drop
+from orca2.recipe.tasks.overlap import overlapping
+from orca2.recipe.tasks.sampling import DrawConfig, beyond_limits, not_drawn
+from orca2.recipe.tasks.splits import SplitConfig, rank, split_of
 from orca2.recipe.tasks.wording import wording_of
 
 __all__ = ["SplitConfig", "TasksConfig", "collect"]
@@ -33,24 +36,41 @@ class TasksConfig:
 
     sources: dict[str, SourceConfig]
     splits: SplitConfig = field(default_factory=SplitConfig)
+    drop_near_copies: Literal["", "names", "names_and_numbers"] = ""
+    """Leaves out the training questions that equal a held-out one but for these; empty: they stay and are counted."""
+    draws: dict[str, DrawConfig] = field(default_factory=dict)
+    """Draws of training questions, each over sources of its own, by a name of yours."""
 
     def __post_init__(self) -> None:
         probed = {s.task or name for name, s in self.sources.items() if s.split in ("", "probe")}
+        drawn = Counter(name for draw in self.draws.values() for name in draw.sources)
         require(
-            {"sources: at least one is needed": bool(self.sources)}
+            {
+                "sources: at least one that is not `split: evaluation` is needed": any(
+                    source.split != "evaluation" for source in self.sources.values()
+                )
+            }
             | {
                 f"sources: name {name!r} may hold letters, digits, `_` and `-` only": bool(_NAME.fullmatch(name))
                 for name in (*self.sources, *self.tasks)
             }
             | {
-                f"sources: task {task!r} has no source with probe questions: leave `split` of one empty": task in probed
-                for task in sorted(self.tasks)
+                f"sources: task {task!r} is taught and has no probe questions: leave `split` of one empty": task
+                in probed
+                for task in sorted(self.taught)
             }
             | {
                 f"sources.{name}.grader: reasoning_gym cannot judge {source.name!r} (see UNSOUND_VERDICTS)": _suits(
                     source
                 )
                 for name, source in self.sources.items()
+            }
+            | {
+                f"draws.{draw}.sources: {name!r} is no source of another draw and one of: {', '.join(self.sources)}": (
+                    name in self.sources and drawn[name] == 1
+                )
+                for draw, config in self.draws.items()
+                for name in config.sources
             }
         )
 
@@ -64,6 +84,12 @@ class TasksConfig:
         """Whether tasks and categories are known before a source is read, because no column names any."""
         return not any(source.task_column or source.category_column for source in self.sources.values())
 
+    @property
+    def taught(self) -> set[str]:
+        """Those of them that are taught; the others are benchmarks, which are examined and need no probe."""
+        taught = {source.task or name for name, source in self.sources.items() if source.split != "evaluation"}
+        return taught & self.tasks
+
 
 def collect(config: TasksConfig, seed: int) -> tuple[list[Example], list[Rejected], int]:
     """Every question of every source, split; what is left out, with its reason; the number read.
@@ -72,52 +98,40 @@ def collect(config: TasksConfig, seed: int) -> tuple[list[Example], list[Rejecte
         InputErrors: every source that cannot be read, every unreadable or empty row, and every source of whose known
             answers too many are wrong to its own grader, together.
     """
-    examples, fixed, unfit, num_read = _read(config, seed)
-    questions = _placed(examples, fixed, config.splits, seed)
+    questions, left_out, num_read = _read(config, seed)
     questions.leave_out(beside_their_group(questions.groups, questions.examples, questions.ranks))
     questions.leave_out(copies(questions.wordings, questions.examples, questions.ranks))
     questions.leave_out(near_duplicates(questions.wordings, questions.groups, questions.examples, questions.ranks))
+    questions.leave_out(overlapping(questions.wordings, questions.examples))
+    if config.drop_near_copies:
+        questions.leave_out(near_copies_to_drop(questions.examples, config.drop_near_copies))
     questions.leave_out(beyond_limits(questions.examples, questions.wordings, config.splits, seed))
-    return questions.examples, rejected(questions.left_out, unfit), num_read
+    questions.leave_out(not_drawn(questions.examples, questions.sources, questions.wordings, config.draws, seed))
+    return questions.examples, rejected(questions.left_out, left_out), num_read
 
 
-def _read(config: TasksConfig, seed: int) -> tuple[list[Example], list[Split | Literal[""]], list[Rejected], int]:
-    """The questions of all sources, the split that their source names, the rows that hold none, and how many were read.
-
-    A row of which no answer could be right holds none.
-    """
-    examples: list[Example] = []
-    fixed: list[Split | Literal[""]] = []
-    unfit: list[Rejected] = []
+def _read(config: TasksConfig, seed: int) -> tuple[Questions, list[Rejected], int]:
+    """The questions of all sources, each in its split; the rows that are none, or to which no answer could be right."""
+    questions, bad, left_out = Questions(), list[Example](), list[Rejected]()
     num_read = 0
     errors: list[Orca2Error] = []
     for name, source in config.sources.items():
         try:
             reading = read_source(name, source, seed)
-            examples, num_read = examples + reading.examples, num_read + reading.num_read
-            fixed += [source.split] * len(reading.examples)
-            unfit += reading.rejected + rejected_golds(reading.unsound)
         except Orca2Error as error:
             errors.append(error)
+            continue
+        num_read, bad, left_out = num_read + reading.num_read, bad + reading.unsound, left_out + reading.rejected
+        for example in reading.examples:
+            wording, group = wording_of(example), group_of(example.metadata)
+            split = source.split or split_of(wording, group, config.splits, seed)
+            questions.examples.append(replace(example, split=split))
+            questions.sources.append(name)
+            questions.wordings.append(wording)
+            questions.groups.append(group)
+            questions.ranks.append(rank(split, named=bool(source.split)))
     raise_all(errors)
-    return examples, fixed, unfit, num_read
-
-
-def _placed(
-    examples: Sequence[Example], fixed: Sequence[Split | Literal[""]], splits: SplitConfig, seed: int
-) -> Questions:
-    """Every question in its split."""
-    wordings, groups = [wording_of(e) for e in examples], [group_of(e.metadata) for e in examples]
-    placed = [
-        replace(example, split=named or split_of(wording, group, splits, seed))
-        for example, wording, group, named in zip(examples, wordings, groups, fixed, strict=True)
-    ]
-    return Questions(
-        examples=placed,
-        wordings=wordings,
-        groups=groups,
-        ranks=ranks([e.split for e in placed], [bool(named) for named in fixed]),
-    )
+    return questions, left_out + rejected_golds(bad), num_read
 
 
 def _suits(source: SourceConfig) -> bool:

@@ -19,12 +19,14 @@ class Rejection(NamedTuple):
 class Questions:
     """What is still in, and what is not."""
 
-    examples: list[Example]
-    wordings: list[str]
+    examples: list[Example] = field(default_factory=list)
+    sources: list[str] = field(default_factory=list)
+    """Their names in params.yaml."""
+    wordings: list[str] = field(default_factory=list)
     """What each says, whatever its spelling."""
-    groups: list[str]
+    groups: list[str] = field(default_factory=list)
     """Empty where a question stands alone."""
-    ranks: list[int]
+    ranks: list[int] = field(default_factory=list)
     """How early each is kept where there are several."""
     left_out: list[tuple[Example, str, str]] = field(default_factory=list)
     """Question, reason and detail."""
@@ -36,7 +38,7 @@ class Questions:
             return
         self.left_out += [(self.examples[row], why.reason, why.detail) for row, why in gone.items()]
         kept = [row for row in range(len(self.examples)) if row not in gone]
-        for name in ("examples", "wordings", "groups", "ranks"):
+        for name in ("examples", "sources", "wordings", "groups", "ranks"):
             column = getattr(self, name)
             setattr(self, name, [column[row] for row in kept])
 

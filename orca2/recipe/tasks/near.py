@@ -1,12 +1,13 @@
 """Near duplicates: questions that share nearly all runs of three words and differ in at most two words.
 
 MinHash (of `rensa`) proposes pairs, and each is then judged on its words, so that no chance of a hash leaves a question
-out. Numbers and operators must be the same, in their order: `3 apples` and `4 apples` are two questions. In one split
-the known answers must agree too, and rows of one group, which share their passage, are never taken for one another.
+out. Numbers and operators must be the same, in their order: `3 apples` and `4 apples` are two questions. What many
+questions of a task share, such as an instruction, does not make them alike. In one split the known answers must agree
+too, and rows of one group, which share their passage, are never taken for one another.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -16,21 +17,26 @@ from numpy.typing import NDArray
 from orca2.core.rows import Example
 from orca2.recipe.tasks.columns import Rejection
 from orca2.recipe.tasks.duplicates import agree
-from orca2.recipe.tasks.runs import number_of, runs
+from orca2.recipe.tasks.runs import number_of, numbers_of, runs
+from orca2.recipe.tasks.wording import facts_of
 
-LIKENESS = 0.8
-"""Least share of runs of three words that two near duplicates have in common, of those that either has."""
+LIKENESS = 0.75
+"""Least share of runs of three words that two near duplicates have in common, of those that either has. One word apart
+reaches it from 19 words on: in a short question, each word makes another."""
 MOST_WORDS_APART = 2
+COMMON = 10
+"""Most of a hundred questions of a task that may share a run for it to tell two of them apart."""
+_SAMPLE = 100
 _RUN_WORDS = 3
 _PERMUTATIONS, _BANDS = 64, 16
-"""Of 100 pairs with a likeness of 0.8, 99.98 have a band of four hashes in common."""
+"""Of 1,000 pairs with a likeness of 0.75, 998 have a band of four hashes in common."""
 _MOST_UNDERRATED = 0.12
 """How far the share of equal hashes may lie below a likeness: it is within 0.05 of it in two cases of three."""
 _SEED = 1
 _BEHIND = 4
 """How many rows before it, with the same band, a row is compared with."""
 _PAIRS_AT_ONCE = 1 << 18
-_NO_OPERATORS = frozenset("()[]{}_#")
+_Run = tuple[str, ...]
 
 
 def near_duplicates(
@@ -44,44 +50,69 @@ def near_duplicates(
         examples: the questions.
         ranks: how early each is kept; one of rank 0 always is, for a benchmark is what it is.
     """
+    tasks = [example.task for example in examples]
+    common = common_runs(wordings, tasks)
     order = np.lexsort((np.arange(len(ranks)), np.asarray(ranks)))
     leader: dict[int, int] = {}
     gone = []
-    for row, earlier in _candidates(wordings, order):
+    for row, earlier in _candidates(wordings, tasks, common, order):
         firsts = dict.fromkeys(leader.get(other, other) for other in earlier)
         for first in firsts if ranks[row] else ():
             same_group = groups[row] and groups[row] == groups[first]
             if same_group or not _may_go(examples[first], examples[row]):
                 continue
-            if alike := likeness(wordings[first], wordings[row]):
+            if alike := likeness(wordings[first], wordings[row], common[tasks[first]] | common[tasks[row]]):
                 leader[row] = first
                 gone.append(Rejection(row, "near duplicate", f"{alike:.0%} like {examples[first].row_id}"))
                 break
     return gone
 
 
-def likeness(one: str, other: str) -> float:
-    """The share of runs that two wordings have in common; 0 where they are no near duplicates."""
+def common_runs(wordings: Sequence[str], tasks: Sequence[str]) -> dict[str, frozenset[_Run]]:
+    """By task the runs that its questions share, such as those of an instruction, found in a sample of them."""
+    of_task: dict[str, list[int]] = {}
+    for row, task in enumerate(tasks):
+        of_task.setdefault(task, []).append(row)
+    return {
+        task: _shared([wordings[row] for row in rows[:: max(1, len(rows) // _SAMPLE)]])
+        for task, rows in of_task.items()
+    }
+
+
+def _shared(wordings: Sequence[str]) -> frozenset[_Run]:
+    counts = Counter(run for text in wordings for run in _parsed(text).runs)
+    return frozenset(run for run, count in counts.items() if count > COMMON)
+
+
+def likeness(one: str, other: str, common: frozenset[_Run] = frozenset()) -> float:
+    """The share of runs that two wordings have in common, among all and among those that are not `common`.
+
+    It is the smaller of the two, and 0 where they are no near duplicates.
+    """
     first, second = _parsed(one), _parsed(other)
-    shared = len(first.runs & second.runs)
-    share = shared / (len(first.runs) + len(second.runs) - shared)
+    share = min(_share(first.runs, second.runs), _share(first.runs - common, second.runs - common))
     if share < LIKENESS or first.facts != second.facts:
         return 0.0
     apart = max((first.words - second.words).total(), (second.words - first.words).total())
     return share if apart <= MOST_WORDS_APART else 0.0
 
 
+def _share(one: frozenset[_Run], other: frozenset[_Run]) -> float:
+    shared = len(one & other)
+    return shared / max(1, len(one) + len(other) - shared)
+
+
 class _Parsed(NamedTuple):
     words: Counter[str]
-    runs: frozenset[tuple[str, ...]]
+    runs: frozenset[_Run]
     facts: tuple[str, ...]
 
 
 @lru_cache(maxsize=1 << 14)
 def _parsed(wording: str) -> _Parsed:
-    words = wording.split(" ")
-    padded = words + [""] * (_RUN_WORDS - 1)
-    return _Parsed(Counter(words), frozenset(zip(padded, padded[1:], padded[2:], strict=False)), _facts(words))
+    words, edge = wording.split(" "), [""] * (_RUN_WORDS - 1)
+    padded = [*edge, *words, *edge]
+    return _Parsed(Counter(words), frozenset(zip(padded, padded[1:], padded[2:], strict=False)), facts_of(words))
 
 
 def _may_go(first: Example, row: Example) -> bool:
@@ -89,17 +120,17 @@ def _may_go(first: Example, row: Example) -> bool:
     return (first.split == "evaluation" and row.split != "evaluation") or agree(first, row)
 
 
-def _facts(words: Sequence[str]) -> tuple[str, ...]:
-    """Numbers and operators in order: what makes two questions of like words."""
-    return tuple(word for word in words if not word.isalpha() and word not in _NO_OPERATORS)
-
-
-def _candidates(wordings: Sequence[str], order: NDArray[np.int64]) -> Iterator[tuple[int, list[int]]]:
+def _candidates(
+    wordings: Sequence[str], tasks: Sequence[str], common: Mapping[str, frozenset[_Run]], order: NDArray[np.int64]
+) -> Iterator[tuple[int, list[int]]]:
     """Each row that may be a near duplicate, in order, with those before it that it may be one of."""
-    signatures = np.concatenate([*_signatures(wordings), np.zeros((0, _PERMUTATIONS), np.uint32)])[order]
+    parts = [np.zeros((0, _PERMUTATIONS), np.uint32), *_signatures(wordings, tasks, common)]
+    signatures = np.concatenate(parts)[order]
     crowded = np.flatnonzero(_crowded(signatures))
     order, signatures = order[crowded], signatures[crowded]
-    facts = np.fromiter((number_of(" ".join(_facts(wordings[row].split(" ")))) for row in order), np.uint64, len(order))
+    facts = np.fromiter(
+        (number_of(" ".join(facts_of(wordings[row].split(" ")))) for row in order), np.uint64, len(order)
+    )
     found = np.concatenate([_alike(_neighbours(keys ^ facts), signatures) for keys in _bands(signatures)])
     later, earlier = np.divmod(np.unique(found), max(len(order), 1))
     starts = np.flatnonzero(np.diff(later, prepend=-1))
@@ -117,12 +148,18 @@ def _alike(pairs: NDArray[np.int64], signatures: NDArray[np.uint32]) -> NDArray[
     return np.concatenate(kept)
 
 
-def _signatures(wordings: Sequence[str]) -> Iterator[NDArray[np.uint32]]:
-    """The MinHash of each text, stretch by stretch: uint32[texts, permutations]."""
+def _signatures(
+    wordings: Sequence[str], tasks: Sequence[str], common: Mapping[str, frozenset[_Run]]
+) -> Iterator[NDArray[np.uint32]]:
+    """The MinHash of each text without what is common in its task, stretch by stretch: uint32[texts, permutations]."""
     from rensa import RMinHash
 
-    for found in runs(wordings, _RUN_WORDS, to_the_end=True):
-        digests = RMinHash.digest_matrix_from_flat_token_hashes(found.numbers, found.ends, _PERMUTATIONS, _SEED)
+    marks = {task: np.uint64(number_of(task)) for task in common}
+    of_text = np.fromiter((marks[task] for task in tasks), np.uint64, len(tasks))
+    known = np.concatenate([np.zeros(0, np.uint64), *(numbers_of([*common[task]]) ^ marks[task] for task in common)])
+    for found in runs(wordings, _RUN_WORDS, beyond=True):
+        rare = found.only(~np.isin(found.numbers ^ of_text[found.texts], known))
+        digests = RMinHash.digest_matrix_from_flat_token_hashes(rare.numbers, rare.ends, _PERMUTATIONS, _SEED)
         yield np.array(digests.to_rows(), np.uint32)
 
 

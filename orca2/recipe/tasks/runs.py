@@ -18,7 +18,7 @@ _BITS = 64
 
 
 class Runs(NamedTuple):
-    """The runs of a stretch of texts."""
+    """Runs of a stretch of texts."""
 
     first_text: int
     numbers: NDArray[np.uint64]
@@ -31,18 +31,22 @@ class Runs(NamedTuple):
         """The text of each run: int64[m]."""
         return np.repeat(np.arange(len(self.ends) - 1), np.diff(self.ends)) + self.first_text
 
+    def only(self, kept: NDArray[np.bool_]) -> "Runs":
+        """Some of them."""
+        return Runs(self.first_text, self.numbers[kept], np.concatenate(([0], np.cumsum(kept)))[self.ends])
 
-def runs(texts: Sequence[str], length: int, *, to_the_end: bool = False) -> Iterator[Runs]:
+
+def runs(texts: Sequence[str], length: int, *, beyond: bool = False) -> Iterator[Runs]:
     """The runs of `length` words of texts whose words stand between single blanks.
 
     Args:
         texts: as `wording` gives them.
         length: of a run, in words.
-        to_the_end: whether a run may reach beyond the last word, so that every word begins one.
+        beyond: whether runs reach beyond both ends of a text, so that every word stands in as many.
     """
     for first, stretch in _stretches(texts):
         words, ends = _words(stretch)
-        if to_the_end:
+        if beyond:
             words, ends = _padded(words, ends, length - 1)
         numbers = _hashed(words, length)
         counts = np.maximum(np.diff(ends) - length + 1, 0)
@@ -82,12 +86,20 @@ def number_of(word: str) -> int:
 def _padded(
     words: NDArray[np.uint64], ends: NDArray[np.int64], more: int
 ) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-    """Each text with so many words of number 0 behind it."""
+    """Each text with so many words of number 0 before and behind it."""
     counts = np.diff(ends)
-    wider = ends + more * np.arange(len(ends))
+    wider = ends + 2 * more * np.arange(len(ends))
     padded = np.zeros(wider[-1], np.uint64)
-    padded[np.repeat(wider[:-1], counts) + _counted(counts)] = words
+    padded[np.repeat(wider[:-1] + more, counts) + _counted(counts)] = words
     return padded, wider
+
+
+def numbers_of(found: Sequence[tuple[str, ...]]) -> NDArray[np.uint64]:
+    """The numbers of runs of one length; an empty word is none, beyond an end."""
+    if not found:
+        return np.zeros(0, np.uint64)
+    words = np.array([[number_of(word) if word else 0 for word in run] for run in found], np.uint64)
+    return _hashed(words.ravel(), words.shape[1])[:: words.shape[1]]
 
 
 def _hashed(words: NDArray[np.uint64], length: int) -> NDArray[np.uint64]:

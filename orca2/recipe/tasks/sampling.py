@@ -1,12 +1,44 @@
-"""How many questions are taken, and which: drawn by what each says and the seed, so that a draw can be made again."""
+"""How many questions are taken, and which: drawn by what each says and the seed, so that a draw can be made again.
 
+A draw over several sources is that of Orca 1 (its Algorithm 1): a task uniformly, then one of its remaining questions,
+until there are so many. It is made as one stream of arrivals a task, at times that follow from the seed and the name of
+the task: of such streams every next arrival is equally likely to be of any task that has questions left. So a source
+that grows by some questions pushes at most as many others out.
+"""
+
+import heapq
+import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from orca2.core.hashing import unit_interval
+from orca2.core.errors import Orca2Error, require
+from orca2.core.hashing import derive_seed, unit_interval
 from orca2.core.rows import Example, Split
 from orca2.recipe.tasks.columns import Rejection
 from orca2.recipe.tasks.splits import SplitConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrawConfig:
+    """A draw of training questions from some sources."""
+
+    sources: tuple[str, ...]
+    """Their names."""
+    per_task: int = 0
+    """Most training questions of a task, from these sources; 0 means all."""
+    size: int = 0
+    """Exactly so many training questions, a task drawn uniformly for each; 0 means all."""
+
+    def __post_init__(self) -> None:
+        require(
+            {
+                "sources: name at least one, each once": len(set(self.sources)) == len(self.sources) > 0,
+                "per_task must be 0 (all) or more": self.per_task >= 0,
+                "size must be 0 (all) or more": self.size >= 0,
+                "per_task or size must be above 0": self.per_task > 0 or self.size > 0,
+            }
+        )
 
 
 def beyond_limits(
@@ -15,7 +47,7 @@ def beyond_limits(
     """The questions above the limit of their task and split, which the first by hash fill."""
     taken: Counter[tuple[str, Split]] = Counter()
     surplus = []
-    for row in drawn(wordings, seed):
+    for row in _shuffled(wordings, seed):
         example = examples[row]
         limit = splits.limit(example.split)
         taken[example.task, example.split] += 1
@@ -24,7 +56,62 @@ def beyond_limits(
     return surplus
 
 
-def drawn(wordings: Sequence[str], seed: int) -> list[int]:
-    """The rows in the order in which they are drawn."""
+def not_drawn(
+    examples: Sequence[Example],
+    sources: Sequence[str],
+    wordings: Sequence[str],
+    draws: Mapping[str, DrawConfig],
+    seed: int,
+) -> list[Rejection]:
+    """The training questions that a draw over their source does not take.
+
+    Raises:
+        Orca2Error: a draw asks for more questions than there are.
+    """
+    draw_of = {source: name for name, draw in draws.items() for source in draw.sources}
+    by_task: dict[str, dict[str, list[int]]] = {name: {} for name in draws}
+    for row in _shuffled(wordings, seed) if draws else ():
+        if examples[row].split == "train" and (name := draw_of.get(sources[row])):
+            by_task[name].setdefault(examples[row].task, []).append(row)
+    return [
+        Rejection(row, "not drawn", f"by tasks.draws.{name}")
+        for name, draw in draws.items()
+        for task, taken in _taken(name, draw, {t: len(rows) for t, rows in by_task[name].items()}, seed).items()
+        for row in by_task[name][task][taken:]
+    ]
+
+
+def _taken(name: str, draw: DrawConfig, counts: Mapping[str, int], seed: int) -> dict[str, int]:
+    """How many questions of each task a draw takes."""
+    capped = {task: min(count, draw.per_task or count) for task, count in counts.items()}
+    there = sum(capped.values())
+    if there < draw.size:
+        each = f", with at most {draw.per_task:,} of a task" if draw.per_task else ""
+        problem = f"asks for {draw.size:,} training questions, and its sources have {there:,}{each}"
+        raise Orca2Error(problem, f"params.yaml: tasks.draws.{name}", "lower `size`, or add sources")
+    return two_level(capped, draw.size, seed) if draw.size else capped
+
+
+def two_level(counts: Mapping[str, int], size: int, seed: int) -> dict[str, int]:
+    """How many of `counts` questions of each task are drawn when a task is drawn uniformly `size` times.
+
+    A task of which all are taken is drawn no more.
+    """
+    clocks = {task: random.Random(derive_seed(seed, "draw", task)) for task in counts}  # noqa: S311
+    arrivals = [(clocks[task].expovariate(1.0), task) for task, count in counts.items() if count]
+    heapq.heapify(arrivals)
+    taken = dict.fromkeys(counts, 0)
+    for _ in range(size):
+        time, task = arrivals[0]
+        taken[task] += 1
+        if taken[task] < counts[task]:
+            heapq.heapreplace(arrivals, (time + clocks[task].expovariate(1.0), task))
+        else:
+            heapq.heappop(arrivals)
+    return taken
+
+
+def _shuffled(wordings: Sequence[str], seed: int) -> list[int]:
+    """The rows in the order in which they are taken."""
     order = [(unit_interval(seed, "limit", wording), wording, row) for row, wording in enumerate(wordings)]
     return [row for *_, row in sorted(order)]

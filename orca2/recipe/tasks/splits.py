@@ -4,7 +4,6 @@ Its answer, its task and the order of sources have no say, and neither have othe
 name and no further source moves a question out of evaluation into training, and rows of one passage stay together.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from orca2.core.errors import require
@@ -57,6 +56,6 @@ def split_of(wording: str, group: str, splits: SplitConfig, seed: int) -> Split:
     return "evaluation" if position < splits.probe_fraction + splits.evaluation_fraction else "train"
 
 
-def ranks(splits: Sequence[Split], fixed: Sequence[bool]) -> list[int]:
-    """How early each question is kept where there are several: by split, and there one whose source names the split."""
-    return [2 * PRIORITY.index(split) + (not named) for split, named in zip(splits, fixed, strict=True)]
+def rank(split: Split, *, named: bool) -> int:
+    """How early a question is kept where there are several: by split, and there first if its source names the split."""
+    return 2 * PRIORITY.index(split) + (not named)

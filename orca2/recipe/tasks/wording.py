@@ -7,6 +7,7 @@ something it stays: to take one question for two costs less than to lose one.
 
 import re
 import unicodedata
+from collections.abc import Sequence
 
 from orca2.core.rows import Example
 from orca2.recipe.graders.known import known
@@ -28,6 +29,7 @@ _LOWERED = re.compile(r"[\u2080-\u208e]+")
 _FRACTION = re.compile(r"(?=[\u00bc-\u00be\u2150-\u215f\u2189])")
 _AT_THE_END = '.,;:?"'
 """Marks that mean nothing behind a word."""
+_NO_OPERATORS = frozenset("()[]{}_#")
 _UNSPACED = re.compile(r"([\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff])")
 """Characters of scripts without blanks between words: each is a word."""
 _WORD = re.compile(
@@ -42,8 +44,23 @@ _WORD = re.compile(
 
 def words(text: str) -> list[str]:
     """The words, numbers and operators of a text, case-folded, in order."""
+    return _words(_plain(text).casefold())
+
+
+def facts_of(words: Sequence[str]) -> tuple[str, ...]:
+    """The numbers and operators among words: what makes two questions of like words."""
+    return tuple(word for word in words if not word.isalpha() and word not in _NO_OPERATORS)
+
+
+def masked(text: str, *, numbers: bool) -> str:
+    """The words of a text in any order; `name` for each that begins with a capital, and 0 for each number, if asked."""
+    known = ("name" if word[0].isupper() else word.casefold() for word in _words(_plain(text)))
+    return " ".join(sorted("0" if numbers and any(map(str.isdigit, word)) else word for word in known))
+
+
+def _words(plain: str) -> list[str]:
     found: list[str] = []
-    for part in _plain(text).casefold().split():
+    for part in plain.split():
         bare = part.rstrip(_AT_THE_END)
         # Nearly every part is a word and nothing else, which the pattern would say at ten times the cost.
         if bare.isalnum():

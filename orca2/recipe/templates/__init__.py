@@ -3,7 +3,8 @@
 A template writes a conversation with call blocks, `{% call system() %}...{% endcall %}`, likewise `user` and
 `assistant`; only whitespace may stand outside them. Its blocks are `instruction`, `examples` (worked turns) and
 `question`. `templates/strategies/<name>.j2` adds a strategy; `templates/tasks/<task or category>/<name>.j2` is the more
-specific version of one; `templates/student/<name>.j2` is what the student sees.
+specific version of one; `templates/student/<name>.j2` is what the student sees; `templates/judge/<name>.j2` asks who
+judges.
 
 What several files share stands once: a file to extend or to include, or macros to import `with context`. So the worked
 questions of a task stand in one file, and each technique's file gives its answers to them.
@@ -95,6 +96,14 @@ class Templates(Folder):
         """The most specific file of a strategy: for the task, else its category, else the general one."""
         candidates = (f"tasks/{task}/{strategy}.j2", f"tasks/{category}/{strategy}.j2", f"strategies/{strategy}.j2")
         return next(name for name in candidates if name in self.files)
+
+    def files_for(self, strategies: Iterable[str], examples: Iterable[Example]) -> list[tuple[str, str, str]]:
+        """The files that these strategies come from on these questions, each with a task and a category it is for."""
+        tasks = sorted({(example.task, example.category) for example in examples})
+        found = {
+            self.for_strategy(name, *of): (self.for_strategy(name, *of), *of) for name in strategies for of in tasks
+        }
+        return sorted(found.values())
 
     def teacher(self, example: Example, strategy: str) -> Conversation:
         """What the teacher is asked: the instruction of `strategy`, its worked turns, the question."""

@@ -115,11 +115,11 @@ class Folder:
             yield Orca2Error(f"{name} has no macro `{absent}`", where, f"it has: {', '.join(macros) or 'none'}")
 
     def _is_entry(self, file: str) -> bool:
-        """Whether a strategy or a student template may begin with this file."""
+        """Whether a strategy, a student template or a judge's may begin with this file."""
         folder, *rest = file.split("/")
         if folder == "tasks":
             return len(rest) == 2 and Path(file).stem in self.strategies
-        return folder in ("strategies", "student") and len(rest) == 1
+        return folder in ("strategies", "student", "judge") and len(rest) == 1
 
 
 def environment(
