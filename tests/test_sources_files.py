@@ -213,3 +213,10 @@ def test_a_field_of_any_length_is_read(tmp_path):
     for suffix in (".csv.gz", ".tsv"):
         (tmp_path / f"t{suffix}").write_bytes(packed(written(rows, suffix[:4]), suffix[4:]))
         assert read(tmp_path / f"t{suffix}") == [(long.strip(), "1")]
+
+
+def test_a_refusal_lists_many_bad_rows_and_counts_the_rest(tmp_path):
+    (tmp_path / "t.jsonl").write_text("{\n" * 1_000)
+    told = refusal(tmp_path / "t.jsonl")
+    assert told.count("not valid JSON") == 200
+    assert "800 more rows are bad" in told
