@@ -27,6 +27,7 @@ from orca2.recipe.evaluation import Difference, compare, summarise
 from orca2.store.root import default_root
 from tests.workspace import Workspace
 
+EXTRACTIONS = ("strict", "lenient")
 MODES = ("generic", "empty", "keep", "one_of")
 
 
@@ -77,11 +78,9 @@ def report(arms: dict[str, Arm]) -> None:
         for task, by in compare(student, reference.student)["tasks"].items():
             for extraction in EXTRACTIONS:
                 one: Any = by[extraction]  # type: ignore[literal-required]
-                counts = f"{one['only_first']} : {one['only_second']} questions, p = {one['p_value']:.2g}"
+                p = f"p = {one['p_value']:.2g}" if one["p_value"] >= 1e-4 else "p < 0.0001"
+                counts = f"{one['only_first']} : {one['only_second']} questions, {p}"
                 print(f"{mode} against {first}, {task}, {extraction}: {one['verdict']} ({counts})")
-
-
-EXTRACTIONS = ("strict", "lenient")
 
 
 def points(ahead: Difference) -> str:

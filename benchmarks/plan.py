@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks.rows import STRATEGIES, TASKS, write_templates
 from orca2.core.rows import Answer, Example, Generation, Request, Sampling
 from orca2.core.tables import shard_of, to_table
-from orca2.engines.generation import generations
+from orca2.engines.runs import generations
 from orca2.project.shards import shard_names, write_parquet
 from orca2.recipe import models
 from orca2.recipe.requests import GenerateConfig, teaching

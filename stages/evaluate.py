@@ -14,8 +14,9 @@ from orca2.core import config
 from orca2.core.errors import exit_on_error
 from orca2.core.rows import Example, Graded, Rejected, Request
 from orca2.engines.config import GenerationCluster
-from orca2.engines.generation import answer, require_answers, require_budget
+from orca2.engines.generation import answer
 from orca2.engines.judging import Judging
+from orca2.engines.limits import require_answers, require_budget
 from orca2.project.artifacts import CHOICES, EVALUATED, EVALUATION_REQUESTS, EXAMPLES, FURTHER, JUDGED, PROBED, rejected
 from orca2.project.metrics import write_json, write_speed
 from orca2.project.shards import read_rows, write_rows

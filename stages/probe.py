@@ -12,8 +12,10 @@ from orca2.core import config
 from orca2.core.errors import exit_on_error
 from orca2.core.rows import Example, Graded, Rejected, Request
 from orca2.engines.config import GenerationCluster
-from orca2.engines.generation import GenerationRun, answer, require_answers, require_budget, together
+from orca2.engines.generation import answer
 from orca2.engines.judging import Judging
+from orca2.engines.limits import require_answers, require_budget
+from orca2.engines.runs import GenerationRun, together
 from orca2.project.artifacts import (
     EXAMPLES,
     JUDGED,

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from orca2.core.errors import Orca2Error
-from orca2.engines.generation import GenerationRun
+from orca2.engines.runs import GenerationRun
 from orca2.project import metrics
 from tests.examples import rejected
 

@@ -15,7 +15,8 @@ import pytest
 from orca2.core.errors import InputErrors, Orca2Error
 from orca2.core.rows import Message, Request, Sampling
 from orca2.engines.config import GenerationConfig
-from orca2.engines.generation import GenerationRun, answer
+from orca2.engines.generation import answer
+from orca2.engines.runs import GenerationRun
 from orca2.engines.vllm import EngineConfig, check_memory, free_memory
 from orca2.recipe.chat import encode_prompt, load_tokenizer
 from orca2.recipe.models import from_folder

@@ -22,9 +22,10 @@ from hypothesis import strategies as st
 from orca2.core.errors import Orca2Error
 from orca2.core.rows import Sampling
 from orca2.engines.config import GenerationConfig
-from orca2.engines.generation import answer, require_answers
+from orca2.engines.generation import answer
 from orca2.engines.http import HttpConfig
 from orca2.engines.http_reply import read_reply
+from orca2.engines.limits import require_answers
 from orca2.recipe.models import prepare
 from orca2.store.store import Store
 from tests.endpoint import Endpoint, after, cuts, fails, free_port, hangs, reply, says, writes

@@ -24,6 +24,7 @@ from orca2.core.errors import Orca2Error
 from orca2.core.hashing import derive_seed, digest
 from orca2.core.rows import Message, PackedSequence, Sampling, Segment
 from orca2.recipe.evaluation import student_lines
+from orca2.recipe.grading import opinions
 from orca2.recipe.models import model_digest
 from orca2.recipe.requests import (
     ProbeConfig,
@@ -41,7 +42,7 @@ from orca2.recipe.tasks import collect
 from orca2.recipe.templates import Templates
 from orca2.training import finished
 from orca2.training.loop import TrainConfig
-from tests.examples import ROOT, example, turns, write_yaml
+from tests.examples import ROOT, example, generation, turns, write_yaml
 
 DOCUMENT = (ROOT / "docs" / "identity.md").read_text("utf-8")
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
@@ -54,13 +55,14 @@ def under(section, **values):
     return {f"{section}.{name}": value for name, value in values.items()}
 
 
-# Where requests are made: by the probe, by the teaching, and by the three roles of the evaluation.
+# Where requests are made: by the probe, by the teaching, by the three roles of the evaluation, and by a judge.
 EVALUATION = "base student teacher"
 OTHER_SAMPLING = {"temperature": 0.8, "top_p": 0.8, "top_k": 6, "stop": ["\n\n"]}
 ANSWER = {
     "seed": (43, "probe teaching"),
     "models.teacher": ("path:other", "probe teaching teacher"),
     "models.student": ("path:other", "base"),
+    "models.judge": ("path:other", "judging"),
     **{
         f"tasks.sources.file.{name}": (value, "probe teaching teacher")
         for name, value in (("category", "logic"), ("category_column", "topic"))
@@ -156,7 +158,7 @@ WITH = {
 SAMPLED = {"temperature": 0.7, "top_p": 0.9, "top_k": 5, "max_tokens": 64}
 COMMON = {"category": "arithmetic", "licence": "MIT", "grader": "numeric"}
 SMALL = PARAMS | {
-    "models": {"teacher": "path:teacher", "student": "path:student"},
+    "models": {"teacher": "path:teacher", "student": "path:student", "judge": "path:trained"},
     "tasks": {
         "splits": dict.fromkeys(["probe_fraction", "evaluation_fraction"], 0.3)
         | dict.fromkeys(["probe_limit", "train_limit", "evaluation_limit"], 3),
@@ -297,7 +299,12 @@ def ask(*change):
     (probe,) = Probe(grid, {}, race=p.probe.race, seed=p.seed).requests().values()
     taught = teaching(templates, chosen, p.generate, models["teacher"], p.seed).requests(examples, templates)
     evaluation = evaluation_requests(examples, templates, examined, students, models, p.evaluate.sampling)
+    judged = opinions(
+        [example(grader="judge:acceptable")], [generation("A story.")], templates,
+        model_digest(Path(p.models.judge.removeprefix("path:"))),
+    )  # fmt: skip
     made = [("probe", r) for r in probe] + [("teaching", r) for r in taught] + [(r.strategy, r) for r in evaluation]
+    made += [("judging", opinion.request) for opinion in judged]
     return {Lineage(where, r.task, r.row_id, r.strategy, r.sample_index): r for where, r in made}
 
 
@@ -373,7 +380,7 @@ QUESTIONS = [
 
 
 def rendered(root):
-    """Every question under every strategy and under every student template: template and key, by lineage."""
+    """Every question under every strategy, student template and judge: template and key, by lineage."""
     templates, sampling = Templates(root), Sampling()
     probe = ProbeConfig(strategies=templates.strategies, sampling=sampling)
     made = probe_requests(QUESTIONS, templates, probe, "m", 42)
@@ -382,6 +389,10 @@ def rendered(root):
         made += evaluation_requests(
             QUESTIONS, templates, {}, {role: lambda *_, name=student: name}, {role: "m"}, sampling
         )
+    answers = [generation("A story.", row_id=question.row_id) for question in QUESTIONS]
+    for judge in (Path(file).stem for file in templates.files if file.startswith("judge/")):
+        asked = [dataclasses.replace(question, grader=f"judge:{judge}") for question in QUESTIONS]
+        made += [opinion.request for opinion in opinions(asked, answers, templates, "m")]
     return {(r.row_id, r.strategy): (r.template, r.key) for r in made}
 
 

@@ -13,7 +13,7 @@ import pytest
 from orca2.core import model_files
 from orca2.core.errors import Orca2Error
 from orca2.core.hashing import file_digest
-from orca2.recipe import models
+from orca2.recipe import model_folders, models
 from orca2.recipe.models import (
     ModelsConfig,
     check_reference,
@@ -325,7 +325,7 @@ def test_a_model_behind_http_has_no_weights_for_those_who_need_some():
 
 def test_an_unknown_or_absent_package_is_told_with_the_next_step(monkeypatch):
     assert "known: smollm2-135m-instruct" in refusal(check_reference, "package:gpt-9")
-    monkeypatch.setitem(models._PACKAGED, "absent", ("no_such_package_here", "x.gguf"))
+    monkeypatch.setitem(model_folders._PACKAGED, "absent", ("no_such_package_here", "x.gguf"))
     assert "run `make setup`" in refusal(check_reference, "package:absent")
 
 

@@ -12,10 +12,10 @@ from orca2.core.rows import Chat, Message, PackedSequence, Segment
 from orca2.core.tables import from_table, to_table
 from orca2.recipe import packing
 from orca2.recipe.chat import encode_conversation, load_tokenizer
+from orca2.recipe.layout import best_fit
 from orca2.recipe.packing import (
     IGNORED,
     PackConfig,
-    best_fit,
     encode,
     gather,
     lay_out,

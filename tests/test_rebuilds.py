@@ -94,7 +94,7 @@ def test_a_model_folder_that_changes_is_prepared_anew_and_nothing_is_copied(buil
     before = config_file.read_text()
     config_file.write_text(json.dumps(json.loads(before) | {"temperature": 0.5}))
     assert ran(built.repro("prepare_models")) == ["code", "prepare_models"]
-    assert [path.name for path in (built.root / "models").iterdir()] == ["models.json"]
+    assert {path.name for path in (built.root / "models").iterdir()} == {"compared.json", "models.json"}
     config_file.write_text(before)
     assert ran(built.repro("prepare_models")) == ["code", "prepare_models"]
     assert built.run("git", "status", "--porcelain").stdout == ""

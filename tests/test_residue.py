@@ -114,6 +114,8 @@ def test_who_asks_about_instructions_is_answered_about_instructions(text, questi
         "It is a method to reflect light.",
         "We check, then guess.",
         "A system of two equations.",
+        "Follow the instructions on the box.",
+        "You find it in the instructions of the oven. The instructions are short.",
     ],
 )
 def test_plain_words_are_no_phrase_about_an_instruction(text):

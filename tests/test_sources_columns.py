@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import re
+from contextlib import nullcontext
 
 import pytest
 
@@ -164,6 +165,7 @@ def test_true_and_false_are_an_answer_to_the_grader_of_yes_and_no_alone(tmp_path
 
 PARAMS = {
     "seed": 42,
+    "erase": {"student_template": "generic"},
     "tasks": {"sources": {"quiz": {"kind": "file", "category": "any", "licence": "MIT", "grader": "choice"}}},
 }
 
@@ -197,6 +199,24 @@ def test_every_source_is_shown_with_a_question_its_rejections_and_its_unread_col
     assert "unread" not in text
 
 
+@pytest.mark.parametrize(
+    ("question", "fields", "is_told"),
+    [
+        ("Which one must be true?", {}, True),
+        ("Which one must be true?", {"choices": "of"}, False),
+        ("Which one must be true?\n(A) this (B) that", {}, False),
+        ("Which one?\nA. this\nB. that", {}, False),
+        ("Which one must be true?", {"grader": "exact"}, False),
+    ],
+)
+def test_options_that_nobody_sees_are_told(tmp_path, question, fields, is_told):
+    rows = [{"question": question, "of": ["this", "that"], "answer": "B"} for _ in range(3)]
+    params = json.loads(json.dumps(PARAMS))
+    params["tasks"]["sources"]["quiz"] |= {"name": str(jsonl(tmp_path / "t.jsonl", rows))} | fields
+    (text,) = audit.read_all(write_yaml(tmp_path / "params.yaml", params), write_templates(tmp_path / "templates"))
+    assert ("  options  of 3 questions are not seen" in text) == is_told
+
+
 def test_templates_of_a_task_that_only_a_column_names_are_sound_and_others_are_told(tmp_path):
     rows = [{"question": f"q{i}", "of": ["red", "blue"], "answer": "blue", "set": "colours", "x": 1} for i in range(9)]
     params = json.loads(json.dumps(PARAMS))
@@ -209,6 +229,12 @@ def test_templates_of_a_task_that_only_a_column_names_are_sound_and_others_are_t
     (templates / "tasks" / "colours").rename(templates / "tasks" / "colors")
     with pytest.raises(Orca2Error, match="no task uses these templates"):
         list(audit.read_all(file, templates))
+    (templates / "tasks" / "colors").rename(templates / "tasks" / "colours")
+    for name, fault in (("colours", ""), ("colors", "no task or category 'colors'")):
+        params["erase"]["tasks"] = {name: "keep"}
+        write_yaml(file, params)
+        with pytest.raises(Orca2Error, match=fault) if fault else nullcontext():
+            list(audit.read_all(file, templates))
 
 
 def test_why_shows_a_rows_own_id_its_group_and_every_answer_that_is_right(tmp_path, monkeypatch):

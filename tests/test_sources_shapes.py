@@ -1,6 +1,7 @@
 """The shapes that published sets have: each loads from params.yaml alone, whole, and is graded as its authors mean."""
 
 import json
+import time
 
 import pytest
 
@@ -275,7 +276,7 @@ def test_options_have_many_shapes_and_one_meaning(tmp_path, choices, answer, ans
         ({"text": ["x", "y"], "label": ["A", "a"]}, "A", "", "two options have one label"),
         ([{"label": "A"}, {"label": "B"}], "A", "", "without a `label` and a `text` each"),
         ("no option here", "A", "", "names no options"),
-        (5, "A", "", "`choices` is a int"),
+        (5, "A", "", "`choices` is a number"),
         (None, "A", "", "`choices` is nothing (null)"),
         ([str(n) for n in range(27)], "A", "", "27 options, more than there are letters"),
     ],
@@ -309,3 +310,15 @@ def test_a_template_may_show_the_options_in_its_own_way_and_reach_inside_a_colum
     own = "{{ question.stem }}{% for option in choices %} {{ option.label }}={{ option.text }}{% endfor %}"
     (example,), _, _ = collected(tmp_path, [row], **fields, question=own)
     assert example.question == "Which? A=x B=y"
+
+
+@pytest.mark.parametrize(
+    "cell", ["(a) " * 250_000, "A" + " " * 1_000_000 + "!", "1" * 5_000, "A, " * 300_000, "\n" * 1_000_000]
+)
+@pytest.mark.parametrize("column", ["choices", "answer"])
+def test_hostile_cells_take_no_time(tmp_path, cell, column):
+    row = {"question": "q", "choices": ["red", "blue"], "answer": "A"} | {column: cell}
+    begin = time.process_time()
+    with pytest.raises(Orca2Error):
+        collected(tmp_path, [row], **CHOICES)
+    assert time.process_time() - begin < 2

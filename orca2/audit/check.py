@@ -122,19 +122,19 @@ def _check_names(errors: list[Orca2Error], params: SimpleNamespace, templates: T
     probed = params.probe.strategies if params.probe else ()
     categories = {source.category for source in sources.values()}
     # The tasks that a column names are known when the source is read: `orca2 check --sources` looks then.
-    if params.tasks and not any(s.task_column or s.category_column for s in sources.values()):
+    if params.tasks and params.tasks.names_all:
         _attempt(errors, lambda: templates.check_tasks(params.tasks.tasks, categories, f"{file}: tasks.sources"))
     _attempt(errors, lambda: templates.check_strategies(probed, f"{file}: probe.strategies", about))
     _attempt(errors, lambda: raise_all(teacher_faults(templates, set(templates.strategies) - {*probed}, about)))
-    if params.evaluate and params.tasks and params.tasks.tasks != params.tasks.taught:
-        named = [params.evaluate.teacher_strategy]
-        _attempt(errors, lambda: templates.check_strategies(named, f"{file}: evaluate.teacher_strategy"))
     judge = params.models.judge if params.models else ""
     graders = {name: source.grader for name, source in sources.items()}
     _attempt(errors, lambda: check_judges(graders, templates, judge, f"{file}: tasks.sources"))
+    if params.evaluate and params.tasks and params.tasks.tasks != params.tasks.taught:
+        named = [params.evaluate.teacher_strategy]
+        _attempt(errors, lambda: templates.check_strategies(named, f"{file}: evaluate.teacher_strategy"))
     if params.erase:
         _attempt(errors, lambda: check_lines(params.erase, templates, f"{file}: erase", about))
-    if params.erase and params.tasks and not any(s.task_column or s.category_column for s in sources.values()):
+    if params.erase and params.tasks and params.tasks.names_all:
         known = [*params.tasks.tasks, *categories]
         _attempt(errors, lambda: check_erased_names(params.erase, known, f"{file}: erase"))
     for name in params.evaluate.student_templates if params.evaluate else ():

@@ -3,6 +3,7 @@
 `orca2 check --sources` reads the sources whole; `orca2 check` alone looks only at how they are declared.
 """
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from orca2.core.errors import Orca2Error, raise_all
 from orca2.core.rows import Example
 from orca2.core.text import lines_of, printable
 from orca2.project.metrics import reasons_of
+from orca2.recipe.erasure import EraseConfig, check_erased_names
 from orca2.recipe.graders.golds import rejected_golds
 from orca2.recipe.graders.known import known
 from orca2.recipe.sources import SourceConfig, read_source
@@ -20,13 +22,15 @@ from orca2.recipe.tasks import SplitConfig, TasksConfig
 from orca2.recipe.templates import Templates
 
 _SHOWN_TASKS = 10
+_LABEL = re.compile(r"\(?([A-Z])[).:]?")
 
 
 def read_all(params_file: Path = config.PARAMS_FILE, templates_root: Path = Path("templates")) -> Iterator[str]:
     """What each source gives, as text, one after another.
 
     Raises:
-        InputErrors: at the end, every source that cannot be read, and every folder of templates that no task uses.
+        InputErrors: at the end, every source that cannot be read; or, where all can, every folder of templates and
+            every entry of `erase` that is about no task.
     """
     tasks, seed = config.load_section("tasks", TasksConfig, params_file), config.load_section("seed", int, params_file)
     errors: list[Orca2Error] = []
@@ -43,6 +47,8 @@ def read_all(params_file: Path = config.PARAMS_FILE, templates_root: Path = Path
         yield "\n".join(_lines(name, source, reading, tasks.splits)) + "\n"
     raise_all(errors)
     Templates(templates_root).check_tasks(names, categories, f"{params_file}: tasks.sources")
+    erase = config.load_section("erase", EraseConfig, params_file)
+    check_erased_names(erase, [*names, *categories], f"{params_file}: erase")
 
 
 def _lines(name: str, source: SourceConfig, reading: Reading, splits: SplitConfig) -> Iterator[str]:
@@ -55,8 +61,19 @@ def _lines(name: str, source: SourceConfig, reading: Reading, splits: SplitConfi
     yield f"  split    {_rule(source, splits)}"
     if reading.unused:
         yield f"  unread   {printable(', '.join(reading.unused))}: no template and no parameter reads these columns"
+    if hidden := sum(map(_hides_its_options, reading.examples)):
+        hint = "declare `choices`, unless a template shows them"
+        yield f"  options  of {hidden:,} questions are not seen, and the answer is the label of one: {hint}"
     for example in reading.examples[:1]:
         yield from _example(example)
+
+
+def _hides_its_options(example: Example) -> bool:
+    """Whether the answer is a label that the question does not show."""
+    label = _LABEL.fullmatch(example.answer)
+    if example.grader != "choice" or not label or known(example.metadata).choices:
+        return False
+    return re.search(rf"(?<!\w){label[1]}\s?[).:]", example.question) is None
 
 
 def _rule(source: SourceConfig, splits: SplitConfig) -> str:

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 
 from orca2.core.rows import Example, Generation, Graded, Request
 from orca2.engines.config import GenerationConfig
-from orca2.engines.generation import answer, require_answers
+from orca2.engines.generation import answer
+from orca2.engines.limits import require_answers
 from orca2.recipe.graders.judged import is_judged
 from orca2.recipe.grading import Verdicts, grade, no_judge, opinions, verdicts_of
 from orca2.recipe.models import Model

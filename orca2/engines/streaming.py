@@ -20,7 +20,9 @@ from orca2.core.errors import Orca2Error
 from orca2.core.rows import Generation, Outcome, Rejected, Request
 from orca2.core.tables import arrow_schema, from_table, take
 from orca2.engines.config import GenerationConfig
-from orca2.engines.generation import REASONS, GenerationRun, ask, require_answers, require_model, require_within_budget
+from orca2.engines.generation import ask
+from orca2.engines.limits import require_answers, require_model, require_within_budget
+from orca2.engines.runs import REASONS, GenerationRun
 from orca2.project.artifacts import Artifact
 from orca2.project.partitions import (
     Columns,

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from orca2.core.rows import Example, Generation, Graded, Request
 from orca2.diff.causes import Cause
-from orca2.engines.generation import generations, most_new_tokens
+from orca2.engines.limits import most_new_tokens
+from orca2.engines.runs import generations
 from orca2.plan.asking import Asking, Wanted
 from orca2.recipe.graders.judged import ORDERS, is_judged
 from orca2.recipe.grading import JUDGES, grade, opinions, verdicts_of

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from orca2.core.rows import Graded, Request
-from orca2.engines.generation import generations
+from orca2.engines.runs import generations
 from orca2.plan.asking import Asker, Asking, Price
 from orca2.plan.judging import StoredVerdicts, together
 from orca2.plan.questions import Collected, Written

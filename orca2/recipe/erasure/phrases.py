@@ -22,6 +22,8 @@ _AS = (
     "(?:following|like|per|based on|according to|similar to|as(?: shown| seen| given| done)?)(?: in)? "
     "(?:the|your|those|these)"
 )
+_OF_ANOTHER = "(?! (?:on|in|of|from|for|at|by|to|printed|that|which|included) )"
+"""Not after instructions that are somebody else's, such as those on a box."""
 _WITH_BLANKS = (
     "as instructed(?! by (?!(?:the |my |your )?(?:system|prompt|instruction)))",
     "as (?:i (?:was|am|ve been|have been)|(?:you|we)(?: ve| have| had)?) (?:instructed|directed)",
@@ -29,10 +31,12 @@ _WITH_BLANKS = (
     "as (?:requested|asked|told|directed|specified|required) (?:by|in) (?:the|my|your) "
     "(?:system|prompt|instructions?)(?! of)",
     "(?:as|like) (?:your|the|my) (?:instructions?|guidelines?) (?:say|state|require|ask|demand|tell)s?",
-    "(?:according to|following|follow|followed|per|by|under|based on|given|obeying|adhering to|complying with|in|"
-    f"in (?:line|accordance|keeping|compliance) with) {_THE}{_GIVEN}instructions?",
+    "(?:according to|following|i (?:will |ll |must |shall |have to |need to )?follow(?:ed)?|per|by|under|based on|"
+    "given|obeying|adhering to|complying with|in|in (?:line|accordance|keeping|compliance) with) "
+    f"{_THE}{_GIVEN}instructions?{_OF_ANOTHER}",
     f"{_THE}{_GIVEN}instructions? (?:i (?:was|am|ve been|have been)|you) (?:given|gave|provided|received)",
-    f"(?:my|your|the) {_GIVEN}instructions? (?:says?|said|tells?|told|asks?|asked|requires?|states?|were|was|is|are)",
+    f"(?:(?:my|your) {_GIVEN}instructions? (?:were|was|is|are)|"
+    f"(?:my|your|the) {_GIVEN}instructions? (?:says?|said|tells?|told|asks?|asked|requires?|states?))",
     "(?:according to|following|per|by|under|with) (?:my|your|the (?:given|provided|above|system)) "
     "(?:guidelines?|directives?)",
     "(?:system (?:prompt|message|instruction)|(?:developer|hidden) (?:prompt|message|instruction))s?",

@@ -83,17 +83,24 @@ class _Shown:
 
     def __init__(self, templates: Templates, config: EraseConfig) -> None:
         self._templates, self._config = templates, config
-        self._rendered = cache(self._render)
-        self._instruction = cache(config.instruction_for)
+        self._rendered, self._of_all = cache(self._render), cache(self._template_of_all)
 
     def turns(
         self, row_id: str, task: str, category: str, question: str
     ) -> tuple[str, Sequence[str], Sequence[str]] | None:
         """Template, roles and contents; None where the teacher's own instruction is kept."""
-        if self._instruction(task, category) == "keep":
+        template = self._of_all(task, category)
+        if template is None:
             return None
-        template = f"student/{self._config.taught(task, category, row_id)}.j2"
+        template = template or f"student/{self._config.taught(task, category, row_id)}.j2"
         return template, *self._rendered(template, task, category).turns(row_id, question)
+
+    def _template_of_all(self, task: str, category: str) -> str | None:
+        """That of all rows of a task; empty where each row has its own, None where none has any."""
+        instruction = self._config.instruction_for(task, category)
+        if instruction in ("keep", "one_of"):
+            return None if instruction == "keep" else ""
+        return f"student/{self._config.asked(task, category)}.j2"
 
     def _render(self, template: str, task: str, category: str) -> Rendered:
         return Rendered(self._templates, template, task, category)

@@ -24,6 +24,10 @@ _MARK = r"(?:\(([A-Za-z]|\d{1,2})\)|([A-Za-z]|\d{1,2})[ ]?[).:])[ \t]*"
 _MARKED = re.compile(rf"\s*{_MARK}(.*)", re.DOTALL)
 _ON_LINES = re.compile(rf"^[ \t]*(?:[-*][ \t]+)?{_MARK}(?=\S)", re.MULTILINE)
 _IN_LINE = re.compile(r"(?<![\w(])(?:\(([A-Za-z]|\d{1,2})\)|([A-Za-z]|\d{1,2})[ ]?\))[ \t]*(?=\S)")
+_LONGEST_NUMBER, _LONGEST_LABELS = 4, 200
+"""Characters of an index, and of an answer of several labels."""
+_MOST_MARKS = 500
+"""Labels of a text, from its end, among which its options are looked for."""
 _BLANK_LINE = re.compile(r"\n[ \t]*\n")
 
 
@@ -92,12 +96,20 @@ def _by_text(text: str, options: Sequence[Option]) -> set[str]:
 
 
 def _by_index(text: str, options: Sequence[Option]) -> set[str]:
-    number = int(text) if text.isascii() and text.isdigit() and len(text) < 4 else len(options)
-    return {options[number].label} if number < len(options) else set()
+    return _at(_number(text), options)
 
 
 def _by_number(text: str, options: Sequence[Option]) -> set[str]:
-    return _by_index(str(int(text) - 1), options) if text.isascii() and text.isdigit() and int(text) else set()
+    return _at(_number(text) - 1, options)
+
+
+def _at(index: int, options: Sequence[Option]) -> set[str]:
+    return {options[index].label} if 0 <= index < len(options) else set()
+
+
+def _number(text: str) -> int:
+    """A whole number in digits; -1 of anything else."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _LONGEST_NUMBER else -1
 
 
 _READINGS = {"label": _by_label, "text": _by_text, "index": _by_index, "one_based_index": _by_number}
@@ -106,6 +118,7 @@ _READINGS = {"label": _by_label, "text": _by_text, "index": _by_index, "one_base
 def _several(text: str, options: Sequence[Option]) -> str:
     """An answer of several labels at once, as `ABD`; empty where it is none."""
     labels = [option.label for option in options]
+    text = text[:_LONGEST_LABELS]
     letters = re.findall(r"[A-Z]", text)
     plain = re.fullmatch(r"[A-Z](?:\s*(?:,|and)?\s*[A-Z])+", text) and letters == sorted(set(letters))
     return ", ".join(letters) if plain and set(letters) <= set(labels) else ""
@@ -163,6 +176,7 @@ def _in_text(text: str) -> Iterator[Option]:
 
 def _run(marks: Sequence[re.Match[str]]) -> list[re.Match[str]]:
     longest: list[re.Match[str]] = []
+    marks = marks[-_MOST_MARKS:]
     for number, first in enumerate(marks):
         if (first[1] or first[2]) not in ("A", "a", "1"):
             continue

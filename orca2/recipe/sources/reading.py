@@ -14,6 +14,7 @@ from orca2.recipe.sources.values import MEND, Fault
 
 _SHOWN = 200
 """Bad rows that a refusal lists."""
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,8 +60,7 @@ def read_rows(
         raise Orca2Error("has no rows", where, "an empty source makes no task: fill or remove it")
     raise_all(_missing(maker.columns, rows.columns, where))
     rows.require_few(source.max_bad_share, where)
-    room = max(0.0, source.max_bad_share * rows.num_concerned - len(rows.bad)) / max(1, len(rows.examples))
-    sound, unsound = sound_golds(name, rows.examples, room)
+    sound, unsound = sound_golds(name, rows.examples, rows.share_left(source.max_bad_share))
     kept, beyond = _limited(sound, source.limit, seed)
     for _ in beyond:
         rows.reject("beyond the limit of its source", "")
@@ -90,6 +90,12 @@ class _Rows:
     def num_concerned(self) -> int:
         """Rows that the source is about."""
         return len(self.examples) + len(self.bad)
+
+    def share_left(self, share: float) -> float:
+        """Of the questions, the share that may still be bad where this share of the rows may."""
+        left = share * self.num_concerned - len(self.bad)
+        # A division and its product may differ in the last digit.
+        return max(0.0, left + _ROUNDING) / max(1, len(self.examples))
 
     def take(self, record: Record, maker: Maker) -> None:
         self.num_read += 1

@@ -7,7 +7,7 @@ No value is turned into text by guess: text is text, and a number has Python's s
 import math
 
 MEND = "mend or remove the row"
-_KINDS = {dict: "an object", list: "a list", tuple: "a list", bool: "true or false", bytes: "bytes"}
+_KINDS = {dict: "an object", list: "a list", tuple: "a list", bool: "true or false", bytes: "bytes", int: "a number"}
 
 
 class Fault(Exception):  # noqa: N818  (it is not raised to a user: the row is rejected, or its source refused)

@@ -80,6 +80,11 @@ class TasksConfig:
         return {source.task or name for name, source in self.sources.items() if not source.task_column}
 
     @property
+    def names_all(self) -> bool:
+        """Whether tasks and categories are known before a source is read, because no column names any."""
+        return not any(source.task_column or source.category_column for source in self.sources.values())
+
+    @property
     def taught(self) -> set[str]:
         """Those of them that are taught; the others are benchmarks, which are examined and need no probe."""
         taught = {source.task or name for name, source in self.sources.items() if source.split != "evaluation"}

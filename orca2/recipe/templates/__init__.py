@@ -3,7 +3,8 @@
 A template writes a conversation with call blocks, `{% call system() %}...{% endcall %}`, likewise `user` and
 `assistant`; only whitespace may stand outside them. Its blocks are `instruction`, `examples` (worked turns) and
 `question`. `templates/strategies/<name>.j2` adds a strategy; `templates/tasks/<task or category>/<name>.j2` is the more
-specific version of one; `templates/student/<name>.j2` is what the student sees.
+specific version of one; `templates/student/<name>.j2` is what the student sees; `templates/judge/<name>.j2` asks who
+judges.
 
 What several files share stands once: a file to extend or to include, or macros to import `with context`. So the worked
 questions of a task stand in one file, and each technique's file gives its answers to them.
