@@ -63,6 +63,8 @@ def write_project(project: Path, rows: int) -> int:
     draws = {"mix": {"sources": ["table"], "size": rows // 4}}
     params = {"seed": 42, "tasks": {"splits": {"evaluation_fraction": 0.05}, "sources": sources, "draws": draws}}
     (project / "params.yaml").write_text(yaml.safe_dump(params), "utf-8")
+    for command in (["git", "init", "--quiet"], ["dvc", "init", "--quiet"]):
+        subprocess.run(command, cwd=project, check=True)
     stage = {"cmd": "python -m stages.prepare_tasks", "deps": [f"{name}.jsonl" for name in files]}
     (project / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"prepare_tasks": stage}}), "utf-8")
     return sum(map(len, files.values()))
