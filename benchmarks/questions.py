@@ -65,7 +65,8 @@ def write_project(project: Path, rows: int) -> int:
     (project / "params.yaml").write_text(yaml.safe_dump(params), "utf-8")
     for command in (["git", "init", "--quiet"], ["dvc", "init", "--quiet"]):
         subprocess.run(command, cwd=project, check=True)
-    stage = {"cmd": "python -m stages.prepare_tasks", "deps": [f"{name}.jsonl" for name in files]}
+    deps = [f"{name}.jsonl" for name in files]
+    stage = {"cmd": "python -m stages.prepare_tasks", "deps": deps, "outs": ["data/examples"]}
     (project / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"prepare_tasks": stage}}), "utf-8")
     return sum(map(len, files.values()))
 
