@@ -17,7 +17,7 @@ import pytest
 from orca2.audit import report, report_claims, report_figures, report_inputs
 from orca2.core.errors import Orca2Error
 from orca2.core.rows import Chat, Graded, Message, Request, Sampling
-from orca2.project.shards import write_rows
+from orca2.project.shards import read_rows, write_rows
 from orca2.recipe.erasure.residue import META, QUOTED
 from orca2.recipe.evaluation.benchmarks import figures
 from orca2.recipe.evaluation.comparison import compare_student, compare_students
@@ -463,6 +463,18 @@ def test_the_lead_says_what_part_of_a_lead_is_format(run: Path) -> None:
     assert "points are gone under lenient reading: that part is format learnt, not reasoning" in text
 
 
+def test_the_lead_says_how_many_unseen_questions_have_a_near_copy_in_training(run: Path) -> None:
+    assert "Unseen means" not in str(_page(run).text)
+    shares = {
+        "siblings": {"evaluation": 50, "but_names": 47, "but_names_and_numbers": 50},
+        "sum_of_two": {"evaluation": 50, "but_names": 0, "but_names_and_numbers": 25},
+    }
+    _edit(run / "metrics/prepare_tasks.json", lambda counts: counts.update(near_copies=shares))
+    lead = str(_page(run).text)
+    assert "Of 100, 47 (47.0\u00a0%) equal one but for names or the order of words, 75 (75.0\u00a0%) but for" in lead
+    assert "but for names or order siblings 47 of 50." in lead
+
+
 def test_a_count_that_does_not_balance_is_marked(run: Path) -> None:
     assert "unaccounted" not in _page(run).text
     _edit(run / "metrics/grade.json", lambda count: count.update(rows_out=count["rows_out"] - 3))
@@ -496,6 +508,24 @@ def test_the_page_shows_what_was_left_of_the_instructions_by_technique(run: Path
     assert "Step by step37721" in text
     (run / "metrics/erase.json").write_text('{"rows_in": 1, "rows_out": 1, "rejected": {}}')
     assert "What was left" not in _page(run).text
+
+
+def test_an_instruction_that_was_kept_is_not_said_to_be_erased(run: Path) -> None:
+    requests = read_rows(run / "data/requests", Request)
+    told = {request.row_id: request.messages[0] for request in requests}
+    chats = [
+        dataclasses.replace(chat, messages=(told[chat.row_id], *chat.messages[1:]))
+        for chat in read_rows(run / "data/chats", Chat)
+    ]
+    before = _page(run).text.count("Spell the word, one letter at a time")
+    write_rows(run / "data/chats", Chat, chats)
+    assert _page(run).text.count("Spell the word, one letter at a time") == before
+    write_rows(
+        run / "data/requests",
+        Request,
+        [dataclasses.replace(r, messages=(r.messages[0], r.messages[-1])) for r in requests],
+    )
+    assert "none: the student is shown all that the teacher was told" in _page(run).text
 
 
 def test_a_choice_edited_by_a_person_is_called_that(run: Path) -> None:
