@@ -19,7 +19,7 @@ from orca2.core.errors import Orca2Error
 from orca2.core.rows import Chat, Graded, Message, Request, Sampling
 from orca2.project.shards import read_rows, write_rows
 from orca2.recipe.erasure.residue import META, QUOTED
-from orca2.recipe.evaluation.benchmarks import figures
+from orca2.recipe.evaluation.benchmarks import AVERAGE, figures
 from orca2.recipe.evaluation.comparison import compare_student, compare_students
 from orca2.recipe.evaluation.summary import summarise
 from orca2.recipe.strategies import select, write_choices
@@ -418,7 +418,16 @@ def test_benchmarks_stand_before_the_tasks_and_what_was_taught_beside_them(run: 
     text = _page(run).text
     order = [text.index(f"\n{name}") for name in ("Average over benchmarks", "Leg", "Letter", "Tasks that were taught")]
     assert order == sorted(order)
+    told = report_claims.on_benchmarks(report.read_inputs(run))
+    assert told.startswith("On the average over benchmarks the student is ahead of its base model by ")
+    assert "itself" not in told and told in text.replace("\u00a0", " ")
+    _edit(run / "metrics/evaluate.json", lambda value: [value["benchmarks"].pop(n) for n in (*BENCHMARKS, AVERAGE)])
+    assert report_claims.on_benchmarks(report.read_inputs(run)).startswith("On the benchmark sums the student is ahead")
     assert "Benchmarks" not in _page_of_before(run)
+
+
+BENCHMARKS = ("leg", "letter", "small", "syllogism")
+"""But one."""
 
 
 def _page_of_before(run: Path) -> str:
