@@ -198,6 +198,12 @@ def test_a_stretch_is_like_a_sentence_exactly_when_one_of_all_stretches_holds_en
     assert bool(Sentences([sentence]).like([text], lambda _: set())) == is_like
 
 
+def test_pieces_of_a_sentence_that_stand_far_apart_are_no_likeness():
+    sentence = "abcdefghijklmnopqrstuvwxyz0123456789"
+    for between, is_like in (("z" * 10, True), ("z" * 60, False)):
+        assert bool(Sentences([sentence]).like([sentence[:18], between, sentence[18:]], lambda _: set())) == is_like
+
+
 @pytest.mark.parametrize(
     "hostile",
     [
