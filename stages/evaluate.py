@@ -29,6 +29,7 @@ from orca2.recipe.evaluation.summary import summarise
 from orca2.recipe.requests import evaluation_requests
 from orca2.recipe.strategies import examined_under, read_choices, require_choices
 from orca2.recipe.strategies.forms import techniques_used
+from orca2.recipe.tasks.worked_turns import refuse_worked_turns
 from orca2.recipe.templates import Templates
 from orca2.store.root import default_root
 from orca2.store.store import Store
@@ -58,6 +59,7 @@ def main() -> None:
     chosen = examined_under(read_choices(CHOICES), known, params.evaluate.teacher_strategy)
     require_choices(chosen, {e.task for e in examples}, CHOICES)
     templates.check_strategies({*chosen.values()}, f"{CHOICES} or params.yaml: evaluate.teacher_strategy")
+    refuse_worked_turns(templates, templates.files_for({*chosen.values()}, examples), examples)
     digests = {role: model.digest for role, model in asked.items()}
     requests = evaluation_requests(examples, templates, chosen, students, digests, params.evaluate.sampling)
     answers = Store(default_root())

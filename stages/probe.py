@@ -31,6 +31,7 @@ from orca2.recipe import models
 from orca2.recipe.requests import ProbeConfig, probe_requests
 from orca2.recipe.strategies import shared
 from orca2.recipe.strategies.asking import Probe
+from orca2.recipe.tasks.worked_turns import refuse_worked_turns
 from orca2.recipe.templates import Templates
 from orca2.store.root import default_root
 from orca2.store.store import Store
@@ -50,6 +51,8 @@ def main() -> None:
     templates = Templates()
     templates.check_strategies(params.probe.strategies, "params.yaml: probe.strategies")
     examples = read_rows(EXAMPLES.path, Example, [("split", "==", "probe")])
+    held_out = read_rows(EXAMPLES.path, Example, [("split", "==", "evaluation")])
+    refuse_worked_turns(templates, templates.files_for(params.probe.strategies, [*examples, *held_out]), held_out)
     prepared = models.read_prepared()
     judges = {role: prepared[role] for role in params.probe.judges}
     grid = {

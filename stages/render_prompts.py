@@ -13,13 +13,16 @@ from typing import TYPE_CHECKING
 
 from orca2.core import config
 from orca2.core.errors import exit_on_error
+from orca2.core.rows import Example
 from orca2.project.artifacts import CHOICES, EXAMPLES, REQUESTS
 from orca2.project.metrics import write_counts
 from orca2.project.partitions import Columns, distinct, map_tables
+from orca2.project.shards import read_rows
 from orca2.recipe import models
 from orca2.recipe.request_tables import COLUMNS, request_table
 from orca2.recipe.requests import GenerateConfig, teaching
 from orca2.recipe.strategies import read_choices, require_choices
+from orca2.recipe.tasks.worked_turns import refuse_worked_turns
 from orca2.recipe.templates import opened
 
 if TYPE_CHECKING:
@@ -39,6 +42,8 @@ def main() -> None:
     chosen = read_choices(CHOICES)
     opened(templates).check_strategies(chosen.values(), str(CHOICES))
     require_choices(chosen, distinct(EXAMPLES, "task", split="train"), CHOICES)
+    held_out = read_rows(EXAMPLES.path, Example, [("split", "==", "evaluation")])
+    refuse_worked_turns(opened(templates), opened(templates).files_for({*chosen.values()}, held_out), held_out)
     teacher = models.read_prepared()["teacher"].digest
     function = partial(requests_of, params, templates, chosen, teacher)
     mapped = map_tables(function, [Columns(EXAMPLES, COLUMNS)], [REQUESTS])

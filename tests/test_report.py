@@ -401,6 +401,18 @@ def test_a_model_that_was_not_compared_was_examined_by_another_version(run: Path
         report.read_inputs(run)
 
 
+def test_a_role_without_a_result_is_an_error_and_no_gap(run: Path) -> None:
+    _with_more(run)
+    _edit(run / "metrics/evaluate.json", lambda value: value.pop("last_week"))
+    with pytest.raises(Orca2Error, match="has no result of last_week"):
+        report.read_inputs(run)
+
+
+def test_a_model_has_a_colour_of_its_own_whatever_it_is_called() -> None:
+    colours = report_figures.colour_of(["base", "paper", "ink", "student", "teacher"])
+    assert colours == {"base": "base", "student": "student", "teacher": "teacher", "paper": "more1", "ink": "more2"}
+
+
 def test_benchmarks_stand_before_the_tasks_and_what_was_taught_beside_them(run: Path) -> None:
     _with_more(run)
     text = _page(run).text
@@ -449,6 +461,18 @@ def test_the_lead_says_what_part_of_a_lead_is_format(run: Path) -> None:
     text = " ".join(_page(run).text.split())
     assert "Asked 240 unseen questions of 6 tasks" in text
     assert "points are gone under lenient reading: that part is format learnt, not reasoning" in text
+
+
+def test_the_lead_says_how_many_unseen_questions_have_a_near_copy_in_training(run: Path) -> None:
+    assert "Unseen means" not in str(_page(run).text)
+    shares = {
+        "siblings": {"evaluation": 50, "but_names": 47, "but_names_and_numbers": 50},
+        "sum_of_two": {"evaluation": 50, "but_names": 0, "but_names_and_numbers": 25},
+    }
+    _edit(run / "metrics/prepare_tasks.json", lambda counts: counts.update(near_copies=shares))
+    lead = str(_page(run).text)
+    assert "Of 100, 47 (47.0\u00a0%) equal one but for names or the order of words, 75 (75.0\u00a0%) but for" in lead
+    assert "but for names or order siblings 47 of 50." in lead
 
 
 def test_a_count_that_does_not_balance_is_marked(run: Path) -> None:

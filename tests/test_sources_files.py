@@ -51,7 +51,7 @@ def written(rows, suffix):
 
 def packed(content, compression):
     if compression == ".gz":
-        return gzip.compress(content)
+        return gzip.compress(content, mtime=0)
     return pa.compress(content, codec="zstd", asbytes=True) if compression else content
 
 
@@ -168,7 +168,7 @@ def test_bad_rows_and_bad_golds_count_together(tmp_path):
         ("t.csv", b"question,answer,answer\nq,1,2\n", "has two columns `answer`"),
         ("t.parquet", None, "has two columns `answer`"),
         ("t.jsonl.gz", b"no gzip", "cannot be read: Not a gzipped file"),
-        ("t.jsonl.gz", gzip.compress(b"x" * 100)[:20], "cannot be read: Compressed file ended"),
+        ("t.jsonl.gz", gzip.compress(b"x" * 100, mtime=0)[:20], "cannot be read: Compressed file ended"),
         ("t.jsonl.zst", b"no zstd", "cannot be read: ZSTD"),
         ("t.jsonl.zst", packed(written(ROWS * 99, ".jsonl"), ".zst")[:40], "cannot be read: "),
     ],

@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from orca2.audit.report_claims import again, compared, headline, in_short, losses, others
+from orca2.audit.report_claims import again, compared, headline, in_short, losses, near_copies, others
 from orca2.audit.report_figures import (
     EXTRACTIONS,
     LONG,
@@ -65,6 +65,7 @@ def page(inputs: Inputs) -> str:
         compared=compared(inputs),
         losses=losses(inputs),
         in_short=in_short(inputs),
+        near=near_copies(inputs),
         again=again(inputs),
         others=others(inputs),
         matrix=matrix_rows(inputs.techniques),

@@ -12,6 +12,8 @@ from orca2.recipe.evaluation import is_student
 from orca2.recipe.evaluation.comparison import Comparison, Difference, MacroDifference
 
 _OTHERS = {"base": "its base model", "teacher": "its teacher"}
+_TOLD = 0.05
+"""Least share of near copies for which a task is named."""
 _READ: dict[Extraction, str] = {"strict": "", "lenient": "read leniently"}
 
 
@@ -38,6 +40,30 @@ def compared(inputs: Inputs) -> str:
     """The same with every model that params.yaml names to compare; nothing where it names none."""
     further = {role: found for role, found in inputs.against.items() if role not in _OTHERS and not is_student(role)}
     return f"It {', and '.join(_claims(further, inputs))}." if further else ""
+
+
+def near_copies(inputs: Inputs) -> str:
+    """How many of the held-out questions have a near copy in training, and of which tasks; empty if nobody counted."""
+    found = inputs.near_copies
+    held_out = sum(of["evaluation"] for of in found.values())
+    if not held_out:
+        return ""
+    but_names = sum(of["but_names"] for of in found.values())
+    but_numbers = sum(of["but_names_and_numbers"] for of in found.values())
+    told = (
+        f"Unseen means that no training question says the same. Of {held_out:,}, {_of(but_names, held_out)} equal one"
+        f" but for names or the order of words, {_of(but_numbers, held_out)} but for names, order and numbers"
+    )
+    tasks = [
+        f"{name(task).lower()} {of['but_names']:,} of {of['evaluation']:,}"
+        for task, of in found.items()
+        if of["but_names"] >= _TOLD * of["evaluation"]
+    ]
+    return f"{told}; but for names or order {', '.join(tasks)}." if tasks else f"{told}."
+
+
+def _of(count: int, total: int) -> str:
+    return f"{count:,} ({100 * count / total:.1f} %)" if count else "none"
 
 
 def losses(inputs: Inputs) -> str:

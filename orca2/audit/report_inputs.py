@@ -23,6 +23,7 @@ from orca2.recipe.evaluation.comparison import Comparison
 from orca2.recipe.evaluation.summary import Interval, Macro
 from orca2.recipe.strategies import read_choices
 from orca2.recipe.strategies.forms import Used
+from orca2.recipe.tasks.near_copies import Shares
 
 MODELS = tuple(EVALUATED)
 """Roles of the models that are always examined, as they are drawn; models that are compared come after the first of
@@ -101,6 +102,8 @@ class Inputs:
     """Those that were examined, by name; none where every task was taught."""
     residue: Mapping[str, Mapping[str, int]]
     """By technique, the answers that erasing read, and how many held a residue of each kind."""
+    near_copies: Mapping[str, Shares] = field(default_factory=dict)
+    """Of the held-out questions of each task, how many have a near copy in training."""
     samples: Sequence[Sample]
     """Training conversations, each beside the request whose instruction it no longer shows."""
     absent: Sequence[str] = ()
@@ -150,6 +153,7 @@ def read_inputs(root: Path = Path()) -> Inputs:
     read = {stage: attempt(partial(_read_count, file)) for stage, file in files.items()}
     counts = {stage: count for stage, count in read.items() if count}
     residue = attempt(lambda: _read_residue(files["erase"])) if "erase" in counts else {}
+    near = attempt(lambda: _read_near_copies(files["prepare_tasks"])) if "prepare_tasks" in counts else {}
     samples = attempt(lambda: _read_samples(root)) or []
     raise_all(errors)
     if not (found.evaluation or chosen or loss or counts or samples):
@@ -161,6 +165,7 @@ def read_inputs(root: Path = Path()) -> Inputs:
         loss=loss,
         counts=counts,
         residue=residue or {},
+        near_copies=near or {},
         samples=samples,
         absent=tuple(absent),
     )
@@ -196,6 +201,12 @@ def _read_count(file: Path) -> Count:
     return Count(rows_in=value["rows_in"], rows_out=value["rows_out"], rejected=value["rejected"])
 
 
+def _read_near_copies(file: Path) -> dict[str, Shares]:
+    """Of each task; nothing where an earlier version counted none."""
+    found: dict[str, Shares] = _read_json(file, ()).get("near_copies", {})
+    return found
+
+
 def in_order(roles: Iterable[str]) -> list[str]:
     """Roles as they are drawn: base, models that are compared, the student under each template, teacher."""
     return sorted(roles, key=lambda role: (role == "teacher", is_student(role), role != "base", role))
@@ -211,7 +222,8 @@ def _read_evaluation(file: Path) -> _Examined:
     value = _read_json(file, ())
     roles = value.get("roles", {})
     found: Evaluation = {role: value[role] for role in in_order({*MODELS, *roles}) if role in value}
-    spoilt = [role for role, result in found.items() if not (isinstance(result, dict) and {*_RESULT} <= {*result})]
+    results = found | {role: value.get(role) for role in roles}
+    spoilt = [role for role, result in results.items() if not (isinstance(result, dict) and {*_RESULT} <= {*result})]
     if spoilt or (value and not found):
         lacks = f"has no result of {', '.join(spoilt or MODELS)}"
         raise Orca2Error(lacks, str(file), f"it was written by another version: {_AGAIN}")

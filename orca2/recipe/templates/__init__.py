@@ -94,6 +94,14 @@ class Templates(Folder):
         candidates = (f"tasks/{task}/{strategy}.j2", f"tasks/{category}/{strategy}.j2", f"strategies/{strategy}.j2")
         return next(name for name in candidates if name in self.files)
 
+    def files_for(self, strategies: Iterable[str], examples: Iterable[Example]) -> list[tuple[str, str, str]]:
+        """The files that these strategies come from on these questions, each with a task and a category it is for."""
+        tasks = sorted({(example.task, example.category) for example in examples})
+        found = {
+            self.for_strategy(name, *of): (self.for_strategy(name, *of), *of) for name in strategies for of in tasks
+        }
+        return sorted(found.values())
+
     def teacher(self, example: Example, strategy: str) -> Conversation:
         """What the teacher is asked: the instruction of `strategy`, its worked turns, the question."""
         return self.render(self.for_strategy(strategy, example.task, example.category), example)
