@@ -181,6 +181,13 @@ def test_a_common_phrase_that_an_instruction_has_too_is_no_likeness():
     assert left("First I find the total number of the items in every group: 840.", system=system)
 
 
+def test_a_name_of_a_worked_turn_is_no_residue_where_the_question_has_it_too():
+    worked = ("Anna has 3 kettles. How many?", "Anna has 3.", "Cyril has 9 violins. How many?", "Cyril has 9.")
+    text = "Anna sells her kettles, so 5. Answer: 5"
+    assert left(text, worked=worked, shown=("You are kind.", "Bo has 5 cups. How many?")) == (WORKED, "anna, kettles")
+    assert left(text, worked=worked, shown=("You are kind.", "Anna has 5 cups. How many?")) is None
+
+
 def test_a_word_with_letters_of_another_script_is_read_as_it_looks():
     assert plain("Wоrk thrоugh the quеstion") == "work through the question"
     assert plain("Работа и question") == "работа и question"
@@ -196,6 +203,12 @@ def test_a_stretch_is_like_a_sentence_exactly_when_one_of_all_stretches_holds_en
     stretches = [{text[i : i + 4] for i in range(s, min(s + size, len(text) - 3))} for s in range(len(text))]
     is_like = len(pieces) >= 14 and any(len(held & pieces) >= SHARE * len(pieces) + MORE[4] for held in stretches)
     assert bool(Sentences([sentence]).like([text], lambda _: set())) == is_like
+
+
+def test_pieces_of_a_sentence_that_stand_far_apart_are_no_likeness():
+    sentence = "abcdefghijklmnopqrstuvwxyz0123456789"
+    for between, is_like in (("z" * 10, True), ("z" * 60, False)):
+        assert bool(Sentences([sentence]).like([sentence[:18], between, sentence[18:]], lambda _: set())) == is_like
 
 
 @pytest.mark.parametrize(

@@ -152,7 +152,7 @@ def read_inputs(root: Path = Path()) -> Inputs:
     files = {stage: root / f"metrics/{stage}.json" for stage in STAGES}
     read = {stage: attempt(partial(_read_count, file)) for stage, file in files.items()}
     counts = {stage: count for stage, count in read.items() if count}
-    residue = attempt(lambda: _read_residue(files["erase"])) if "erase" in counts else {}
+    residue = attempt(lambda: _read_json(files["erase"], ()).get("residue")) if "erase" in counts else {}
     near = attempt(lambda: _read_near_copies(files["prepare_tasks"])) if "prepare_tasks" in counts else {}
     samples = attempt(lambda: _read_samples(root)) or []
     raise_all(errors)
@@ -210,12 +210,6 @@ def _read_near_copies(file: Path) -> dict[str, Shares]:
 def in_order(roles: Iterable[str]) -> list[str]:
     """Roles as they are drawn: base, models that are compared, the student under each template, teacher."""
     return sorted(roles, key=lambda role: (role == "teacher", is_student(role), role != "base", role))
-
-
-def _read_residue(file: Path) -> dict[str, dict[str, int]]:
-    """What the audit of `erase` counted; nothing where a stage of the user's own counts no such thing."""
-    found: dict[str, dict[str, int]] = _read_json(file, ()).get("residue", {})
-    return found
 
 
 def _read_evaluation(file: Path) -> _Examined:
