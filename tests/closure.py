@@ -18,12 +18,13 @@ def import_graph() -> grimp.ImportGraph:
 def stage_modules(stage: str) -> dict[str, str]:
     """By dotted name, the path of a stage's script and of every module of `orca2` that it reaches, lazily or not."""
     script, graph = ROOT / "stages" / f"{stage}.py", import_graph()
-    direct = {name for name in _imported_names(script) if name in graph.modules}
-    modules = direct | {far for near in direct for far in graph.find_upstream_modules(near)}
-    # To import a module is to run every package that it lies in.
-    packages = {name.rsplit(".", depth)[0] for name in modules for depth in range(1, name.count(".") + 1)}
-    found = {name: str(_file(name).relative_to(ROOT)) for name in modules | packages}
-    return {f"stages.{stage}": f"stages/{stage}.py"} | found
+    modules, wanted = set[str](), {name for name in _imported_names(script) if name in graph.modules}
+    while wanted:
+        modules |= wanted | {far for near in wanted for far in graph.find_upstream_modules(near)}
+        # To import a module is to run every package that it lies in, and all that those import.
+        packages = {name.rsplit(".", depth)[0] for name in modules for depth in range(1, name.count(".") + 1)}
+        wanted = packages - modules
+    return {f"stages.{stage}": f"stages/{stage}.py"} | {name: str(_file(name).relative_to(ROOT)) for name in modules}
 
 
 def _file(module: str) -> Path:

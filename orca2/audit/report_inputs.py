@@ -23,7 +23,6 @@ from orca2.recipe.evaluation.comparison import Comparison
 from orca2.recipe.evaluation.summary import Interval, Macro
 from orca2.recipe.strategies import read_choices
 from orca2.recipe.strategies.forms import Used
-from orca2.recipe.tasks.near_copies import Shares
 
 MODELS = tuple(EVALUATED)
 """Roles of the models that are always examined, as they are drawn; models that are compared come after the first of
@@ -102,7 +101,7 @@ class Inputs:
     """Those that were examined, by name; none where every task was taught."""
     residue: Mapping[str, Mapping[str, int]]
     """By technique, the answers that erasing read, and how many held a residue of each kind."""
-    near_copies: Mapping[str, Shares] = field(default_factory=dict)
+    near_copies: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """Of the held-out questions of each task, how many have a near copy in training."""
     samples: Sequence[Sample]
     """Training conversations, each beside the request whose instruction it no longer shows."""
@@ -201,9 +200,9 @@ def _read_count(file: Path) -> Count:
     return Count(rows_in=value["rows_in"], rows_out=value["rows_out"], rejected=value["rejected"])
 
 
-def _read_near_copies(file: Path) -> dict[str, Shares]:
+def _read_near_copies(file: Path) -> dict[str, Mapping[str, int]]:
     """Of each task; nothing where an earlier version counted none."""
-    found: dict[str, Shares] = _read_json(file, ()).get("near_copies", {})
+    found: dict[str, Mapping[str, int]] = _read_json(file, ()).get("near_copies", {})
     return found
 
 
