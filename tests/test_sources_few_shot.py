@@ -9,8 +9,9 @@ import pytest
 from orca2.core import config
 from orca2.core.errors import Orca2Error
 from orca2.recipe.sources import SourceConfig, read_source
-from orca2.recipe.sources.origin import origin_of
-from orca2.recipe.tasks import TasksConfig
+from orca2.recipe.sources.few_shot import FewShot
+from orca2.recipe.sources.origin import name_of_shot, origin_of
+from orca2.recipe.tasks import TasksConfig, collect
 from tests.examples import write_yaml
 
 ROWS = [
@@ -53,14 +54,29 @@ def test_three_to_five_others_of_the_task_stand_before_each_question_with_their_
     assert len({e.row_id for e in found.examples}) == len(ROWS)
 
 
-def test_the_row_ids_of_those_shown_are_the_ones_that_they_have_alone(tmp_path):
-    found = reading(tmp_path).examples
-    plain = {"name": str(tmp_path / "t.jsonl"), "category": "any", "licence": "MIT", "task_column": "kind"}
-    alone = {e.row_id: e.question for e in read_source("t", SourceConfig(kind="file", **plain), 1).examples}
-    for example in found:
+def test_the_names_of_those_shown_stand_in_the_metadata(tmp_path):
+    for example in reading(tmp_path).examples:
         others, _ = shown(example.question)
-        assert [alone[row_id] for row_id in origin_of(example.metadata).shots] == [question for question, _ in others]
-    assert alone.keys().isdisjoint(example.row_id for example in found)
+        assert origin_of(example.metadata).shots == tuple(name_of_shot(question) for question, _ in others)
+
+
+def test_a_question_that_is_held_out_stands_before_none_that_is_taught(tmp_path):
+    """Short ones, which share no run of words that would tell; and in a task of another name."""
+    rows = [{"question": f"{i} + {i}?", "answer": str(2 * i)} for i in range(200)]
+    (tmp_path / "t.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows), "utf-8")
+    plain = {"kind": "file", "name": str(tmp_path / "t.jsonl"), "category": "any", "licence": "MIT"}
+    probed = SourceConfig(**plain, split="probe", task="few", limit=5)
+    few = SourceConfig(**plain, split="train", task="few", few_shot=FewShot())
+    sources = {"alone": SourceConfig(**plain), "few": few, "probed": probed}
+    examples, rejected, num_read = collect(TasksConfig(sources=sources), 1)
+    held_out = {e.question for e in examples if e.split == "evaluation"}
+    taught = [shown(e.question)[0] for e in examples if e.task == "few" and e.split == "train"]
+    assert held_out
+    assert taught
+    assert not any(question in held_out for others in taught for question, _ in others)
+    gone = [r for r in rejected if r.reason == "shows a held-out question"]
+    assert gone
+    assert len(examples) + len(rejected) == num_read
 
 
 def test_only_questions_of_the_same_instruction_stand_together_where_a_column_says_it(tmp_path):

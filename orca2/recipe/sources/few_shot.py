@@ -12,7 +12,7 @@ from orca2.core.errors import require
 from orca2.core.hashing import canonical, derive_seed
 from orca2.core.rows import Example
 from orca2.recipe.sources.columns import UnreadableError, template
-from orca2.recipe.sources.origin import with_shots
+from orca2.recipe.sources.origin import name_of_shot, with_shots
 from orca2.recipe.sources.values import Fault
 
 DEFAULT = "{% for shot in shots %}{{ shot.question }}\nAnswer: {{ shot.answer }}\n\n{% endfor %}{{ question }}"
@@ -51,7 +51,6 @@ class Shot(NamedTuple):
 
     question: str
     answer: str
-    row_id: str
 
 
 Alike = tuple[object, ...]
@@ -71,7 +70,7 @@ class Shots:
         self._config, self._seed, self._template = config, seed, template(config.template)
         groups: dict[str, dict[str, Shot]] = {}
         for example, alike in pool:
-            shot = Shot(example.question, example.answer, example.row_id)
+            shot = Shot(example.question, example.answer)
             groups.setdefault(_name(example, alike), {}).setdefault(example.question, shot)
         self._rings = {name: sorted(self._on_ring(group)) for name, group in groups.items()}
 
@@ -90,7 +89,7 @@ class Shots:
             question = self._template.render({}, shots=shots, question=example.question).strip()
         except UnreadableError as error:
             raise Fault("no question", f"its few-shot template fails: {error}") from error
-        metadata = with_shots(example.metadata, [shot.row_id for shot in shots])
+        metadata = with_shots(example.metadata, [name_of_shot(shot.question) for shot in shots])
         return replace(example, question=question, metadata=metadata)
 
     def _shots(self, ring: Sequence[tuple[int, Shot]], question: str, number: int) -> list[Shot]:

@@ -23,12 +23,11 @@ class Origin(NamedTuple):
     group: str = ""
     """Questions of one group belong together: they share a passage, a table, a story. Empty: it stands alone."""
     shots: tuple[str, ...] = ()
-    """The row ids of the questions that stand before it, as they would be alone."""
+    """The names of the questions that stand before it (see `name_of_shot`)."""
 
     def words(self) -> dict[str, str]:
-        """What there is to say, by name."""
-        shots = ", ".join(row_id[:12] for row_id in self.shots)
-        return {name: said for name, said in (("id", self.id), ("group", self.group), ("shots", shots)) if said}
+        """What there is to say to a person, by name."""
+        return {name: said for name, said in (("id", self.id), ("group", self.group)) if said}
 
 
 def origin_facts(*, own_id: str = "", group: str = "") -> dict[str, object]:
@@ -52,7 +51,7 @@ def origin_of(metadata: str) -> Origin:
 
 
 def with_shots(metadata: str, shots: Sequence[str]) -> str:
-    """The metadata of a question that is shown behind others, which have these row ids."""
+    """The metadata of a question that is shown behind others, which have these names."""
     facts = json.loads(metadata)
     return canonical({**facts, _KEY: {**facts.get(_KEY, {}), "shots": list(shots)}})
 
@@ -60,3 +59,8 @@ def with_shots(metadata: str, shots: Sequence[str]) -> str:
 def group_of(metadata: str) -> str:
     """The group of a question; empty where it stands alone."""
     return origin_of(metadata).group
+
+
+def name_of_shot(question: str) -> str:
+    """The name of a question that stands before another, whatever its task and its answer."""
+    return digest("shot", question)

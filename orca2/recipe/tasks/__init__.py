@@ -22,6 +22,7 @@ from orca2.recipe.tasks.near import near_duplicates
 from orca2.recipe.tasks.near_copies import near_copies_to_drop
 from orca2.recipe.tasks.overlap import overlapping
 from orca2.recipe.tasks.sampling import DrawConfig, beyond_limits, not_drawn
+from orca2.recipe.tasks.shots import showing_held_out
 from orca2.recipe.tasks.splits import SplitConfig, rank, split_of
 from orca2.recipe.tasks.wording import wording_of
 
@@ -103,6 +104,7 @@ def collect(config: TasksConfig, seed: int) -> tuple[list[Example], list[Rejecte
     questions.leave_out(copies(questions.wordings, questions.examples, questions.ranks))
     questions.leave_out(near_duplicates(questions.wordings, questions.groups, questions.examples, questions.ranks))
     questions.leave_out(overlapping(questions.wordings, questions.examples))
+    questions.leave_out(showing_held_out(questions.examples))
     if config.drop_near_copies:
         questions.leave_out(near_copies_to_drop(questions.examples, config.drop_near_copies))
     questions.leave_out(beyond_limits(questions.examples, questions.wordings, config.splits, seed))
