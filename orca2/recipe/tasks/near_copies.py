@@ -13,7 +13,6 @@ from orca2.recipe.tasks.columns import Rejection
 from orca2.recipe.tasks.wording import masked
 
 Mask = Literal["names", "names_and_numbers"]
-_MASKS: tuple[Mask, ...] = ("names", "names_and_numbers")
 
 
 class Shares(TypedDict):
@@ -37,13 +36,13 @@ def near_copies(examples: Sequence[Example]) -> list[NearCopy]:
     """For each held-out question the first training question that is a near copy of it, by row id."""
     trained: dict[tuple[Mask, str], Example] = {}
     for example in sorted((e for e in examples if e.split == "train"), key=lambda e: e.row_id):
-        for mask in _MASKS:
-            trained.setdefault(_key(example, mask), example)
+        for key in _keys(example):
+            trained.setdefault(key, example)
     pairs = []
     for example in sorted((e for e in examples if e.split == "evaluation"), key=lambda e: e.row_id):
-        found = next((m for m in _MASKS if _key(example, m) in trained), None)
+        found = next((key for key in _keys(example) if key in trained), None)
         if found:
-            pairs.append(NearCopy(example, trained[_key(example, found)], found))
+            pairs.append(NearCopy(example, trained[found], found[0]))
     return pairs
 
 
@@ -61,13 +60,15 @@ def shares(examples: Iterable[Example]) -> dict[str, Shares]:
 
 def near_copies_to_drop(examples: Sequence[Example], mask: Mask) -> list[Rejection]:
     """The training questions that are near copies of a held-out one."""
-    held_out = {_key(e, mask): e for e in examples if e.split == "evaluation"}
+    held_out = {getattr(masked(e.question), mask): e for e in examples if e.split == "evaluation"}
     return [
         Rejection(row, "near copy of evaluation", f"same but for {mask.replace('_', ' ')} as {found.row_id}")
         for row, example in enumerate(examples)
-        if example.split == "train" and (found := held_out.get(_key(example, mask)))
+        if example.split == "train" and (found := held_out.get(getattr(masked(example.question), mask)))
     ]
 
 
-def _key(example: Example, mask: Mask) -> tuple[Mask, str]:
-    return mask, masked(example.question, numbers=mask == "names_and_numbers")
+def _keys(example: Example) -> list[tuple[Mask, str]]:
+    """What it is without each of the masks, the one that masks the least first."""
+    found = masked(example.question)
+    return [("names", found.names), ("names_and_numbers", found.names_and_numbers)]
