@@ -6,7 +6,7 @@ import pytest
 
 from orca2.recipe.sources import SourceConfig
 from orca2.recipe.tasks import SplitConfig, TasksConfig, collect
-from orca2.recipe.tasks.near_copies import near_copies, shares
+from orca2.recipe.tasks.near_copies import near_copies, pairs_of, shares
 from tests.examples import example
 
 
@@ -31,6 +31,8 @@ def test_a_near_copy_is_the_same_but_for_names_or_numbers_in_any_order(held_out,
     assert [(pair.held_out.row_id, pair.trained.row_id, pair.mask) for pair in pairs] == (
         [("evaluation0", "train1", mask)] if mask else []
     )
+    told = [f"same but for {mask.replace('_', ' ')} as train1"] if mask else []
+    assert [(pair.row_id, pair.detail) for pair in pairs_of(examples)] == [("evaluation0", text) for text in told]
     found = {"but_names": int(mask == "names"), "but_names_and_numbers": int(mask is not None)}
     assert shares(examples) == {"sums": {"evaluation": 1} | found}
 

@@ -8,7 +8,7 @@ is told wherever a result is: what a student does on them says little of what it
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple, TypedDict
 
-from orca2.core.rows import Example
+from orca2.core.rows import Example, Rejected
 from orca2.recipe.tasks.columns import Rejection
 from orca2.recipe.tasks.wording import masked
 
@@ -56,6 +56,21 @@ def shares(examples: Iterable[Example]) -> dict[str, Shares]:
         found[pair.held_out.task]["but_names_and_numbers"] += 1
         found[pair.held_out.task]["but_names"] += pair.mask == "names"
     return found
+
+
+def pairs_of(examples: Sequence[Example]) -> list[Rejected]:
+    """Every pair, as a row of its held-out question that names the other; neither of them is left out."""
+    return [
+        Rejected(
+            row_id=pair.held_out.row_id,
+            sample_index=0,
+            task=pair.held_out.task,
+            stage="prepare_tasks",
+            reason="near copy, kept",
+            detail=f"same but for {pair.mask.replace('_', ' ')} as {pair.trained.row_id}",
+        )
+        for pair in near_copies(examples)
+    ]
 
 
 def near_copies_to_drop(examples: Sequence[Example], mask: Mask) -> list[Rejection]:
