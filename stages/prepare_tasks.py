@@ -17,7 +17,7 @@ from orca2.project.metrics import reasons_of, write_counts
 from orca2.project.shards import write_rows
 from orca2.recipe.grading import check_grader
 from orca2.recipe.tasks import TasksConfig, collect
-from orca2.recipe.tasks.near_copies import pairs_of, shares
+from orca2.recipe.tasks.near_copies import near_copies, rows_of, shares
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,8 +37,9 @@ def main() -> None:
     examples, left_out, num_read = collect(params.tasks, params.seed)
     write_rows(EXAMPLES.path, Example, examples)
     write_rows(LEFT_OUT.path, Rejected, left_out)
-    write_rows(NEAR_COPIES, Rejected, pairs_of(examples))
-    write_counts("prepare_tasks", num_read, len(examples), reasons_of(left_out), near_copies=shares(examples))
+    pairs = near_copies(examples)
+    write_rows(NEAR_COPIES, Rejected, rows_of(pairs))
+    write_counts("prepare_tasks", num_read, len(examples), reasons_of(left_out), near_copies=shares(examples, pairs))
 
 
 if __name__ == "__main__":

@@ -46,19 +46,18 @@ def near_copies(examples: Sequence[Example]) -> list[NearCopy]:
     return pairs
 
 
-def shares(examples: Iterable[Example]) -> dict[str, Shares]:
+def shares(examples: Iterable[Example], pairs: Iterable[NearCopy]) -> dict[str, Shares]:
     """By task of the held-out question."""
-    examples = list(examples)
     found: dict[str, Shares] = {}
     for task in sorted(example.task for example in examples if example.split == "evaluation"):
         found.setdefault(task, Shares(evaluation=0, but_names=0, but_names_and_numbers=0))["evaluation"] += 1
-    for pair in near_copies(examples):
+    for pair in pairs:
         found[pair.held_out.task]["but_names_and_numbers"] += 1
         found[pair.held_out.task]["but_names"] += pair.mask == "names"
     return found
 
 
-def pairs_of(examples: Sequence[Example]) -> list[Rejected]:
+def rows_of(pairs: Iterable[NearCopy]) -> list[Rejected]:
     """Every pair, as a row of its held-out question that names the other; neither of them is left out."""
     return [
         Rejected(
@@ -69,7 +68,7 @@ def pairs_of(examples: Sequence[Example]) -> list[Rejected]:
             reason="near copy, kept",
             detail=f"same but for {pair.mask.replace('_', ' ')} as {pair.trained.row_id}",
         )
-        for pair in near_copies(examples)
+        for pair in pairs
     ]
 
 
