@@ -20,7 +20,8 @@ def main() -> None:
     write_json(Path("plots/strategies.json"), report.strategy_points(inputs.evidence))
     print(f"report: {len(inputs.samples)} sample rows, {len(inputs.loss)} training steps: report/index.html")
     told = [report_claims.headline(inputs), report_claims.compared(inputs), report_claims.losses(inputs)]
-    for line in (" ".join(filter(None, told)), *map(" ".join, report_claims.again(inputs).values())):
+    further = [report_claims.on_benchmarks(inputs), *map(" ".join, report_claims.again(inputs).values())]
+    for line in filter(None, (" ".join(filter(None, told)), *further)):
         print(f"report: {line}".rstrip())
 
 

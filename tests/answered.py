@@ -88,7 +88,7 @@ def answer_for(project: Workspace, stage: str, **fields) -> int:
     limit = asking.most_new_tokens // max(1, len(asking.wanted))
     answers = [
         Answer(**{
-            "key": request.key, "text": f"Answer: {request.strategy} {request.key[:6]}", "finish_reason": "stop",
+            "key": request.key, "text": f"Answer: {request.strategy[:3]} {request.key[:6]}", "finish_reason": "stop",
             "max_tokens": limit, "prompt_tokens": 20, "completion_tokens": 9,
         } | fields)
         for request in asking.wanted

@@ -94,6 +94,18 @@ def test_unknown_names_are_told_even_when_another_section_is_broken(sound):
         assert words in report
 
 
+def test_what_the_evaluation_names_is_looked_at_before_anything_runs(sound):
+    spoil(sound, "models.compared", {"larger": "package:gpt-9", "before": "student:" + "1" * 64})
+    spoil(sound, "evaluate.student_templates", ["generic", "cautios"])
+    report = told(sound)
+    for words in (
+        "package:gpt-9: no package carries this model",
+        f"student:{'1' * 64}: no such finished student",
+        "evaluate.student_templates: unknown student template 'cautios'",
+    ):
+        assert words in report
+
+
 def test_a_missing_or_broken_file_of_parameters_hides_no_fault_of_the_templates(sound):
     folder, _ = sound
     write_templates(folder / "templates", strategies__bad="{{ qestion }}")

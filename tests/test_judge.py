@@ -5,19 +5,25 @@ from contextlib import chdir
 
 import pytest
 
+from orca2.core import config
 from orca2.core.errors import Orca2Error
-from orca2.core.rows import Example, Generation, Graded, Rejected, Request
+from orca2.core.rows import Example, Generation, Graded, Rejected, Request, Sampling
+from orca2.engines.generation import generations
 from orca2.engines.judging import Judging
+from orca2.plan.judging import StoredVerdicts
 from orca2.project.artifacts import EXAMPLES, GENERATIONS, GRADED, JUDGED, rejected
 from orca2.project.shards import read_rows, write_rows
 from orca2.recipe.graders.judged import BAD, GOOD, ORDERS, accepts, case
-from orca2.recipe.grading import check_judges, grade, opinions, verdicts_of
-from orca2.recipe.models import ModelsConfig, prepare, write_prepared
+from orca2.recipe.grading import JUDGES, check_judges, grade, opinions, verdicts_of
+from orca2.recipe.models import ModelsConfig, prepare, read_prepared, write_prepared
+from orca2.recipe.requests import Asks, Form
 from orca2.recipe.sources import SourceConfig, read_source
 from orca2.recipe.templates import Templates
+from orca2.store.root import default_root
+from orca2.store.store import Store
 from stages import grade as stage
 from tests.endpoint import Endpoint, _Handler, reply, send
-from tests.examples import ROOT, example, generation, write_templates, write_yaml
+from tests.examples import ROOT, answer, example, generation, write_templates, write_yaml
 
 JUDGED_BY = "judge:fair"
 TURN = "{% call system() %}Judge.{% endcall %}{% call user() %}{{ question }}{% endcall %}"
@@ -120,6 +126,28 @@ def test_the_shipped_judge_shows_the_case():
     assert opinion.request.messages[0].role == "system"
 
 
+def test_a_plan_names_what_is_asked_of_stored_answers_and_counts_what_follows_from_others(templates, tmp_path):
+    store = Store(tmp_path / "store")
+    asks = Asks(split="train", forms=lambda *_: [Form("direct", "strategies/direct.j2", "m")], sampling=Sampling())
+    stored = asks.requests(OPEN[:2], templates)
+    with store.writer("{}") as writer:
+        writer.add([answer(request, f"Story {i}.") for i, request in enumerate(stored)])
+    store.refresh()
+    planned = StoredVerdicts(model="judge", templates=templates, store=store, seconds=lambda tokens: (1.0, 2.0))
+    asking = planned.about(asks, [*OPEN, CLOSED])
+    assert (asking.requests, asking.cached, len(asking.wanted), asking.later) == (4, 0, 4, 2)
+    assert asking.most_new_tokens == 6 * JUDGES.max_tokens
+    rows, asked = planned.known(OPEN, generations(stored, store.find(stored)))
+    assert rows == []
+    with store.writer("{}") as writer:
+        writer.add([answer(request, "Answer: A") for request in asked[:2]])
+    store.refresh()
+    asking = planned.about(asks, OPEN)
+    assert (asking.cached, len(asking.wanted), asking.later) == (2, 2, 2)
+    (row,), _ = planned.known(OPEN, generations(stored, store.find(stored)))
+    assert (row.row_id, row.strict_correct) == (OPEN[0].row_id, False), "A in both orders is no acceptance"
+
+
 class Examiner(Endpoint):
     """Accepts what holds the word `good`, by reason or by always taking option A."""
 
@@ -192,11 +220,6 @@ def test_without_a_judge_the_stage_says_what_is_missing_and_asks_nobody(project,
 
 
 def test_answers_of_two_models_under_one_technique_are_asked_about_apart(project):
-    from orca2.core import config
-    from orca2.recipe.models import read_prepared
-    from orca2.store.root import default_root
-    from orca2.store.store import Store
-
     judging = Judging(
         stage="probe",
         model=read_prepared()["judge"],

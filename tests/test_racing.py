@@ -177,6 +177,17 @@ def test_two_who_judge_are_asked_the_same_and_the_race_counts_both():
     assert choice.strategy == "b"
 
 
+def test_a_race_waits_for_both_who_judge():
+    teacher, student = cells({"a": GOOD, "b": GOOD, "c": POOR}), cells({"a": WORST, "b": POOR, "c": POOR})
+    race = Probe({"teacher": asked_of(teacher), "student": asked_of(student)}, {}, race=True, seed=1)
+    first = race.asked
+    race.add("teacher", [teacher[ask] for ask in first])
+    assert race.asked == first
+    assert list(race.wanted()) == ["student"]
+    race.add("student", [student[ask] for ask in first])
+    assert race.asked > first
+
+
 def test_the_order_of_questions_and_strategies_leaves_no_trace_in_what_is_asked():
     truth = cells({"a": GOOD, "b": POOR, "c": WORST})
     one, other = (Probe({"teacher": asked_of(of)}, {}, race=True, seed=1) for of in (truth, reversed(truth)))

@@ -17,9 +17,9 @@ import pytest
 from orca2.audit import report, report_claims, report_figures, report_inputs
 from orca2.core.errors import Orca2Error
 from orca2.core.rows import Chat, Graded, Message, Request, Sampling
-from orca2.project.shards import write_rows
+from orca2.project.shards import read_rows, write_rows
 from orca2.recipe.erasure.residue import META, QUOTED
-from orca2.recipe.evaluation.benchmarks import figures
+from orca2.recipe.evaluation.benchmarks import AVERAGE, figures
 from orca2.recipe.evaluation.comparison import compare_student, compare_students
 from orca2.recipe.evaluation.summary import summarise
 from orca2.recipe.strategies import select, write_choices
@@ -401,12 +401,33 @@ def test_a_model_that_was_not_compared_was_examined_by_another_version(run: Path
         report.read_inputs(run)
 
 
+def test_a_role_without_a_result_is_an_error_and_no_gap(run: Path) -> None:
+    _with_more(run)
+    _edit(run / "metrics/evaluate.json", lambda value: value.pop("last_week"))
+    with pytest.raises(Orca2Error, match="has no result of last_week"):
+        report.read_inputs(run)
+
+
+def test_a_model_has_a_colour_of_its_own_whatever_it_is_called() -> None:
+    colours = report_figures.colour_of(["base", "paper", "ink", "student", "teacher"])
+    assert colours == {"base": "base", "student": "student", "teacher": "teacher", "paper": "more1", "ink": "more2"}
+
+
 def test_benchmarks_stand_before_the_tasks_and_what_was_taught_beside_them(run: Path) -> None:
     _with_more(run)
     text = _page(run).text
     order = [text.index(f"\n{name}") for name in ("Average over benchmarks", "Leg", "Letter", "Tasks that were taught")]
     assert order == sorted(order)
+    told = report_claims.on_benchmarks(report.read_inputs(run))
+    assert told.startswith("On the average over benchmarks the student is ahead of its base model by ")
+    assert "itself" not in told and told in text.replace("\u00a0", " ")
+    _edit(run / "metrics/evaluate.json", lambda value: [value["benchmarks"].pop(n) for n in (*BENCHMARKS, AVERAGE)])
+    assert report_claims.on_benchmarks(report.read_inputs(run)).startswith("On the benchmark sums the student is ahead")
     assert "Benchmarks" not in _page_of_before(run)
+
+
+BENCHMARKS = ("leg", "letter", "small", "syllogism")
+"""But one."""
 
 
 def _page_of_before(run: Path) -> str:
@@ -496,6 +517,24 @@ def test_the_page_shows_what_was_left_of_the_instructions_by_technique(run: Path
     assert "Step by step37721" in text
     (run / "metrics/erase.json").write_text('{"rows_in": 1, "rows_out": 1, "rejected": {}}')
     assert "What was left" not in _page(run).text
+
+
+def test_an_instruction_that_was_kept_is_not_said_to_be_erased(run: Path) -> None:
+    requests = read_rows(run / "data/requests", Request)
+    told = {request.row_id: request.messages[0] for request in requests}
+    chats = [
+        dataclasses.replace(chat, messages=(told[chat.row_id], *chat.messages[1:]))
+        for chat in read_rows(run / "data/chats", Chat)
+    ]
+    before = _page(run).text.count("Spell the word, one letter at a time")
+    write_rows(run / "data/chats", Chat, chats)
+    assert _page(run).text.count("Spell the word, one letter at a time") == before
+    write_rows(
+        run / "data/requests",
+        Request,
+        [dataclasses.replace(r, messages=(r.messages[0], r.messages[-1])) for r in requests],
+    )
+    assert "none: the student is shown all that the teacher was told" in _page(run).text
 
 
 def test_a_choice_edited_by_a_person_is_called_that(run: Path) -> None:

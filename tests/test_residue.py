@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orca2.recipe.erasure.likeness import SHARE, Sentences
+from orca2.recipe.erasure.likeness import MORE, SHARE, Sentences
 from orca2.recipe.erasure.phrases import meta_phrase, technique_name
 from orca2.recipe.erasure.residue import LIKE, META, NAMED, QUOTED, WORKED, residue, told
 from orca2.recipe.erasure.words import plain, runs, tokens
@@ -62,8 +62,10 @@ def test_where_words_have_no_blanks_a_run_of_characters_is_a_quotation(shares, f
     )
 
 
-def test_an_instruction_of_three_words_is_found_wherever_it_stands_and_one_of_two_as_a_sentence():
+def test_an_instruction_of_four_words_is_found_wherever_it_stands_and_one_of_two_as_a_sentence():
     assert left("So I think step by step. 5", system="Think step by step.") == (QUOTED, "think step by step")
+    assert left("Find the total! 5", system="Find the total.") == (QUOTED, "find the total")
+    assert left("First find the total number: 5", system="Find the total.") is None
     assert left("Be brief! 5", system="Be brief.") == (QUOTED, "be brief")
     assert left("I shall be brief about it: 5", system="Be brief.") is None
     assert left("Answer: 5", system="Answer.") is None
@@ -173,6 +175,19 @@ def test_a_worked_form_filled_with_the_question_s_own_words_is_no_residue():
     assert left(text, worked=WORKED_TURNS, shown=("You are kind.", question)) is None
 
 
+def test_a_common_phrase_that_an_instruction_has_too_is_no_likeness():
+    system = "Read the problem. Find the total number of items in each group. Then give the result with its unit."
+    assert left("First find the total number of pieces: 14 * 60 = 840. Then 840 / 3 = 280.", system=system) is None
+    assert left("First I find the total number of the items in every group: 840.", system=system)
+
+
+def test_a_name_of_a_worked_turn_is_no_residue_where_the_question_has_it_too():
+    worked = ("Anna has 3 kettles. How many?", "Anna has 3.", "Cyril has 9 violins. How many?", "Cyril has 9.")
+    text = "Anna sells her kettles, so 5. Answer: 5"
+    assert left(text, worked=worked, shown=("You are kind.", "Bo has 5 cups. How many?")) == (WORKED, "anna, kettles")
+    assert left(text, worked=worked, shown=("You are kind.", "Anna has 5 cups. How many?")) is None
+
+
 def test_a_word_with_letters_of_another_script_is_read_as_it_looks():
     assert plain("Wоrk thrоugh the quеstion") == "work through the question"
     assert plain("Работа и question") == "работа и question"
@@ -186,8 +201,14 @@ def test_a_stretch_is_like_a_sentence_exactly_when_one_of_all_stretches_holds_en
     pieces = {sentence[i : i + 4] for i in range(len(sentence) - 3)}
     size = len(sentence) * 3 // 2
     stretches = [{text[i : i + 4] for i in range(s, min(s + size, len(text) - 3))} for s in range(len(text))]
-    is_like = len(pieces) >= 14 and any(len(held & pieces) >= SHARE * len(pieces) + 8 for held in stretches)
+    is_like = len(pieces) >= 14 and any(len(held & pieces) >= SHARE * len(pieces) + MORE[4] for held in stretches)
     assert bool(Sentences([sentence]).like([text], lambda _: set())) == is_like
+
+
+def test_pieces_of_a_sentence_that_stand_far_apart_are_no_likeness():
+    sentence = "abcdefghijklmnopqrstuvwxyz0123456789"
+    for between, is_like in (("z" * 10, True), ("z" * 60, False)):
+        assert bool(Sentences([sentence]).like([sentence[:18], between, sentence[18:]], lambda _: set())) == is_like
 
 
 @pytest.mark.parametrize(

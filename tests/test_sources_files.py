@@ -51,7 +51,7 @@ def written(rows, suffix):
 
 def packed(content, compression):
     if compression == ".gz":
-        return gzip.compress(content)
+        return gzip.compress(content, mtime=0)
     return pa.compress(content, codec="zstd", asbytes=True) if compression else content
 
 
@@ -168,7 +168,7 @@ def test_bad_rows_and_bad_golds_count_together(tmp_path):
         ("t.csv", b"question,answer,answer\nq,1,2\n", "has two columns `answer`"),
         ("t.parquet", None, "has two columns `answer`"),
         ("t.jsonl.gz", b"no gzip", "cannot be read: Not a gzipped file"),
-        ("t.jsonl.gz", gzip.compress(b"x" * 100)[:20], "cannot be read: Compressed file ended"),
+        ("t.jsonl.gz", gzip.compress(b"x" * 100, mtime=0)[:20], "cannot be read: Compressed file ended"),
         ("t.jsonl.zst", b"no zstd", "cannot be read: ZSTD"),
         ("t.jsonl.zst", packed(written(ROWS * 99, ".jsonl"), ".zst")[:40], "cannot be read: "),
     ],
@@ -213,3 +213,10 @@ def test_a_field_of_any_length_is_read(tmp_path):
     for suffix in (".csv.gz", ".tsv"):
         (tmp_path / f"t{suffix}").write_bytes(packed(written(rows, suffix[:4]), suffix[4:]))
         assert read(tmp_path / f"t{suffix}") == [(long.strip(), "1")]
+
+
+def test_a_refusal_lists_many_bad_rows_and_counts_the_rest(tmp_path):
+    (tmp_path / "t.jsonl").write_text("{\n" * 1_000)
+    told = refusal(tmp_path / "t.jsonl")
+    assert told.count("not valid JSON") == 200
+    assert "800 more rows are bad" in told

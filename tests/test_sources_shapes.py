@@ -165,8 +165,7 @@ def test_no_row_is_lost_and_a_right_answer_is_right_and_a_wrong_one_wrong(shape)
     name, examples = shape
     assert len({e.question for e in examples}) == len(examples) == 60
     _, right, wrong = RIGHT[name]
-    asked = [e for e in examples if verdict(e, right) and not verdict(e, wrong)]
-    assert asked, "the third row is among them"
+    assert any(verdict(e, right) and not verdict(e, wrong) for e in examples), "the third row is among them"
     golds = [g for e in examples for g in (e.answer, *known(e.metadata).answers)]
     assert all(isinstance(g, str) and g.strip() == g and "[" not in g for g in golds)
 
@@ -221,6 +220,13 @@ def test_options_that_are_labels_themselves_are_told_from_their_labels(tmp_path,
     assert not any(verdict(example, f"Answer: {label}") for label in (labels[0], labels[2], labels[3]))
     (example,), _, _ = collected(tmp_path, [row], **CHOICES, answer_is="text")
     assert example.answer == labels[2]
+    texts = [labels[1], "ten", "thirty", "forty"]
+    row["choices"]["text"] = texts
+    (example,), _, _ = collected(tmp_path, [row], **CHOICES, answer_is="label")
+    for right in (labels[1], f"({labels[1]})", "ten", f"({labels[1]}) ten"):
+        assert verdict(example, f"Answer: {right}")
+    for wrong in (labels[0], "thirty", f"({labels[0]}) {labels[1]}"):
+        assert not verdict(example, f"Answer: {wrong}")
 
 
 @pytest.mark.parametrize(

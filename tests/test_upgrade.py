@@ -33,6 +33,19 @@ def mine(tmp_path):
     return tmp_path
 
 
+def test_a_project_from_before_a_model_could_judge_gets_the_template_that_stages_depend_on(mine):
+    file = mine / "templates" / "judge" / "acceptable.j2"
+    assert upgrade(mine).changes == ()
+    file.write_text("my own\n", "utf-8")
+    assert upgrade(mine).changes == ()
+    shutil.rmtree(file.parent)
+    upgrade(mine).apply(mine)
+    assert file.read_bytes() == (ROOT / "templates" / "judge" / "acceptable.j2").read_bytes()
+    deps = {dep for stage in yaml.safe_load((mine / "dvc.yaml").read_text("utf-8"))["stages"].values()
+            for dep in stage.get("deps", []) if dep.startswith("templates/")}  # fmt: skip
+    assert all((mine / dep).is_dir() for dep in deps - {"templates/tasks"})
+
+
 def as_an_older_tool_wrote(project, files):
     """Put other content in the place of files, as if an older tool had written it; None: it wrote none."""
     record = yaml.safe_load((project / scaffold.RECORD).read_text("utf-8"))["files"]

@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from orca2.audit.report_claims import again, compared, headline, in_short, losses, near_copies, others
+from orca2.audit.report_claims import again, compared, headline, in_short, losses, near_copies, on_benchmarks, others
 from orca2.audit.report_figures import (
     EXTRACTIONS,
     LONG,
@@ -64,6 +64,7 @@ def page(inputs: Inputs) -> str:
         headline=headline(inputs),
         compared=compared(inputs),
         losses=losses(inputs),
+        on_benchmarks=on_benchmarks(inputs),
         in_short=in_short(inputs),
         near=near_copies(inputs),
         again=again(inputs),

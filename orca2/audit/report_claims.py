@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from orca2.audit.report_figures import EXTRACTIONS, name, whole
 from orca2.audit.report_inputs import Against, Evaluation, Extraction, Inputs
 from orca2.recipe.evaluation import is_student
+from orca2.recipe.evaluation.benchmarks import AVERAGE, TAUGHT
 from orca2.recipe.evaluation.comparison import Comparison, Difference, MacroDifference
 
 _OTHERS = {"base": "its base model", "teacher": "its teacher"}
@@ -64,6 +65,16 @@ def near_copies(inputs: Inputs) -> str:
 
 def _of(count: int, total: int) -> str:
     return f"{count:,} ({100 * count / total:.1f} %)" if count else "none"
+
+
+def on_benchmarks(inputs: Inputs) -> str:
+    """The same on the average over benchmarks, or on the only one; nothing where there are none."""
+    found = {name: figure for name, figure in inputs.benchmarks.items() if name != TAUGHT}
+    name = AVERAGE if AVERAGE in found else next(iter(found), "")
+    against = found[name]["student_against"] if name else {}
+    claims = [_standing(macro, _whom(other, inputs)) for other, macro in against.items() if not is_student(other)]
+    where = f"the {name}" if name == AVERAGE else f"the benchmark {name}"
+    return f"On {where} the student {', and '.join(claims)}." if claims else ""
 
 
 def losses(inputs: Inputs) -> str:

@@ -11,7 +11,7 @@ from itertools import accumulate
 from textwrap import fill
 from typing import TYPE_CHECKING
 
-from orca2.audit.report_inputs import Evaluation, Extraction, TaskResult, in_order
+from orca2.audit.report_inputs import MODELS, Evaluation, Extraction, TaskResult, in_order
 from orca2.recipe.evaluation.summary import Interval, Macro
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def _saved(figure: Figure, kind: str) -> bytes:
 
 def colour_of(models: Sequence[str]) -> dict[str, str]:
     """The name of each model's colour: those of the recipe have their own, six more are shared by the others."""
-    further = [model for model in models if model not in COLOURS]
+    further = [model for model in models if model not in MODELS]
     return {model: model for model in models} | {m: f"more{i % 6 + 1}" for i, m in enumerate(further)}
 
 

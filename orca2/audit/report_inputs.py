@@ -152,7 +152,7 @@ def read_inputs(root: Path = Path()) -> Inputs:
     files = {stage: root / f"metrics/{stage}.json" for stage in STAGES}
     read = {stage: attempt(partial(_read_count, file)) for stage, file in files.items()}
     counts = {stage: count for stage, count in read.items() if count}
-    residue = attempt(lambda: _read_residue(files["erase"])) if "erase" in counts else {}
+    residue = attempt(lambda: _read_json(files["erase"], ()).get("residue")) if "erase" in counts else {}
     near = attempt(lambda: _read_near_copies(files["prepare_tasks"])) if "prepare_tasks" in counts else {}
     samples = attempt(lambda: _read_samples(root)) or []
     raise_all(errors)
@@ -212,17 +212,12 @@ def in_order(roles: Iterable[str]) -> list[str]:
     return sorted(roles, key=lambda role: (role == "teacher", is_student(role), role != "base", role))
 
 
-def _read_residue(file: Path) -> dict[str, dict[str, int]]:
-    """What the audit of `erase` counted; nothing where a stage of the user's own counts no such thing."""
-    found: dict[str, dict[str, int]] = _read_json(file, ()).get("residue", {})
-    return found
-
-
 def _read_evaluation(file: Path) -> _Examined:
     value = _read_json(file, ())
     roles = value.get("roles", {})
     found: Evaluation = {role: value[role] for role in in_order({*MODELS, *roles}) if role in value}
-    spoilt = [role for role, result in found.items() if not (isinstance(result, dict) and {*_RESULT} <= {*result})]
+    results = found | {role: value.get(role) for role in roles}
+    spoilt = [role for role, result in results.items() if not (isinstance(result, dict) and {*_RESULT} <= {*result})]
     if spoilt or (value and not found):
         lacks = f"has no result of {', '.join(spoilt or MODELS)}"
         raise Orca2Error(lacks, str(file), f"it was written by another version: {_AGAIN}")

@@ -86,6 +86,12 @@ def watching(pipeline: str, stage: str, path: str) -> str:
     return text
 
 
+def missing_templates(root: Path) -> dict[str, bytes]:
+    """Templates that stages depend on and that a project from before there were such has no folder for."""
+    files = {str(file.relative_to(shipped())): file.read_bytes() for file in shipped().glob("templates/judge/*.j2")}
+    return {name: content for name, content in files.items() if not (root / name).parent.is_dir()}
+
+
 def tool_files(example: str) -> dict[str, bytes]:
     """The files of a new project that an upgrade may renew; what the dataset is, stays as its owner has it."""
     return {name: content for name, content in project_files(example).items() if name.startswith(_TOOL)}

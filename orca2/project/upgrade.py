@@ -85,7 +85,9 @@ def upgrade(root: Path = Path()) -> Upgrade:
     changes = (
         _change(root, path, record["files"].get(path), new.get(path)) for path in sorted({*new, *record["files"]})
     )
-    return Upgrade(example=record["example"], changes=tuple(change for change in changes if change))
+    missing = scaffold.missing_templates(root).items()
+    added = (FileChange(path=path, kind="add", content=content) for path, content in missing)
+    return Upgrade(example=record["example"], changes=(*(change for change in changes if change), *added))
 
 
 def _read_record(root: Path) -> _Record:

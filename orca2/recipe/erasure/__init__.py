@@ -32,7 +32,6 @@ class EraseConfig:
     tasks: dict[str, Instruction] = field(default_factory=dict)
     """What differs from `instruction`, by task or category (a task before its category). A source that names no task is
     a task of its own name."""
-
     max_residue_share: float = 0.05
     """Largest share of answers that may be rejected for a residue of what is erased; above it the stage stops."""
 

@@ -4,8 +4,8 @@ A long part between two commas counts as a sentence too.
 
 Compared are pieces of four letters (of two characters in Chinese and Japanese) without blanks, so that a word that is
 changed, broken or spelt otherwise hides nothing. A stretch is half as long again as the sentence. It is like the
-sentence when it holds `SHARE` of the sentence's pieces, and twice as many more as a piece has letters: a short sentence
-takes nearly all of them. What the student is shown as well counts on neither side.
+sentence when it holds `SHARE` of the sentence's pieces and `MORE` beyond, so of a short sentence nearly all. What the
+student is shown as well counts on neither side.
 """
 
 from collections import Counter
@@ -14,7 +14,9 @@ from typing import NamedTuple
 
 from orca2.recipe.erasure.words import clauses, is_cjk, plain, sentences, tokens
 
-SHARE = 0.2
+SHARE = 0.25
+MORE = {2: 4, 4: 12}
+"""By the letters of a piece: twelve pieces are what a common phrase of four words gives."""
 _LEAST = {2: 8, 4: 14}
 """Pieces that a sentence must have to be compared at all, by the letters of a piece."""
 _LEAST_PART = {2: 10, 4: 24}
@@ -80,7 +82,7 @@ def _sentence(said: str, least: Mapping[int, int]) -> Sentence | None:
 
 
 def _needed(pieces: int, size: int) -> float:
-    return SHARE * pieces + 2 * size
+    return SHARE * pieces + MORE[size]
 
 
 def _holds(text: str, own: frozenset[Piece], size: int, stretch: int) -> bool:

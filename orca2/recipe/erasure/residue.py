@@ -22,8 +22,8 @@ NAMED = "answer names a technique"
 WORKED = "answer repeats a worked turn"
 KINDS = (QUOTED, LIKE, META, NAMED, WORKED)
 """The reasons for which an answer is rejected."""
-_SHORT = 16
-"""Weight of the shortest instruction that counts wherever it is quoted whole: three words, four Chinese characters."""
+_SHORT = 24
+"""Weight of the shortest instruction that counts wherever it is quoted whole: four words, six Chinese characters."""
 _SENTENCE = (12, 18)
 """Of the shortest whole instruction, and of the shortest sentence of one, that counts as a sentence of the answer."""
 
@@ -98,7 +98,7 @@ def _quotation(text: str, words: list[str], erased: Told, allowed: Sequence[str]
         shown = [joined(tokens(plain(content))) for content in allowed]
         if turn := next((turn for turn in short if not any(turn in content for content in shown)), ""):
             return Residue(QUOTED, turn.strip())
-    part = erased.worked.copied(words, own, haystack, lambda: {w for c in allowed for w in tokens(plain(c))})
+    part = erased.worked.copied(words, haystack, lambda: {w for c in allowed for w in tokens(plain(c))})
     return Residue(WORKED, part) if part else None
 
 

@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 from orca2.recipe.erasure.words import SHINGLE_WORDS, WORD, Run, joined, plain, runs, tokens, weigh
 
+_PART = 6
+"""Words of the shortest part of a worked turn."""
 _NAMED_RUN = 4
 """Words of the shortest part with a name in it."""
 _NEAR = 8
@@ -44,30 +46,26 @@ class Worked:
         self._short: list[tuple[str, frozenset[str]]] = []
         asked = Counter(word for words in questions for word in set(words))
         mentioned = Counter(word for both in zip(questions, answers, strict=True) for word in {*both[0], *both[1]})
-        said = Counter(run for words in answers for run in set(runs(words)))
         for pair, question, answer in zip(pairs, questions, answers, strict=True):
             own = {word for word in question if asked[word] == 1}
-            named = {name for name in _names(pair) if mentioned[name] == 1}
+            named = {name for name in _names(pair, len(pairs) > 1) if mentioned[name] == 1}
             particular = named | {word for word in own if _is_telling(word, len(pairs) > 1)}
-            self._add((run for run in runs(answer) if said[run] == 1), particular)
+            self._add((run for words in (question, answer) for run in runs(words, _PART)), particular)
             self._add((run for words in (question, answer) for run in runs(words, _NAMED_RUN)), named)
             self.names |= {name: {word for word in particular if word.isalpha()} - {name} for name in named}
             for words in (question, answer):
                 if _SHORT * WORD <= weigh(words) < SHINGLE_WORDS * WORD and (held := particular.intersection(words)):
                     self._short.append((joined(words), frozenset(held)))
 
-    def copied(
-        self, words: Sequence[str], long_runs: Iterable[Run], haystack: str, asked: Callable[[], set[str]]
-    ) -> str:
+    def copied(self, words: Sequence[str], haystack: str, asked: Callable[[], set[str]]) -> str:
         """What an answer copies of these turns, or nothing.
 
         Args:
             words: of the answer.
-            long_runs: its runs of eight words.
             haystack: its words, `joined`.
             asked: gives the words of what the student is shown.
         """
-        candidates = list(long_runs) if self._parts else []
+        candidates = runs(words, _PART) if self._parts else []
         named = []
         if any(name in haystack for name in self.names):
             named = [(at, name) for at, word in enumerate(words) if (name := word.partition("'")[0]) in self.names]
@@ -94,16 +92,13 @@ class Worked:
                 self._parts[run] = self._parts.get(run, frozenset()) | held
 
 
-def _names(pair: Pair) -> set[str]:
-    """The words that are written large within a sentence, and longer ones that begin one in question and answer."""
+def _names(pair: Pair, beside_others: bool) -> set[str]:
+    """The words that are written large within a sentence; beside others also those that begin question and answer."""
     parts = [[part.strip() for part in _SENTENCE.split(text)] for text in pair]
     inside = {word for texts in parts for part in texts for word in _AFTER_ANOTHER.findall(part)}
     first, last = ({word for part in texts for word in _AT_FIRST.findall(part)} for texts in parts)
-    return {plain(word) for word in inside | {word for word in first & last if len(word) > 3} if _is_large(word)}
-
-
-def _is_large(word: str) -> bool:
-    return word[0].isupper() and len(word) > 1
+    begin = {word for word in first & last if len(word) > 3 and beside_others}
+    return {plain(word) for word in inside | begin if word[0].isupper() and len(word) > 1}
 
 
 def _is_telling(word: str, beside_others: bool) -> bool:

@@ -15,6 +15,8 @@ from orca2.core.errors import Orca2Error, raise_all, require
 from orca2.core.plugins import is_import_path, load
 from orca2.core.rows import Graded, Rejected
 
+_SHOWN = 200
+"""Characters of an answer that a rejection repeats, its last ones."""
 RowFilter = Callable[[Graded], bool]
 """Whether an answer may be taught; asked of those that nothing else speaks against."""
 
@@ -142,7 +144,7 @@ def _load_filter(name: str, where: str) -> RowFilter:
 
 def reject(row: Graded, reason: str) -> Rejected:
     """An answer that is not kept, with what was expected and what came."""
-    given = row.strict_answer if row.strict_answer is not None else row.text[-200:]
+    given = (row.strict_answer if row.strict_answer is not None else row.text)[-_SHOWN:]
     return Rejected(
         row_id=row.row_id,
         sample_index=row.sample_index,

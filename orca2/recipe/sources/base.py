@@ -23,12 +23,12 @@ from orca2.recipe.sources.options import AnswerIs
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """One source of questions, of one task; several may share a task."""
+    """One source of questions, of one task or of those that a column names; several may share a task."""
 
     kind: str
     """`reasoning_gym`; `file`, `hub`, or `datasets` for either of the two; or `MODULE:READER` of your own."""
     name: str
-    """The reasoning-gym dataset; or a file path, or a hub id."""
+    """The reasoning-gym dataset; or files: one, a folder (`set/`) or a pattern (`set/*.jsonl`); or a hub id."""
     task: str = ""
     """The task its questions belong to; empty: the source's own name."""
     category: str
@@ -57,7 +57,7 @@ class Source:
     answer_is: AnswerIs = ""
     """What an answer says of the options; empty: the label or the text of one, where it cannot mean two of them."""
     answer_pattern: str = ""
-    """Regular expression whose first group is the answer inside the answer column; empty takes the whole."""
+    """Regular expression whose first group is the answer inside what is read as one; empty takes the whole."""
     task_column: str = ""
     """Holds the task of each row, in place of `task`; what is neither letter, digit, `_` nor `-` in it becomes `_`."""
     category_column: str = ""

@@ -18,7 +18,7 @@ from orca2.recipe.graders.wrappers import boxes
 from orca2.recipe.sources.values import kind_of, spelt
 from orca2.recipe.templates.folder import RENDER_ERRORS, environment
 
-Path = tuple[str, ...]
+Names = tuple[str, ...]
 """A column, and what is named inside its value: `question.stem` is `("question", "stem")`."""
 
 
@@ -41,7 +41,7 @@ class _Reads:
         """The columns that are read."""
         return frozenset(path[0] for path in self.paths) - {"row"}
 
-    def overlaps(self, paths: frozenset[Path]) -> bool:
+    def overlaps(self, paths: frozenset[Names]) -> bool:
         """Whether anything is read that these hold, or are part of."""
         return any(one[: len(other)] == other[: len(one)] for one in self.paths for other in paths)
 
@@ -147,7 +147,7 @@ def _boxed(text: object) -> str:
     return found[-1].strip()
 
 
-def _paths(node: nodes.Node) -> Iterator[Path]:
+def _paths(node: nodes.Node) -> Iterator[Names]:
     """Every name that is read, each with the longest chain of attributes or constant items behind it."""
     if path := _chain(node):
         yield path
@@ -156,7 +156,7 @@ def _paths(node: nodes.Node) -> Iterator[Path]:
         yield from _paths(child)
 
 
-def _chain(node: nodes.Node) -> Path:
+def _chain(node: nodes.Node) -> Names:
     if isinstance(node, nodes.Name):
         return (node.name,) if node.ctx == "load" else ()
     if isinstance(node, nodes.Getattr) and (before := _chain(node.node)):

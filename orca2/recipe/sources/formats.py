@@ -75,7 +75,7 @@ def _read_jsonl(file: Path, field: str) -> Iterator[Row]:  # noqa: ARG001  (ever
 
 def _parsed(position: str, line: bytes) -> Row:
     try:
-        return _row(position, json.loads(line.decode("utf-8-sig"), object_pairs_hook=_object))
+        return _row(position, _JSON.decode(line.decode("utf-8-sig")))
     except UnicodeDecodeError as error:
         return Row(position, {}, f"cannot be read: {error}")
     except ValueError as error:
@@ -88,7 +88,7 @@ def _read_json(file: Path, field: str) -> Iterator[Row]:
     with _open(file) as stream:
         text = stream.read().decode("utf-8-sig")
     try:
-        document = json.loads(text, object_pairs_hook=_object)
+        document = _JSON.decode(text)
     except json.JSONDecodeError as error:
         if error.msg != "Extra data" or not text.lstrip().startswith("{"):
             raise
@@ -160,6 +160,9 @@ def _written_twice(row: dict[str, object]) -> str:
         elif isinstance(value, list):
             waiting += [item for item in value if isinstance(item, dict | list)]
     return ""
+
+
+_JSON = json.JSONDecoder(object_pairs_hook=_object)
 
 
 def _require_distinct(names: list[str], file: Path) -> None:

@@ -11,7 +11,7 @@ from orca2.recipe.graders.judged import is_judged
 from orca2.recipe.graders.known import Option, grading_facts
 from orca2.recipe.sources.answers import Golds, golds_of
 from orca2.recipe.sources.base import Record, Source
-from orca2.recipe.sources.columns import Expression, Path, Template, UnreadableError, expression, template
+from orca2.recipe.sources.columns import Expression, Names, Template, UnreadableError, expression, template
 from orca2.recipe.sources.few_shot import Alike
 from orca2.recipe.sources.options import options_of
 from orca2.recipe.sources.origin import origin_facts
@@ -143,7 +143,7 @@ class Maker:
         own_id, group = _told(row, self._source.id_column), _told(row, self._source.group_column)
         return origin_facts(own_id=own_id, group=group)
 
-    def _shows_options(self, asked: frozenset[Path]) -> bool:
+    def _shows_options(self, asked: frozenset[Names]) -> bool:
         """Whether a question that reads these shows the options, or what they are read from."""
         if any(path[0] == "choices" for path in asked):
             return True
@@ -152,9 +152,9 @@ class Maker:
         return not self._columns_of_choices().isdisjoint(path[0] for path in asked)
 
     def _columns_of_choices(self) -> frozenset[str]:
-        return frozenset(
-            self._choices if isinstance(self._choices, tuple) else self._choices.columns if self._choices else ()
-        )
+        if isinstance(self._choices, Expression):
+            return self._choices.columns
+        return frozenset(self._choices or ())
 
 
 def row_id(task: str, question: str, answer: str) -> str:

@@ -10,7 +10,7 @@ from orca2.recipe.graders.golds import sound_golds
 from orca2.recipe.sources.base import Record, Source
 from orca2.recipe.sources.few_shot import Alike, Shots
 from orca2.recipe.sources.questions import Maker, row_id
-from orca2.recipe.sources.values import MEND, Fault
+from orca2.recipe.sources.values import Fault
 
 _SHOWN = 200
 """Bad rows that a refusal lists."""
@@ -71,7 +71,7 @@ def read_rows(
     return Reading(examples=kept, unsound=unsound, rejected=rows.rejected, columns=tuple(rows.columns), unused=unused)
 
 
-@dataclass(kw_only=False)
+@dataclass
 class _Rows:
     """The rows of a source as they come."""
 
@@ -79,8 +79,9 @@ class _Rows:
     task: str
     examples: list[Example] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
-    bad: list[tuple[str, Fault]] = field(default_factory=list)
-    """Where they stand, and what is wrong."""
+    shown: list[tuple[str, Fault]] = field(default_factory=list)
+    """Of the bad rows those that a refusal lists: where they stand, and what is wrong."""
+    num_bad: int = 0
     alike: dict[int, Alike] = field(default_factory=dict)
     """What a question shares with those that may stand before it, by its `id`."""
     columns: dict[str, None] = field(default_factory=dict)
@@ -89,11 +90,11 @@ class _Rows:
     @property
     def num_concerned(self) -> int:
         """Rows that the source is about."""
-        return len(self.examples) + len(self.bad)
+        return len(self.examples) + self.num_bad
 
     def share_left(self, share: float) -> float:
         """Of the questions, the share that may still be bad where this share of the rows may."""
-        left = share * self.num_concerned - len(self.bad)
+        left = share * self.num_concerned - self.num_bad
         # A division and its product may differ in the last digit.
         return max(0.0, left + _ROUNDING) / max(1, len(self.examples))
 
@@ -113,7 +114,9 @@ class _Rows:
             else:
                 self.reject("left out by `where`", position)
         except Fault as fault:
-            self.bad.append((position, fault))
+            self.num_bad += 1
+            if len(self.shown) < _SHOWN:
+                self.shown.append((position, fault))
             self.reject(fault.reason, f"{position}: {fault.detail}")
 
     def reject(self, reason: str, detail: str) -> None:
@@ -127,15 +130,11 @@ class _Rows:
         """Raise where the bad rows are more than this share of those that the source is about."""
         if not self.num_concerned:
             raise Orca2Error("`where` leaves no row", where, "ask for less")
-        if len(self.bad) > share * self.num_concerned:
-            more = len(self.bad) - _SHOWN
-            rest = Orca2Error(f"{more:,} more rows are bad", where, "or raise `max_bad_share` to leave them out")
-            raise_all([*_told(self.bad, where), *[rest] * (more > 0)])
-
-
-def _told(bad: Iterable[tuple[str, Fault]], where: str) -> Iterator[Orca2Error]:
-    shown = list(bad)[:_SHOWN]
-    return (Orca2Error(fault.detail, f"{where}: {position}", fault.hint or MEND) for position, fault in shown)
+        if self.num_bad > share * self.num_concerned + _ROUNDING:
+            more = self.num_bad - len(self.shown)
+            rest = Orca2Error(f"{more:,} more rows are bad", where, "mend them, or raise `max_bad_share`")
+            told = [Orca2Error(fault.detail, f"{where}: {position}", fault.hint) for position, fault in self.shown]
+            raise_all([*told, *[rest] * (more > 0)])
 
 
 def _checked(records: Iterable[Record], where: str) -> Iterator[Record]:

@@ -26,6 +26,7 @@ from orca2.recipe.templates.folder import RENDER_ERRORS, VARIABLES, Folder, envi
 from orca2.recipe.templates.proofs import About, student_faults, teacher_faults
 from orca2.recipe.turns import conversation_fault, recorders
 
+_SHOWN_TASKS = 30
 QUESTION = "\0question\0"
 """Stands for the question while everything around it is rendered."""
 _TRANSPARENT = (
@@ -83,7 +84,9 @@ class Templates(Folder):
         """Raise for every folder of `templates/tasks/` that belongs to no task and no category."""
         known = sorted({*tasks, *categories})
         folders = {file.split("/")[1] for file in self.files if re.fullmatch(r"tasks/[^/]+/[^/]+", file)}
-        hint = f"name the folder after a task or category of {where} ({', '.join(known)}), or remove it"
+        more = f" and {len(known) - _SHOWN_TASKS:,} more" * (len(known) > _SHOWN_TASKS)
+        named = f"{', '.join(known[:_SHOWN_TASKS])}{more}"
+        hint = f"name the folder after a task or category of {where} ({named}), or remove it"
         raise_all(
             Orca2Error("no task uses these templates", str(self.root / "tasks" / folder), hint)
             for folder in sorted(folders - set(known))
