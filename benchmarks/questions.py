@@ -12,16 +12,15 @@ import argparse
 import json
 import os
 import random
+import resource
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import psutil
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -37,10 +36,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         project = Path(folder)
         number = write_project(project, rows)
-        seconds, largest = run(project)
+        seconds, busy, largest = run(project)
         counts = json.loads((project / "metrics/prepare_tasks.json").read_text("utf-8"))
         assert counts["rows_in"] == number
-        print(f"{number:,} questions, {counts['rows_out']:,} of them kept: {seconds:.1f} s, {largest / 2**30:.2f} GiB")
+        print(f"{number:,} questions, {counts['rows_out']:,} of them kept:")
+        print(f"    {seconds:.1f} s ({busy:.1f} s of processor time), largest process {largest / 2**30:.2f} GiB")
         for reason, count in counts["rejected"].items():
             print(f"    {count:>9,} {reason}")
 
@@ -77,16 +77,15 @@ def _text(draw: random.Random, words: list[str]) -> str:
 
 
 def _table(draw: random.Random, words: list[str], rows: int) -> Iterator[dict[str, str]]:
-    text = ""
+    base = answer = ""
     for number in range(rows):
         of_hundred = number % 100
-        if of_hundred < 93 or not text:
-            text = _text(draw, words)
-        elif of_hundred < 98:
-            text = f"Question: {text.upper()}"
-        else:
-            text = text.replace(text.split()[0], draw.choice(words), 1)
-        yield {"task": f"task {draw.randrange(TASKS)}", "question": text, "answer": str(draw.randrange(5000))}
+        if of_hundred < 93:
+            base, answer = _text(draw, words), str(draw.randrange(5000))
+        first = base.split()[0]
+        text = f"Question: {base.upper()}" if 93 <= of_hundred < 98 else base
+        text = base.replace(first, draw.choice(words), 1) if of_hundred >= 98 else text
+        yield {"task": f"task {draw.randrange(TASKS)}", "question": text, "answer": answer}
 
 
 def _passages(draw: random.Random, words: list[str], rows: int) -> Iterator[dict[str, str]]:
@@ -97,28 +96,14 @@ def _passages(draw: random.Random, words: list[str], rows: int) -> Iterator[dict
         yield {"passage": passage, "question": f"What of {question}?", "answer": str(draw.randrange(50))}
 
 
-def run(project: Path) -> tuple[float, int]:
-    """Seconds of the stage, and the most memory that one process of it held at a time, in bytes."""
+def run(project: Path) -> tuple[float, float, int]:
+    """Seconds of the stage, those of processor time, and the most memory that its process held, in bytes."""
     started = time.perf_counter()
     command = [sys.executable, "-m", "stages.prepare_tasks"]
-    process = psutil.Popen(command, cwd=project, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.DEVNULL)
-    peaks = [0]
-    watching = threading.Thread(target=_watch, args=(process, peaks))
-    watching.start()
-    status = process.wait()
-    seconds = time.perf_counter() - started
-    watching.join()
-    assert status == 0
-    return seconds, max(peaks)
-
-
-def _watch(process: psutil.Popen, peaks: list[int]) -> None:
-    while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
-        try:
-            peaks += [one.memory_info().rss for one in (process, *process.children(recursive=True))]
-        except psutil.NoSuchProcess:
-            continue
-        time.sleep(0.05)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path[1:]])}
+    subprocess.run(command, cwd=project, env=environment, stdout=subprocess.DEVNULL, check=True)
+    seconds, used = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
+    return seconds, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import pytest
 
 from orca2.recipe.sources import SourceConfig
 from orca2.recipe.tasks import SplitConfig, TasksConfig, collect
-from orca2.recipe.tasks.near_copies import near_copies, shares
+from orca2.recipe.tasks.near_copies import near_copies, rows_of, shares
 from tests.examples import example
 
 
@@ -31,8 +31,10 @@ def test_a_near_copy_is_the_same_but_for_names_or_numbers_in_any_order(held_out,
     assert [(pair.held_out.row_id, pair.trained.row_id, pair.mask) for pair in pairs] == (
         [("evaluation0", "train1", mask)] if mask else []
     )
+    told = [f"same but for {mask.replace('_', ' ')} as train1"] if mask else []
+    assert [(pair.row_id, pair.detail) for pair in rows_of(pairs)] == [("evaluation0", text) for text in told]
     found = {"but_names": int(mask == "names"), "but_names_and_numbers": int(mask is not None)}
-    assert shares(examples) == {"sums": {"evaluation": 1} | found}
+    assert shares(examples, pairs) == {"sums": {"evaluation": 1} | found}
 
 
 @pytest.mark.parametrize(("mask", "kept"), [("", 40), ("names", 20), ("names_and_numbers", 0)])

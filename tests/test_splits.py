@@ -149,6 +149,19 @@ def test_no_group_stands_on_two_sides_and_a_held_out_one_stays_held_out(source, 
         assert row.reason in ("group is held by evaluation", "group is held by probe", "duplicate question")
 
 
+def test_a_source_loses_no_row_to_its_groups_and_each_goes_where_it_would_alone(source):
+    rows = [{"question": f"What of {i}?", "answer": "A", "passage": f"passage {i % 40}"} for i in range(200)]
+    examples, rejected, _ = gathered(t=source(rows, group_column="passage"))
+    assert (len(examples), rejected) == (200, [])
+    split_of = {e.question: e.split for e in examples}
+    assert {e.split for e in examples} == {"probe", "evaluation", "train"}
+    for passage in range(40):
+        own = [row for i, row in enumerate(rows) if i % 40 == passage]
+        (split,) = {split_of[row["question"]] for row in own}
+        alone, *_ = gathered(t=source(own[:1], group_column="passage"))
+        assert alone[0].split == split
+
+
 def test_equal_questions_about_different_passages_are_all_kept(source):
     rows = [{"question": f"Passage {i}.\nWhich one must be true?", "answer": "A"} for i in range(10)]
     assert len(gathered(t=source(rows))[0]) == 10

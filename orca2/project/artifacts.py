@@ -58,6 +58,8 @@ def rejected(stage: str, *steps: str) -> Artifact[Rejected]:
 
 
 LEFT_OUT = rejected("prepare_tasks", "left_out")
+NEAR_COPIES = LEFT_OUT.path / "near_copies"
+"""Of the questions that are kept, those of evaluation that have a near copy in training, as rows like the others."""
 EXAMPLES = Artifact(
     stage="prepare_tasks",
     folder="data/examples",

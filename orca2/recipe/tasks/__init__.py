@@ -21,7 +21,7 @@ from orca2.recipe.tasks.duplicates import beside_their_group, copies
 from orca2.recipe.tasks.near import near_duplicates
 from orca2.recipe.tasks.near_copies import near_copies_to_drop
 from orca2.recipe.tasks.overlap import overlapping
-from orca2.recipe.tasks.sampling import DrawConfig, beyond_limits, not_drawn
+from orca2.recipe.tasks.sampling import DrawConfig, beyond_limits, not_drawn, position_of
 from orca2.recipe.tasks.shots import showing_held_out
 from orca2.recipe.tasks.splits import SplitConfig, rank, split_of
 from orca2.recipe.tasks.wording import wording_of
@@ -107,8 +107,10 @@ def collect(config: TasksConfig, seed: int) -> tuple[list[Example], list[Rejecte
     questions.leave_out(showing_held_out(questions.examples))
     if config.drop_near_copies:
         questions.leave_out(near_copies_to_drop(questions.examples, config.drop_near_copies))
-    questions.leave_out(beyond_limits(questions.examples, questions.wordings, config.splits, seed))
-    questions.leave_out(not_drawn(questions.examples, questions.sources, questions.wordings, config.draws, seed))
+    questions.leave_out(beyond_limits(questions.examples, questions.positions, questions.wordings, config.splits))
+    questions.leave_out(
+        not_drawn(questions.examples, questions.sources, questions.positions, questions.wordings, config.draws, seed)
+    )
     return questions.examples, rejected(questions.left_out, left_out), num_read
 
 
@@ -127,9 +129,10 @@ def _read(config: TasksConfig, seed: int) -> tuple[Questions, list[Rejected], in
         for example in reading.examples:
             wording, group = wording_of(example), group_of(example.metadata)
             split = source.split or split_of(wording, group, config.splits, seed)
-            questions.examples.append(replace(example, split=split))
+            questions.examples.append(example if example.split == split else replace(example, split=split))
             questions.sources.append(name)
             questions.wordings.append(wording)
+            questions.positions.append(position_of(wording, seed))
             questions.groups.append(group)
             questions.ranks.append(rank(split, named=bool(source.split)))
     raise_all(errors)

@@ -24,6 +24,8 @@ class Questions:
     """Their names in params.yaml."""
     wordings: list[str] = field(default_factory=list)
     """What each says, whatever its spelling."""
+    positions: list[float] = field(default_factory=list)
+    """Where each stands in the order in which they are taken."""
     groups: list[str] = field(default_factory=list)
     """Empty where a question stands alone."""
     ranks: list[int] = field(default_factory=list)
@@ -38,7 +40,7 @@ class Questions:
             return
         self.left_out += [(self.examples[row], why.reason, why.detail) for row, why in gone.items()]
         kept = [row for row in range(len(self.examples)) if row not in gone]
-        for name in ("examples", "sources", "wordings", "groups", "ranks"):
+        for name in ("examples", "sources", "wordings", "positions", "groups", "ranks"):
             column = getattr(self, name)
             setattr(self, name, [column[row] for row in kept])
 

@@ -74,13 +74,12 @@ def common_runs(wordings: Sequence[str], tasks: Sequence[str]) -> dict[str, froz
     for row, task in enumerate(tasks):
         of_task.setdefault(task, []).append(row)
     return {
-        task: _shared([wordings[row] for row in rows[:: max(1, len(rows) // _SAMPLE)]])
-        for task, rows in of_task.items()
+        task: _shared([wordings[row] for row in rows[:: -(-len(rows) // _SAMPLE)]]) for task, rows in of_task.items()
     }
 
 
 def _shared(wordings: Sequence[str]) -> frozenset[_Run]:
-    counts = Counter(run for text in wordings for run in _parsed(text).runs)
+    counts = Counter(run for text in wordings for run in _runs(text.split(" ")))
     return frozenset(run for run, count in counts.items() if count > COMMON)
 
 
@@ -110,9 +109,14 @@ class _Parsed(NamedTuple):
 
 @lru_cache(maxsize=1 << 14)
 def _parsed(wording: str) -> _Parsed:
-    words, edge = wording.split(" "), [""] * (_RUN_WORDS - 1)
+    words = wording.split(" ")
+    return _Parsed(Counter(words), _runs(words), facts_of(words))
+
+
+def _runs(words: list[str]) -> frozenset[_Run]:
+    edge = [""] * (_RUN_WORDS - 1)
     padded = [*edge, *words, *edge]
-    return _Parsed(Counter(words), frozenset(zip(padded, padded[1:], padded[2:], strict=False)), facts_of(words))
+    return frozenset(zip(padded, padded[1:], padded[2:], strict=False))
 
 
 def _may_go(first: Example, row: Example) -> bool:

@@ -42,12 +42,13 @@ class DrawConfig:
 
 
 def beyond_limits(
-    examples: Sequence[Example], wordings: Sequence[str], splits: SplitConfig, seed: int
+    examples: Sequence[Example], positions: Sequence[float], wordings: Sequence[str], splits: SplitConfig
 ) -> list[Rejection]:
-    """The questions above the limit of their task and split, which the first by hash fill."""
+    """The questions above the limit of their task and split, which the first by position fill."""
     taken: Counter[tuple[str, Split]] = Counter()
     surplus = []
-    for row in _shuffled(wordings, seed):
+    limited = splits.probe_limit or splits.evaluation_limit or splits.train_limit
+    for row in _in_order(positions, wordings) if limited else ():
         example = examples[row]
         limit = splits.limit(example.split)
         taken[example.task, example.split] += 1
@@ -59,6 +60,7 @@ def beyond_limits(
 def not_drawn(
     examples: Sequence[Example],
     sources: Sequence[str],
+    positions: Sequence[float],
     wordings: Sequence[str],
     draws: Mapping[str, DrawConfig],
     seed: int,
@@ -70,7 +72,7 @@ def not_drawn(
     """
     draw_of = {source: name for name, draw in draws.items() for source in draw.sources}
     by_task: dict[str, dict[str, list[int]]] = {name: {} for name in draws}
-    for row in _shuffled(wordings, seed) if draws else ():
+    for row in _in_order(positions, wordings) if draws else ():
         if examples[row].split == "train" and (name := draw_of.get(sources[row])):
             by_task[name].setdefault(examples[row].task, []).append(row)
     return [
@@ -111,7 +113,10 @@ def two_level(counts: Mapping[str, int], size: int, seed: int) -> dict[str, int]
     return taken
 
 
-def _shuffled(wordings: Sequence[str], seed: int) -> list[int]:
-    """The rows in the order in which they are taken."""
-    order = [(unit_interval(seed, "limit", wording), wording, row) for row, wording in enumerate(wordings)]
-    return [row for *_, row in sorted(order)]
+def position_of(wording: str, seed: int) -> float:
+    """Where a question stands in the order in which they are taken, in [0, 1)."""
+    return unit_interval(seed, "limit", wording)
+
+
+def _in_order(positions: Sequence[float], wordings: Sequence[str]) -> list[int]:
+    return sorted(range(len(positions)), key=lambda row: (positions[row], wordings[row]))

@@ -8,6 +8,7 @@ something it stays: to take one question for two costs less than to lose one.
 import re
 import unicodedata
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from orca2.core.rows import Example
 from orca2.recipe.graders.known import known
@@ -52,10 +53,19 @@ def facts_of(words: Sequence[str]) -> tuple[str, ...]:
     return tuple(word for word in words if not word.isalpha() and word not in _NO_OPERATORS)
 
 
-def masked(text: str, *, numbers: bool) -> str:
-    """The words of a text in any order; `name` for each that begins with a capital, and 0 for each number, if asked."""
-    known = ("name" if word[0].isupper() else word.casefold() for word in _words(_plain(text)))
-    return " ".join(sorted("0" if numbers and any(map(str.isdigit, word)) else word for word in known))
+class Masked(NamedTuple):
+    """A text without what makes two of one template different, its words in any order."""
+
+    names: str
+    """Each word that begins with a capital is a name."""
+    names_and_numbers: str
+
+
+def masked(text: str) -> Masked:
+    """The words of a text but for names, and but for names and numbers."""
+    known = ["name" if word[0].isupper() else word.casefold() for word in _words(_plain(text))]
+    without = ["0" if not word.isalpha() and any(map(str.isdigit, word)) else word for word in known]
+    return Masked(" ".join(sorted(known)), " ".join(sorted(without)))
 
 
 def _words(plain: str) -> list[str]:
