@@ -40,6 +40,25 @@ def test_another_worked_turn_is_no_error(tmp_path):
     refused(tmp_path, BASE)
 
 
+def test_an_instruction_that_all_questions_of_a_small_task_share_makes_no_worked_turn_a_held_out_question(tmp_path):
+    instruction = "Solve the following problem. Give the answer as a list of words that stand between commas. Reverse: "
+    words = ["fig, oak", "elm, ash", "yew, bay", "ivy, rue", "may, tea", "hop, rye"]
+    turns = TURNS.format(worked="WORKED").replace(
+        "{% call user() %}WORKED{% endcall %}{% call assistant() %}Answer: 48{% endcall %}",
+        "".join(
+            f"{{% call user() %}}{instruction}{pair}{{% endcall %}}{{% call assistant() %}}Answer: b{{% endcall %}}"
+            for pair in words
+        ),
+    )
+    templates = Templates(write_templates(tmp_path, strategies__worked=turns))
+    questions = [instruction + "moss, fern", instruction + "palm, pine"]
+    held_out = [example(row_id=f"{i}" * 64, question=q, split="evaluation") for i, q in enumerate(questions)]
+    refuse_worked_turns(templates, templates.files_for(["worked"], held_out), held_out)
+    again = [example(row_id="9" * 64, question=instruction + words[0], split="evaluation")]
+    with pytest.raises(Orca2Error, match="equals the held-out question 9999"):
+        refuse_worked_turns(templates, templates.files_for(["worked"], again), again)
+
+
 def test_the_shipped_worked_turns_are_none_of_the_questions_that_the_shipped_sources_hold_out():
     from dataclasses import dataclass
 
