@@ -18,6 +18,7 @@ from orca2.recipe.sources import SourceConfig, read_source
 from orca2.recipe.sources.origin import group_of
 from orca2.recipe.tasks.columns import Questions, rejected
 from orca2.recipe.tasks.duplicates import beside_their_group, copies
+from orca2.recipe.tasks.instructions import without_instructions
 from orca2.recipe.tasks.near import near_duplicates
 from orca2.recipe.tasks.near_copies import near_copies_to_drop
 from orca2.recipe.tasks.overlap import overlapping
@@ -102,8 +103,8 @@ def collect(config: TasksConfig, seed: int) -> tuple[list[Example], list[Rejecte
     questions, left_out, num_read = _read(config, seed)
     questions.leave_out(beside_their_group(questions.groups, questions.examples, questions.ranks))
     questions.leave_out(copies(questions.wordings, questions.examples, questions.ranks))
-    questions.leave_out(near_duplicates(questions.wordings, questions.groups, questions.examples, questions.ranks))
-    questions.leave_out(overlapping(questions.wordings, questions.examples))
+    questions.leave_out(near_duplicates(_bare(questions), questions.groups, questions.examples, questions.ranks))
+    questions.leave_out(overlapping(_bare(questions), questions.examples))
     questions.leave_out(showing_held_out(questions.examples))
     if config.drop_near_copies:
         questions.leave_out(near_copies_to_drop(questions.examples, config.drop_near_copies))
@@ -137,6 +138,10 @@ def _read(config: TasksConfig, seed: int) -> tuple[Questions, list[Rejected], in
             questions.ranks.append(rank(split, named=bool(source.split)))
     raise_all(errors)
     return questions, left_out + rejected_golds(bad), num_read
+
+
+def _bare(questions: Questions) -> list[str]:
+    return without_instructions([example.task for example in questions.examples], questions.wordings)
 
 
 def _suits(source: SourceConfig) -> bool:

@@ -1,18 +1,16 @@
 """No worked turn of a template may be a held-out question: the teacher would have been told its answer."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from itertools import takewhile
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from orca2.core.errors import Orca2Error, raise_all
 from orca2.core.rows import Example
+from orca2.recipe.tasks.instructions import without_instructions
 from orca2.recipe.tasks.near import near_duplicates
 from orca2.recipe.tasks.overlap import overlaps
 from orca2.recipe.tasks.wording import wording
 from orca2.recipe.templates import QUESTION, Templates
 
-_SEVERAL = 4
-"""Texts of a task that begin or end alike for that to be its instruction, and not a likeness of two of them."""
 _HINT = "work another question in the template, or take this one out of its source"
 
 
@@ -33,8 +31,10 @@ def refuse_worked_turns(
     found = [_Turn(text, said, task) for text, (_, task) in turns.items() if (said := wording(text))]
     asked = [wording(example.question) for example in held_out]
     by_text: dict[int, tuple[str, int]] = {}
-    bare, own = _without_instructions(found, held_out, asked)
-    for row, question, how in (*_overlapping(bare, own), *_near(bare, held_out, own), *_equal(found, asked)):
+    tasks = [*(turn.task for turn in found), *(example.task for example in held_out)]
+    bare = without_instructions(tasks, [*(turn.said for turn in found), *asked])
+    turned, own = [turn._replace(said=said) for turn, said in zip(found, bare, strict=False)], bare[len(found) :]
+    for row, question, how in (*_overlapping(turned, own), *_near(turned, held_out, own), *_equal(found, asked)):
         by_text[row] = how, question
     raise_all(
         Orca2Error(
@@ -59,37 +59,6 @@ def _worked(templates: Templates, file: str, task: str, category: str) -> list[s
     example = Example(**nobody, task=task, category=category, split="train", question=QUESTION)
     turns = templates.render(file, example).messages
     return [turn.content for turn in turns if turn.role == "user" and QUESTION not in turn.content]
-
-
-def _without_instructions(
-    found: Sequence[_Turn], held_out: Sequence[Example], asked: Sequence[str]
-) -> tuple[list[_Turn], list[str]]:
-    """Both without the words that all of a task begin or end with, which are most of what a short question says."""
-    texts: dict[str, set[str]] = {}
-    for task, said in (
-        *((turn.task, turn.said) for turn in found),
-        *zip((e.task for e in held_out), asked, strict=True),
-    ):
-        texts.setdefault(task, set()).add(said)
-    ends = {task: _ends(alike) if len(alike) >= _SEVERAL else (0, 0) for task, alike in texts.items()}
-
-    def bare(task: str, said: str) -> str:
-        (first, last), words = ends[task], said.split(" ")
-        return " ".join(words[first : len(words) - last]) or said
-
-    turns = [turn._replace(said=bare(turn.task, turn.said)) for turn in found]
-    return turns, [bare(example.task, said) for example, said in zip(held_out, asked, strict=True)]
-
-
-def _ends(texts: Collection[str]) -> tuple[int, int]:
-    """How many words all of them begin with, and end with."""
-    words = [text.split(" ") for text in texts]
-    first = _alike(words)
-    return first, _alike([own[first:][::-1] for own in words])
-
-
-def _alike(texts: Sequence[Sequence[str]]) -> int:
-    return sum(1 for _ in takewhile(lambda column: len(set(column)) == 1, zip(*texts, strict=False)))
 
 
 def _equal(found: Sequence[_Turn], asked: Sequence[str]) -> Iterator[tuple[int, int, str]]:
