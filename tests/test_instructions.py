@@ -20,22 +20,33 @@ def said(*texts, task="t"):
     return without_instructions([task] * len(texts), texts)
 
 
-def test_what_all_begin_or_end_with_goes_and_is_no_part_of_what_they_say():
+def test_what_most_begin_or_end_with_is_one_word_of_each():
     words = ["dog", "big cat", "sun", "sea"]
-    assert said(*(f"say it in french {word} now" for word in words)) == words
+    texts = [f"say now what it is in french {word} and write nothing but that word" for word in words]
+    bare = said(*texts, "what is one and one")
+    (first,), (last,) = ({text.split(" ")[end] for text in bare[:-1]} for end in (0, -1))
+    assert bare == [*(f"{first} {word} {last}" for word in words), "what is one and one"]
+
+
+def test_the_same_words_under_another_instruction_are_another_question():
+    asked = {task: [f"say now what it is in {task} {word}" for word in "abcd"] for task in ("french", "german")}
+    tasks = [task for task, texts in asked.items() for _ in texts]
+    bare = without_instructions(tasks, [text for texts in asked.values() for text in texts])
+    assert len(set(bare)) == 8
+    assert {len(text.split(" ")) for text in bare} == {2}
 
 
 def test_two_that_are_nearly_one_question_keep_their_words():
-    near = ["nina packed 36 boxes on monday", "mara packed 36 boxes on monday", "nina packed 36 boxes on monday"]
+    near = ["nina packed 36 boxes on monday", "mara packed 36 boxes on monday", "nina packed 36 boxes on friday"]
     assert said(*near) == near
 
 
-def test_each_task_has_an_instruction_of_its_own():
-    texts = [f"say {word} in french" for word in "abcd"] + ["say it"]
-    assert without_instructions([*"tttt", "other"], texts) == [*"abcd", "say it"]
+def test_a_short_beginning_is_a_part_of_its_question():
+    texts = [f"what is {word}" for word in "abcdef"]
+    assert said(*texts) == texts
 
 
-@given(st.lists(st.lists(st.sampled_from("ab"), min_size=1, max_size=4).map(" ".join), min_size=1, unique=True))
+@given(st.lists(st.lists(st.sampled_from("ab"), min_size=1, max_size=9).map(" ".join), min_size=1, unique=True))
 def test_different_questions_stay_different(texts):
     assert len(set(said(*texts))) == len(texts)
 

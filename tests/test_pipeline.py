@@ -92,7 +92,7 @@ def test_a_comment_in_a_template_and_a_docstring_in_a_module_cost_no_teacher_tok
     before = built.lock()
     built.edit("templates/strategies/direct_answer.j2", "{#-", "{#- An edited comment.")
     built.edit("orca2/engines/generation.py", '"""Answer', '"""An edited docstring. Answer')
-    assert ran(built.repro("pack")) == ["code", "probe", "render_prompts"]
+    assert ran(built.repro("pack")) == ["code", "probe", "render_prompts", "erase"]
     assert built.speed("probe")["num_generated"] == 0
     after = built.lock()
     assert {path: after[path] for path in REPRODUCIBLE} == {path: before[path] for path in REPRODUCIBLE}

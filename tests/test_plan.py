@@ -85,7 +85,7 @@ def line_of(project, text, file="tasks/reversal/step_by_step.j2"):
 @pytest.mark.parametrize(
     ("file", "old", "new", "told"),
     [
-        ("params.yaml", "student_template: generic", "student_template: plain", "unknown student template 'plain'"),
+        ("params.yaml", "student_template: generic", "student_template: plane", "unknown student template 'plane'"),
         ("params.yaml", "grader: exact", "grader: exakt", "exakt"),
         ("models/models.json", "{", "{{", "models/models.json: is torn"),
     ],

@@ -1,47 +1,57 @@
-"""What all questions of a task begin or end with: an instruction, which makes no two of them alike.
+"""What most questions of a task begin or end with: an instruction, which makes no two of them alike.
 
 Where there are many questions, `near` and `overlap` see by themselves which runs of words many share. Of a few, the
 instruction may be most of what each says, and one word the rest.
 """
 
-from collections.abc import Sequence
-from itertools import takewhile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from orca2.recipe.tasks.runs import number_of
 
 SEVERAL = 4
 """Different questions of a task that begin or end alike for that to be its instruction, and no likeness of two."""
+LEAST_WORDS = 5
+"""Of an instruction; a shorter beginning, such as `what is`, is a part of its question."""
+FEW = 100
+"""Most questions of a task to which this is done: of more, `near` and `overlap` see which runs are common."""
 
 
 def without_instructions(tasks: Sequence[str], wordings: Sequence[str]) -> list[str]:
-    """Each wording (see `wording`) without the words that all of its task begin with, and those that all end with.
+    """Each wording (see `wording`) with one word in place of those that most of its task begin or end with.
 
-    At least a word of each stays; different ones stay different.
+    That word stands for the very instruction, so under another one the same words are another question. Different
+    wordings stay different.
     """
     of_task: dict[str, list[int]] = {}
     for row, task in enumerate(tasks):
         of_task.setdefault(task, []).append(row)
     bare = list(wordings)
     for rows in of_task.values():
-        first, last = _ends([wordings[row] for row in rows])
-        for row in rows if first or last else ():
-            words = wordings[row].split(" ")
-            bare[row] = " ".join(words[first : len(words) - last])
+        if len(rows) > FEW:
+            continue
+        words = [text.split(" ") for text in {wordings[row] for row in rows}]
+        first, last = list(_shared(words)), list(_shared([text[::-1] for text in words]))[::-1]
+        for row in rows:
+            bare[row] = _cut(wordings[row], " ".join(first), " ".join(last))
     return bare
 
 
-def _ends(wordings: Sequence[str]) -> tuple[int, int]:
-    """How many words all of them begin with, and end with; none where they are not several."""
-    shortest = min(wordings, key=len).split(" ")
-    first, last = len(shortest), len(shortest)
-    for wording in wordings:
-        words = wording.split(" ")
-        first, last = _alike(shortest[:first], words), _alike(shortest[::-1][:last], words[::-1])
-        if not first and not last:
-            return 0, 0
-    if len(set(wordings)) < SEVERAL:
-        return 0, 0
-    first = min(first, len(shortest) - 1)
-    return first, min(last, len(shortest) - 1 - first)
+def _shared(texts: Sequence[Sequence[str]]) -> Iterator[str]:
+    """The words that most texts begin with."""
+    least, found = max(SEVERAL, -(-len(texts) // 2)), list[str]()
+    while counts := Counter(text[len(found)] for text in texts if len(text) > len(found)):
+        word, count = max(counts.items(), key=lambda item: (item[1], item[0]))
+        if count < least:
+            break
+        texts = [text for text in texts if len(text) > len(found) and text[len(found)] == word]
+        found.append(word)
+    yield from found if len(found) >= LEAST_WORDS else ()
 
 
-def _alike(one: Sequence[str], other: Sequence[str]) -> int:
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
+def _cut(wording: str, first: str, last: str) -> str:
+    if first and wording.startswith(f"{first} "):
+        wording = f"#{number_of(first)}{wording[len(first) :]}"
+    if last and wording.endswith(f" {last}"):
+        wording = f"{wording[: -len(last)]}#{number_of(last)}"
+    return wording
