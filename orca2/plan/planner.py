@@ -4,6 +4,7 @@ A stage is known by what it writes; one that the pipeline lacks is passed over, 
 as it lies there.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -32,6 +33,7 @@ from orca2.recipe.tasks import TasksConfig, collect
 from orca2.recipe.templates import Templates
 from orca2.store.store import Store
 
+_REWORDED = re.compile(r"templates/strategies modified \((.+)\)")
 _UNKNOWN = "not known yet: "
 """Begins what stands in place of the digest of a model that is still to be made: no stored answer can be its."""
 _TRAINED = _UNKNOWN + "the student"
@@ -218,10 +220,17 @@ class Planner:
         """Digest of the student, where training will not run again: nothing changes in or before `data/packed`."""
         learning = ("grade", "erase", "pack", "train")
         sure = not self.choices[1]
-        same = sure and self._same and all(self.states.of(step) != "stale" for step in learning)
+        same = sure and self._same and all(self._teaches_the_same(step) for step in learning)
         if (self.states.stays("train") or same) and TRAINED.is_dir():
             return models.from_folder(Path(TRAINED)).digest
         return _TRAINED
+
+    def _teaches_the_same(self, step: str) -> bool:
+        """Whether nothing of its own changed but templates of techniques: what is asked says all that counts of those."""
+        probed = self.params.probe.strategies if self.params.probe else ()
+        reworded = [_REWORDED.fullmatch(why) for why in self.states.why(step)]
+        files = [file for found in reworded if found for file in found[1].split(", ")]
+        return self.states.of(step) != "stale" or (all(reworded) and all(Path(file).stem in probed for file in files))
 
     def _seconds(self, tokens: Mapping[str, float]) -> tuple[float, float] | None:
         """Over all models that must answer, one after the other."""

@@ -22,6 +22,11 @@ class States:
         """Whether the pipeline has it."""
         return self._states[step] is not None
 
+    def why(self, step: str) -> tuple[str, ...]:
+        """What changed of a step's own."""
+        state = self._states[step]
+        return state.why if state else ()
+
     def stays(self, step: str) -> bool:
         """Whether what it wrote stays as it is: it is fresh, or nothing here writes it."""
         return self.of(step) in ("fresh", "absent")
