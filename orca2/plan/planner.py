@@ -226,7 +226,7 @@ class Planner:
         return _TRAINED
 
     def _teaches_the_same(self, step: str) -> bool:
-        """Whether nothing of its own changed but templates of techniques: what is asked says all that counts of those."""
+        """Whether nothing of its own changed but templates of techniques, of which all that counts is asked."""
         probed = self.params.probe.strategies if self.params.probe else ()
         reworded = [_REWORDED.fullmatch(why) for why in self.states.why(step)]
         files = [file for found in reworded if found for file in found[1].split(", ")]
