@@ -26,10 +26,10 @@ from orca2.recipe.evaluation import EvaluateConfig, is_student, require_question
 from orca2.recipe.evaluation.benchmarks import figures
 from orca2.recipe.evaluation.comparison import compare_students
 from orca2.recipe.evaluation.summary import summarise
+from orca2.recipe.likeness.worked_turns import refuse_worked_turns
 from orca2.recipe.requests import evaluation_requests
 from orca2.recipe.strategies import examined_under, read_choices, require_choices
 from orca2.recipe.strategies.forms import techniques_used
-from orca2.recipe.tasks.worked_turns import refuse_worked_turns
 from orca2.recipe.templates import Templates
 from orca2.store.root import default_root
 from orca2.store.store import Store

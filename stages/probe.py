@@ -28,10 +28,10 @@ from orca2.project.artifacts import (
 from orca2.project.metrics import reasons_of, write_counts, write_speed
 from orca2.project.shards import read_rows, write_rows
 from orca2.recipe import models
+from orca2.recipe.likeness.worked_turns import refuse_worked_turns
 from orca2.recipe.requests import ProbeConfig, probe_requests
 from orca2.recipe.strategies import shared
 from orca2.recipe.strategies.asking import Probe
-from orca2.recipe.tasks.worked_turns import refuse_worked_turns
 from orca2.recipe.templates import Templates
 from orca2.store.root import default_root
 from orca2.store.store import Store

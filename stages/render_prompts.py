@@ -19,10 +19,10 @@ from orca2.project.metrics import write_counts
 from orca2.project.partitions import Columns, distinct, map_tables
 from orca2.project.shards import read_rows
 from orca2.recipe import models
+from orca2.recipe.likeness.worked_turns import refuse_worked_turns
 from orca2.recipe.request_tables import COLUMNS, request_table
 from orca2.recipe.requests import GenerateConfig, teaching
 from orca2.recipe.strategies import read_choices, require_choices
-from orca2.recipe.tasks.worked_turns import refuse_worked_turns
 from orca2.recipe.templates import opened
 
 if TYPE_CHECKING:

@@ -132,6 +132,12 @@ def flipped(text):
     return ast.unparse(ast.fix_missing_locations(tree))
 
 
+def test_how_questions_are_read_is_code_of_the_stage_that_reads_them_alone():
+    reading = [path for path in MODULES if path.startswith(("orca2/recipe/sources/", "orca2/recipe/tasks/"))]
+    assert {stage for path in reading for stage in reaching(path)} == {"prepare_tasks"}
+    assert "report" not in {stage for path in MODULES if "/graders/" in path for stage in reaching(path)}
+
+
 @pytest.mark.parametrize("path", [path for path in MODULES if (ROOT / path).stem != "__init__"])
 def test_a_change_of_logic_makes_exactly_the_stages_stale_that_reach_it(tree, before, edit, path):
     edit(path, flipped)

@@ -5,9 +5,9 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orca2.recipe.likeness.instructions import without_instructions
 from orca2.recipe.sources import SourceConfig
 from orca2.recipe.tasks import TasksConfig, collect
-from orca2.recipe.tasks.instructions import without_instructions
 
 INSTRUCTION = (
     "Below stands one English word. Say what it is in French, and write nothing beside that word: no article, no "

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orca2.recipe.tasks.near import LIKENESS, common_runs, likeness, near_duplicates
-from orca2.recipe.tasks.runs import runs
-from orca2.recipe.tasks.wording import wording
+from orca2.recipe.likeness.near import LIKENESS, common_runs, likeness
+from orca2.recipe.likeness.runs import runs
+from orca2.recipe.likeness.wording import wording
+from orca2.recipe.tasks.duplicates import near_duplicates
 from tests.examples import example
 
 BASE = "Nina packed 36 boxes on Monday, and a third as many on Friday. How many boxes did she pack in all?"
@@ -149,7 +150,7 @@ def test_runs_are_those_of_each_text_and_none_across_two(texts, length):
 def test_texts_come_in_stretches_and_keep_their_numbers(monkeypatch):
     texts = [f"one two {i}" for i in range(50)]
     (whole,) = runs(texts, 3)
-    monkeypatch.setattr("orca2.recipe.tasks.runs._STRETCH_CHARACTERS", 40)
+    monkeypatch.setattr("orca2.recipe.likeness.runs._STRETCH_CHARACTERS", 40)
     parts = list(runs(texts, 3))
     assert len(parts) > 10
     assert np.array_equal(np.concatenate([part.numbers for part in parts]), whole.numbers)

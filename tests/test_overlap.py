@@ -7,7 +7,7 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orca2.recipe.tasks.overlap import COMMON, RUN_WORDS, SHARE, overlaps
+from orca2.recipe.likeness.overlap import COMMON, RUN_WORDS, SHARE, overlaps
 
 WORDS = ["".join(letters) for letters in itertools.product("abcdefgh", repeat=3)][:400]
 

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from orca2.recipe.likeness import wording as module
+from orca2.recipe.likeness.wording import wording, words
 from orca2.recipe.sources import SourceConfig
 from orca2.recipe.tasks import SplitConfig, TasksConfig, collect
-from orca2.recipe.tasks import wording as module
-from orca2.recipe.tasks.wording import wording, words
 
 SPLITS = SplitConfig(probe_fraction=0.2, evaluation_fraction=0.3)
 BASE = "Nina packed 36 boxes on Monday, and a third as many on Friday. How many boxes did she pack in all?"
@@ -169,7 +169,7 @@ def test_equal_questions_about_different_passages_are_all_kept(source):
 
 def test_the_options_of_a_question_are_part_of_it_where_its_text_does_not_show_them():
     from orca2.recipe.graders.known import grading_facts
-    from orca2.recipe.tasks.wording import wording_of
+    from orca2.recipe.tasks.columns import wording_of
     from tests.examples import example as row
 
     def asked_with(*texts, question="Which one must be true?"):

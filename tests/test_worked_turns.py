@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from orca2.core.errors import Orca2Error
-from orca2.recipe.tasks.worked_turns import refuse_worked_turns
+from orca2.recipe.likeness.worked_turns import refuse_worked_turns
 from orca2.recipe.templates import Templates
 from tests.examples import ROOT, example, write_templates
 

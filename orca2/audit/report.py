@@ -25,7 +25,7 @@ from orca2.audit.report_figures import (
 )
 from orca2.audit.report_inputs import Evaluation, Evidence, Inputs, in_order, read_inputs
 from orca2.recipe.evaluation.benchmarks import AVERAGE, TAUGHT, Figure
-from orca2.recipe.strategies.forms import Used
+from orca2.recipe.strategies import Used
 
 __all__ = ["Inputs", "read_inputs", "write"]
 

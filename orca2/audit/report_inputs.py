@@ -21,8 +21,7 @@ from orca2.recipe.evaluation import Role, is_student
 from orca2.recipe.evaluation.benchmarks import Figure
 from orca2.recipe.evaluation.comparison import Comparison
 from orca2.recipe.evaluation.summary import Interval, Macro
-from orca2.recipe.strategies import read_choices
-from orca2.recipe.strategies.forms import Used
+from orca2.recipe.strategies import Used, read_choices
 
 MODELS = tuple(EVALUATED)
 """Roles of the models that are always examined, as they are drawn; models that are compared come after the first of

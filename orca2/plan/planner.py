@@ -4,7 +4,6 @@ A stage is known by what it writes; one that the pipeline lacks is passed over, 
 as it lies there.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -21,6 +20,7 @@ from orca2.plan.judging import StoredVerdicts, together
 from orca2.plan.probing import Probing
 from orca2.plan.questions import Collected, Written
 from orca2.plan.states import States
+from orca2.project import git
 from orca2.project.artifacts import CHOICES, EVALUATION_REQUESTS, REQUESTS, TRAINED
 from orca2.recipe import models
 from orca2.recipe.erasure import EraseConfig
@@ -33,7 +33,7 @@ from orca2.recipe.tasks import TasksConfig, collect
 from orca2.recipe.templates import Templates
 from orca2.store.store import Store
 
-_REWORDED = re.compile(r"templates/strategies modified \((.+)\)")
+_TECHNIQUES = "templates/strategies"
 _UNKNOWN = "not known yet: "
 """Begins what stands in place of the digest of a model that is still to be made: no stored answer can be its."""
 _TRAINED = _UNKNOWN + "the student"
@@ -227,10 +227,11 @@ class Planner:
 
     def _teaches_the_same(self, step: str) -> bool:
         """Whether nothing of its own changed but templates of techniques, of which all that counts is asked."""
+        if self.states.of(step) != "stale":
+            return True
+        edited = {Path(file).stem for file in git.edited_files(Path(), _TECHNIQUES)}
         probed = self.params.probe.strategies if self.params.probe else ()
-        reworded = [_REWORDED.fullmatch(why) for why in self.states.why(step)]
-        files = [file for found in reworded if found for file in found[1].split(", ")]
-        return self.states.of(step) != "stale" or (all(reworded) and all(Path(file).stem in probed for file in files))
+        return self.states.reads_anew_only(step, _TECHNIQUES) and bool(edited) and edited <= {*probed}
 
     def _seconds(self, tokens: Mapping[str, float]) -> tuple[float, float] | None:
         """Over all models that must answer, one after the other."""

@@ -22,10 +22,10 @@ class States:
         """Whether the pipeline has it."""
         return self._states[step] is not None
 
-    def why(self, step: str) -> tuple[str, ...]:
-        """What changed of a step's own."""
+    def reads_anew_only(self, step: str, path: str) -> bool:
+        """Whether one of its deps is all of its own that changed."""
         state = self._states[step]
-        return state.why if state else ()
+        return state is not None and state.reads_anew == {path} and len(state.why) == 1
 
     def stays(self, step: str) -> bool:
         """Whether what it wrote stays as it is: it is fresh, or nothing here writes it."""

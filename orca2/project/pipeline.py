@@ -32,6 +32,8 @@ class StageState:
     state: Literal["fresh", "stale", "waiting"]
     """`waiting`: nothing of its own changed, but a stage before it will run and may change what it reads."""
     why: tuple[str, ...]
+    reads_anew: frozenset[str] = frozenset()
+    """Files and folders among its deps that changed."""
 
     @property
     def name(self) -> str:
@@ -67,7 +69,14 @@ def stage_states(root: Path = Path(), will_say: Mapping[str, Mapping[str, object
     frozen = {stage.name for stage, dvc_stage in zip(stages, found, strict=True) if dvc_stage.frozen}
     before = {s.name: [b.name for b in stages if s.name not in frozen and reads(s, b)] for s in stages}
     runs = _running(why, before)
-    return [_state(stage, why[stage.name], [name for name in before[stage.name] if name in runs]) for stage in stages]
+    anew = {
+        stage.name: frozenset(_changed_items(root, dvc_stage, changed, "deps"))
+        for stage, dvc_stage, changed in zip(stages, found, changes, strict=True)
+    }
+    return [
+        _state(stage, why[stage.name], anew[stage.name], [b for b in before[stage.name] if b in runs])
+        for stage in stages
+    ]
 
 
 def changed_inputs(name: str, root: Path = Path()) -> tuple[str, ...]:
@@ -96,9 +105,9 @@ def _running(why: Mapping[str, Sequence[str]], reads: Mapping[str, Sequence[str]
     return running
 
 
-def _state(stage: Stage, why: tuple[str, ...], before: Sequence[str]) -> StageState:
+def _state(stage: Stage, why: tuple[str, ...], anew: frozenset[str], before: Sequence[str]) -> StageState:
     if why:
-        return StageState(stage=stage, state="stale", why=why)
+        return StageState(stage=stage, state="stale", why=why, reads_anew=anew)
     if before:
         return StageState(stage=stage, state="waiting", why=(f"after {', '.join(before)}",))
     return StageState(stage=stage, state="fresh", why=())
@@ -110,14 +119,10 @@ def _reasons(
     """Why a stage must run; nothing of one that only always does."""
     from dvc.dependency.param import ParamsDependency
 
-    # In its status DVC names a path from the current folder, or from elsewhere where that lies outside its repository.
-    named = {str(item): from_root(item, root) for item in (*stage.deps, *stage.outs)}
     watched = {from_root(dep, root): dep for dep in stage.deps if isinstance(dep, ParamsDependency)}
     foreseen = {path: dep for path, dep in watched.items() if path in will_say}
-    parts = [change for change in changed if isinstance(change, dict)]
-    deps = {named[path]: what for part in parts for path, what in part.get("changed deps", {}).items()}
-    deps = {path: what for path, what in deps.items() if path not in foreseen}
-    outs = {named[path]: what for part in parts for path, what in part.get("changed outs", {}).items()}
+    deps = {p: what for p, what in _changed_items(root, stage, changed, "deps").items() if p not in foreseen}
+    outs = _changed_items(root, stage, changed, "outs")
     words = [change for change in changed if isinstance(change, str) and change != "always changed"]
     if not _has_run(stage):
         yield from () if stage.always_changed else ("never run here",)
@@ -133,6 +138,16 @@ def _reasons(
         elif path not in code:
             yield f"{path} {what}{_changed_files(root, path)}"
     yield from (f"output {path} {what}" for path, what in outs.items())
+
+
+def _changed_items(
+    root: Path, stage: DvcStage, changed: Sequence[_StatusEntry], kind: Literal["deps", "outs"]
+) -> dict[str, str | dict[str, str]]:
+    """What became of each that changed, by its path from the root."""
+    # In its status DVC names a path from the current folder, or from elsewhere where that lies outside its repository.
+    named = {str(item): from_root(item, root) for item in (*stage.deps, *stage.outs)}
+    parts = [change for change in changed if isinstance(change, dict)]
+    return {named[path]: what for part in parts for path, what in part.get(f"changed {kind}", {}).items()}
 
 
 def _has_run(stage: DvcStage) -> bool:

@@ -15,7 +15,7 @@ of 100 probes. The smallest lead says what a probe of this size could not have s
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal, TypedDict, TypeVar
 
 import yaml
 
@@ -47,6 +47,15 @@ class Choice:
     """All candidates, the chosen one first, then those that were asked most, and by accuracy."""
     student_scores: tuple[Score, ...] = ()
     """The same by the student's base, where it judges beside the teacher."""
+
+
+class Used(TypedDict):
+    """Which techniques the answers of models show."""
+
+    recognised: float | None
+    """Share of the probe's own answers whose technique the rule names rightly, in [0, 1]; None: there are none."""
+    models: dict[str, dict[str, dict[str, dict[str, int]]]]
+    """Role, task, technique taught, technique used: how many answers."""
 
 
 def select(

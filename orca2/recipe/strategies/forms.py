@@ -11,12 +11,13 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
-from typing import NamedTuple, TypedDict
+from typing import NamedTuple
 
 from orca2.core.hashing import digest
 from orca2.core.rows import Example, Graded
 from orca2.recipe.graders.extraction import ANSWER_LINES, before_answer_line
 from orca2.recipe.graders.known import known
+from orca2.recipe.strategies import Used
 
 NONE = "none"
 """In place of a technique, where an answer is like none of them."""
@@ -31,15 +32,6 @@ class _Question(NamedTuple):
     text: str
     lines: tuple[str, ...]
     """How a line begins that holds the answer."""
-
-
-class Used(TypedDict):
-    """Which techniques the answers of models show."""
-
-    recognised: float | None
-    """Share of the probe's own answers whose technique the rule names rightly, in [0, 1]; None: there are none."""
-    models: dict[str, dict[str, dict[str, dict[str, int]]]]
-    """Role, task, technique taught, technique used: how many answers."""
 
 
 def techniques_used(

@@ -1,8 +1,8 @@
 """The questions of every source, each in its split, without duplicates. Nothing disappears.
 
-`wording` says what a question says, `splits` where it belongs, `duplicates` and `near` which copy stays, `overlap` and
-`near_copies` what training holds of evaluation, `sampling` how many are taken. Adding questions or raising a limit
-moves no other question between splits.
+`splits` says where a question belongs, `duplicates` which copy stays, `near_copies` what training holds of evaluation
+but for names, `sampling` how many are taken; what two texts have in common is in `recipe.likeness`. Adding questions or
+raising a limit moves no other question between splits.
 """
 
 import re
@@ -14,18 +14,15 @@ from orca2.core.errors import Orca2Error, raise_all, require
 from orca2.core.rows import Example, Rejected
 from orca2.recipe.graders.golds import rejected_golds
 from orca2.recipe.graders.reasoning_gym import UNSOUND_VERDICTS
+from orca2.recipe.likeness.instructions import without_instructions
 from orca2.recipe.sources import SourceConfig, read_source
 from orca2.recipe.sources.origin import group_of
-from orca2.recipe.tasks.columns import Questions, rejected
-from orca2.recipe.tasks.duplicates import beside_their_group, copies
-from orca2.recipe.tasks.instructions import without_instructions
-from orca2.recipe.tasks.near import near_duplicates
+from orca2.recipe.tasks.columns import Questions, rejected, wording_of
+from orca2.recipe.tasks.duplicates import beside_their_group, copies, near_duplicates, overlapping
 from orca2.recipe.tasks.near_copies import near_copies_to_drop
-from orca2.recipe.tasks.overlap import overlapping
 from orca2.recipe.tasks.sampling import DrawConfig, beyond_limits, not_drawn, position_of
 from orca2.recipe.tasks.shots import showing_held_out
 from orca2.recipe.tasks.splits import SplitConfig, rank, split_of
-from orca2.recipe.tasks.wording import wording_of
 
 __all__ = ["SplitConfig", "TasksConfig", "collect"]
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from orca2.core.rows import Example, Rejected
+from orca2.recipe.graders.known import known
+from orca2.recipe.likeness.wording import wording
 
 
 class Rejection(NamedTuple):
@@ -43,6 +45,13 @@ class Questions:
         for name in ("examples", "sources", "wordings", "positions", "groups", "ranks"):
             column = getattr(self, name)
             setattr(self, name, [column[row] for row in kept])
+
+
+def wording_of(example: Example) -> str:
+    """What a question asks; with its options, where its text does not show them."""
+    options = [option.text for option in known(example.metadata).choices]
+    unseen = [text for text in options if text not in example.question]
+    return wording(example.question) + "".join(f"\n{wording(text)}" for text in options if unseen)
 
 
 def rejected(left_out: Iterable[tuple[Example, str, str]], earlier: Sequence[Rejected] = ()) -> list[Rejected]:

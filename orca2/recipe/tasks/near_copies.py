@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple, TypedDict
 
 from orca2.core.rows import Example, Rejected
+from orca2.recipe.likeness.wording import masked
 from orca2.recipe.tasks.columns import Rejection
-from orca2.recipe.tasks.wording import masked
 
 Mask = Literal["names", "names_and_numbers"]
 

@@ -1,24 +1,20 @@
-"""Near duplicates: questions that share nearly all runs of three words and differ in at most two words.
+"""Near duplicates: texts that share nearly all runs of three words and differ in at most two words.
 
 MinHash (of `rensa`) proposes pairs, and each is then judged on its words, so that no chance of a hash leaves a question
 out. Numbers and operators must be the same, in their order: `3 apples` and `4 apples` are two questions. What many
-questions of a task share, such as an instruction, does not make them alike. In one split the known answers must agree
-too, and rows of one group, which share their passage, are never taken for one another.
+texts of a task share, such as an instruction, does not make them alike.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from orca2.core.rows import Example
-from orca2.recipe.tasks.columns import Rejection
-from orca2.recipe.tasks.duplicates import agree
-from orca2.recipe.tasks.runs import number_of, numbers_of, runs
-from orca2.recipe.tasks.wording import facts_of
+from orca2.recipe.likeness.runs import number_of, numbers_of, runs
+from orca2.recipe.likeness.wording import facts_of
 
 LIKENESS = 0.75
 """Least share of runs of three words that two near duplicates have in common, of those that either has. One word apart
@@ -39,33 +35,40 @@ _PAIRS_AT_ONCE = 1 << 18
 _Run = tuple[str, ...]
 
 
-def near_duplicates(
-    wordings: Sequence[str], groups: Sequence[str], examples: Sequence[Example], ranks: Sequence[int]
-) -> list[Rejection]:
-    """The questions that are near duplicates of one that stays.
+class Pair(NamedTuple):
+    """A text that is a near duplicate of one that comes first."""
+
+    row: int
+    first: int
+    share: float
+    """Of their runs that they have in common."""
+
+
+def near_pairs(
+    wordings: Sequence[str], tasks: Sequence[str], ranks: Sequence[int], may_go: Callable[[int, int], bool]
+) -> list[Pair]:
+    """The texts that are near duplicates of one that is none itself.
 
     Args:
-        wordings: what each question says, all different.
-        groups: of each, empty where it stands alone.
-        examples: the questions.
-        ranks: how early each is kept; one of rank 0 always is, for a benchmark is what it is.
+        wordings: what each says, all different.
+        tasks: of each.
+        ranks: how early each comes; one of rank 0 is a near duplicate of none.
+        may_go: whether the second of two rows may be taken for a near duplicate of the first.
     """
-    tasks = [example.task for example in examples]
     common = common_runs(wordings, tasks)
     order = np.lexsort((np.arange(len(ranks)), np.asarray(ranks)))
     leader: dict[int, int] = {}
-    gone = []
+    pairs = []
     for row, earlier in _candidates(wordings, tasks, common, order):
         firsts = dict.fromkeys(leader.get(other, other) for other in earlier)
         for first in firsts if ranks[row] else ():
-            same_group = groups[row] and groups[row] == groups[first]
-            if same_group or not _may_go(examples[first], examples[row]):
+            if not may_go(first, row):
                 continue
-            if alike := likeness(wordings[first], wordings[row], common[tasks[first]] | common[tasks[row]]):
+            if share := likeness(wordings[first], wordings[row], common[tasks[first]] | common[tasks[row]]):
                 leader[row] = first
-                gone.append(Rejection(row, "near duplicate", f"{alike:.0%} like {examples[first].row_id}"))
+                pairs.append(Pair(row, first, share))
                 break
-    return gone
+    return pairs
 
 
 def common_runs(wordings: Sequence[str], tasks: Sequence[str]) -> dict[str, frozenset[_Run]]:
@@ -117,11 +120,6 @@ def _runs(words: list[str]) -> frozenset[_Run]:
     edge = [""] * (_RUN_WORDS - 1)
     padded = [*edge, *words, *edge]
     return frozenset(zip(padded, padded[1:], padded[2:], strict=False))
-
-
-def _may_go(first: Example, row: Example) -> bool:
-    """Whether a near duplicate of `first` may be left out: what evaluation holds goes from all other splits."""
-    return (first.split == "evaluation" and row.split != "evaluation") or agree(first, row)
 
 
 def _candidates(

@@ -10,9 +10,6 @@ import unicodedata
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from orca2.core.rows import Example
-from orca2.recipe.graders.known import known
-
 _SPELT_ALIKE = str.maketrans(
     dict.fromkeys("\u2018\u2019\u201a\u201b\u2032\u02bc", "'")
     | dict.fromkeys("\u201c\u201d\u201e\u201f\u00ab\u00bb`", '"')
@@ -83,13 +80,6 @@ def _words(plain: str) -> list[str]:
 def wording(text: str) -> str:
     """A text as all its spellings have it; one that says nothing, such as `?`, is as it stands."""
     return " ".join(words(text)) or text.strip()
-
-
-def wording_of(example: Example) -> str:
-    """What a question asks; with its options, where its text does not show them."""
-    options = [option.text for option in known(example.metadata).choices]
-    unseen = [text for text in options if text not in example.question]
-    return wording(example.question) + "".join(f"\n{wording(text)}" for text in options if unseen)
 
 
 def _plain(text: str) -> str:

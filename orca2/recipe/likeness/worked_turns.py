@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 from orca2.core.errors import Orca2Error, raise_all
 from orca2.core.rows import Example
-from orca2.recipe.tasks.instructions import without_instructions
-from orca2.recipe.tasks.near import near_duplicates
-from orca2.recipe.tasks.overlap import overlaps
-from orca2.recipe.tasks.wording import wording
+from orca2.recipe.likeness.instructions import without_instructions
+from orca2.recipe.likeness.near import near_pairs
+from orca2.recipe.likeness.overlap import overlaps
+from orca2.recipe.likeness.wording import wording
 from orca2.recipe.templates import QUESTION, Templates
 
 _HINT = "work another question in the template, or take this one out of its source"
@@ -27,8 +27,12 @@ def refuse_worked_turns(
     Raises:
         InputErrors: each, with its file and the question.
     """
-    turns = {turn: (file, task) for file, task, category in files for turn in _worked(templates, file, task, category)}
-    found = [_Turn(text, said, task) for text, (_, task) in turns.items() if (said := wording(text))]
+    turns = {
+        text: _Turn(text, wording(text), file, task)
+        for file, task, category in files
+        for text in _worked(templates, file, task, category)
+    }
+    found = [turn for turn in turns.values() if turn.said]
     asked = [wording(example.question) for example in held_out]
     by_text: dict[int, tuple[str, int]] = {}
     tasks = [*(turn.task for turn in found), *(example.task for example in held_out)]
@@ -39,7 +43,7 @@ def refuse_worked_turns(
     raise_all(
         Orca2Error(
             f"a worked question {how} the held-out question {held_out[question].row_id[:12]}: {found[row].text[:80]!r}",
-            str(templates.root / turns[found[row].text][0]),
+            str(templates.root / found[row].file),
             _HINT,
         )
         for row, (how, question) in sorted(by_text.items())
@@ -47,10 +51,11 @@ def refuse_worked_turns(
 
 
 class _Turn(NamedTuple):
-    """A worked question, what it says, and a task that it is shown for."""
+    """A worked question, what it says, its template, and a task that it is shown for."""
 
     text: str
     said: str
+    file: str
     task: str
 
 
@@ -69,19 +74,11 @@ def _equal(found: Sequence[_Turn], asked: Sequence[str]) -> Iterator[tuple[int, 
 
 
 def _near(found: Sequence[_Turn], held_out: Sequence[Example], asked: Sequence[str]) -> Iterator[tuple[int, int, str]]:
-    """By the search for near duplicates, in which what is held out comes first."""
-    nobody = dict.fromkeys(("category", "question", "answer", "metadata", "source", "licence"), "")
-    turns = [
-        Example(**nobody, row_id=str(row), task=turn.task, split="train", grader="exact")
-        for row, turn in enumerate(found)
-    ]
-    texts, examples = [*asked, *(turn.said for turn in found)], [*held_out, *turns]
-    ranks = [0] * len(held_out) + [1] * len(turns)
-    by_id = {example.row_id: row for row, example in enumerate(held_out)}
-    for rejection in near_duplicates(texts, [""] * len(texts), examples, ranks):
-        first = rejection.detail.rpartition(" ")[2]
-        if first in by_id:
-            yield rejection.row - len(held_out), by_id[first], "nearly equals"
+    texts = [*asked, *(turn.said for turn in found)]
+    tasks = [*(example.task for example in held_out), *(turn.task for turn in found)]
+    ranks, count = [0] * len(asked) + [1] * len(found), len(asked)
+    for pair in near_pairs(texts, tasks, ranks, lambda first, row: first < count <= row):
+        yield pair.row - count, pair.first, "nearly equals"
 
 
 def _overlapping(found: Sequence[_Turn], asked: Sequence[str]) -> Iterator[tuple[int, int, str]]:

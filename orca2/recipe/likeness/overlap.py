@@ -2,7 +2,7 @@
 
 A text overlaps a question when it holds at least half of the question's runs and all its numbers: without one of those
 it is about something else. A run that more than ten texts hold is an instruction that questions share, and counts for
-neither. Shorter questions have no run: `duplicates` and `near` see to them.
+neither. Shorter questions have no run: `near` sees to them.
 """
 
 from collections import Counter
@@ -12,10 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from orca2.core.rows import Example
-from orca2.recipe.tasks.columns import Rejection
-from orca2.recipe.tasks.runs import Runs, runs
-from orca2.recipe.tasks.wording import facts_of
+from orca2.recipe.likeness.runs import Runs, runs
+from orca2.recipe.likeness.wording import facts_of
 
 RUN_WORDS = 13
 SHARE = 0.5
@@ -32,22 +30,6 @@ class Overlap(NamedTuple):
     """The one of which it holds most, the first of equals."""
     share: float
     """Of the question's runs."""
-
-
-def overlapping(wordings: Sequence[str], examples: Sequence[Example]) -> list[Rejection]:
-    """The training questions that overlap one of evaluation, by what each says."""
-    trained, held_out = (
-        [row for row, example in enumerate(examples) if example.split == split] for split in ("train", "evaluation")
-    )
-    found = overlaps([wordings[row] for row in trained], [wordings[row] for row in held_out])
-    return [
-        Rejection(
-            trained[overlap.text],
-            "overlaps evaluation",
-            f"holds {overlap.share:.0%} of the {RUN_WORDS}-word runs of {examples[held_out[overlap.question]].row_id}",
-        )
-        for overlap in found
-    ]
 
 
 def overlaps(texts: Sequence[str], questions: Sequence[str]) -> list[Overlap]:

@@ -5,9 +5,9 @@ instruction may be most of what each says, and one word the rest.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-from orca2.recipe.tasks.runs import number_of
+from orca2.recipe.likeness.runs import number_of
 
 SEVERAL = 4
 """Different questions of a task that begin or end alike for that to be its instruction, and no likeness of two."""
@@ -31,13 +31,13 @@ def without_instructions(tasks: Sequence[str], wordings: Sequence[str]) -> list[
         if len(rows) > FEW:
             continue
         words = [text.split(" ") for text in {wordings[row] for row in rows}]
-        first, last = list(_shared(words)), list(_shared([text[::-1] for text in words]))[::-1]
+        first, last = _shared(words), _shared([text[::-1] for text in words])[::-1]
         for row in rows:
             bare[row] = _cut(wordings[row], " ".join(first), " ".join(last))
     return bare
 
 
-def _shared(texts: Sequence[Sequence[str]]) -> Iterator[str]:
+def _shared(texts: Sequence[Sequence[str]]) -> list[str]:
     """The words that most texts begin with."""
     least, found = max(SEVERAL, -(-len(texts) // 2)), list[str]()
     while counts := Counter(text[len(found)] for text in texts if len(text) > len(found)):
@@ -46,7 +46,7 @@ def _shared(texts: Sequence[Sequence[str]]) -> Iterator[str]:
             break
         texts = [text for text in texts if len(text) > len(found) and text[len(found)] == word]
         found.append(word)
-    yield from found if len(found) >= LEAST_WORDS else ()
+    return found if len(found) >= LEAST_WORDS else []
 
 
 def _cut(wording: str, first: str, last: str) -> str:
